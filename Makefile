@@ -1,0 +1,111 @@
+# postern: build, check, install. GNU make; see INSTALL.
+#
+#	make		build everything into build/
+#	make run	a gateway on loopback that shows both ways at work
+#	make check	install what the tests need, run all of them
+#
+# Variables: BUILD, PREFIX, DESTDIR, CC, SANITIZE=1, COVER=1.
+
+PREFIX	?= /usr
+SYSCONFDIR ?= /etc
+BUILD	?= build
+CC	= gcc
+VERSION	= 0.1
+
+PKGS	= libevent_core libbsd-overlay libcap libseccomp libcares libidn2 libcrypto libssl
+WARN	= -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wsign-compare \
+	  -Wmissing-prototypes -Wstrict-prototypes -Wmissing-declarations \
+	  -Wwrite-strings -Wundef -Wformat=2 -Wno-missing-field-initializers
+HARDEN	= -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+	  -fPIE
+LDHARDEN = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
+OPT	= -O2 -g
+CPPFLAGS += -I. -I$(BUILD)/gen -D_GNU_SOURCE -DVERSION='"$(VERSION)"' \
+	  -DLIBEXECDIR='"$(PREFIX)/libexec/postern"' \
+	  -DCONFFILE='"$(SYSCONFDIR)/postern/postern.conf"' \
+	  $(shell pkg-config --cflags $(PKGS))
+CFLAGS	+= -std=c11 $(OPT) $(WARN) $(HARDEN) $(WERROR)
+LDFLAGS	+= $(LDHARDEN) -Wl,--as-needed
+
+ifneq ($(findstring clang,$(CC)),clang)
+HARDEN	+= -ftrivial-auto-var-init=zero
+endif
+ifdef SANITIZE
+OPT	= -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	  -fno-sanitize-recover=undefined -DPOSTERN_NO_SANDBOX
+HARDEN	= -fPIE
+LDFLAGS	+= -fsanitize=address,undefined
+else ifdef COVER
+OPT	= -O0 -g --coverage -DPOSTERN_NO_SANDBOX
+HARDEN	= -fPIE
+LDFLAGS	+= --coverage
+else
+CPPFLAGS += -D_FORTIFY_SOURCE=3
+# An overflow in a parser ends the process instead of going on.
+TRAP	= -fsanitize=signed-integer-overflow -fsanitize-undefined-trap-on-error
+endif
+
+DAEMONS	= smtpd queued deliverd proxyd lookupd keyd
+PROGS	= postern $(DAEMONS) posternctl
+COMMON	= $(wildcard common/*/*.c)
+GRAM	= $(BUILD)/gen/common/conf/gram.c
+LIB	= $(BUILD)/libpostern.a
+LIBOBJS	= $(COMMON:%.c=$(BUILD)/%.o) $(BUILD)/gen/common/conf/gram.o
+SRCS	= $(wildcard $(addsuffix /*.c,postern posternctl $(DAEMONS)))
+OBJS	= $(SRCS:%.c=$(BUILD)/%.o)
+
+LIBS_all	= $(shell pkg-config --libs libbsd-overlay libidn2)
+LIBS_event	= $(shell pkg-config --libs libevent_core)
+LIBS_proc	= $(LIBS_event) -lseccomp -lcap
+LIBS_postern	= $(LIBS_proc)
+LIBS_smtpd	= $(LIBS_proc)
+LIBS_queued	= $(LIBS_proc) -ldb-5.3
+LIBS_deliverd	= $(LIBS_proc)
+LIBS_proxyd	= $(LIBS_proc)
+LIBS_lookupd	= $(LIBS_proc) -lcares
+LIBS_keyd	= $(LIBS_proc) -lssl -lcrypto
+LIBS_posternctl	= $(LIBS_event)
+
+all: $(PROGS:%=$(BUILD)/%)
+
+.SECONDEXPANSION:
+$(PROGS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard %/*.c)) $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_$*) $(LIBS_all)
+
+$(LIB): $(LIBOBJS)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(addprefix $(BUILD)/,common/smtp/%.o common/mime/%.o common/dns/%.o common/ipc/%.o): CFLAGS += $(TRAP)
+
+$(GRAM): common/conf/gram.y
+	@mkdir -p $(@D)
+	bison -Werror -d -o $@ $<
+$(BUILD)/gen/common/conf/gram.h: $(GRAM) ;
+$(BUILD)/common/conf/%.o: | $(GRAM)
+
+# ---- tests: see regress/README ------------------------------------------
+UNITS	= $(patsubst regress/%.c,$(BUILD)/regress/%,$(wildcard regress/unit/test_*.c))
+FUZZERS	= $(patsubst regress/%.c,$(BUILD)/regress/%,$(wildcard regress/fuzz/fuzz_*.c))
+
+# A test of a daemon's file names its objects in UNIT_<test>.
+-include regress/unit/units.mk
+$(UNITS): $(BUILD)/regress/%: $(BUILD)/regress/%.o $$(addprefix $(BUILD)/,$$(UNIT_$$(notdir $$*))) $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_proc) -lcares $(UNITLIBS_$(notdir $*)) $(LIBS_all)
+$(FUZZERS): $(BUILD)/regress/fuzz/%: $(BUILD)/regress/fuzz/%.o $(BUILD)/regress/lib/replay.o $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_event) $(LIBS_all)
+
+unit: $(UNITS)
+	regress/unit/run $(BUILD)
+
+clean:
+	rm -rf build
+
+.PHONY: all unit clean
+-include $(LIBOBJS:.o=.d) $(OBJS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d)

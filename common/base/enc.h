@@ -1,0 +1,20 @@
+/*
+ * Text encodings of mail: base64 (RFC 4648), hex, xtext (RFC 3461, 4) and
+ * CRC32C (RFC 3720) for records. Pure functions.
+ */
+#ifndef BASE_ENC_H
+#define BASE_ENC_H
+
+#include "common/base/buf.h"
+
+/* Append the encoded form to buf; false if it does not fit. */
+bool	 enc_base64(struct buf *, struct span);
+bool	 enc_hex(struct buf *, struct span);
+bool	 enc_xtext(struct buf *, struct span);
+/* Strict decoders: padding needed, no white space; false if malformed. */
+bool	 dec_base64(struct buf *, struct span);
+bool	 dec_xtext(struct buf *, struct span);
+/* CRC32C of the bytes, continued from crc (0 to begin). */
+uint32_t enc_crc32c(uint32_t crc, struct span);
+
+#endif

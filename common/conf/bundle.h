@@ -1,0 +1,37 @@
+/*
+ * The configuration as it travels from the parent to each daemon: the texts of
+ * all files with includes resolved and tables read, macros given on the command
+ * line, and facts of the machine. Every daemon parses the same bytes, so none
+ * opens a file. Pure functions over bytes.
+ */
+#ifndef CONF_BUNDLE_H
+#define CONF_BUNDLE_H
+
+#include "common/base/buf.h"
+
+#define BUNDLE_MAX	(256 << 20)	/* bytes in all */
+
+enum bundle_kind {
+	BUNDLE_MAIN,		/* name: path of the main file; text */
+	BUNDLE_INCLUDE,		/* name: the pattern as written; one per match */
+	BUNDLE_TABLE,		/* name: the path as written */
+	BUNDLE_MACRO,		/* name=value of -D */
+	BUNDLE_HOSTNAME,	/* the machine's fully qualified name */
+	BUNDLE_ADDRESS,		/* text: an address of an interface */
+	BUNDLE_RESOLVER,	/* text: a nameserver of resolv.conf */
+	BUNDLE_GENERATION	/* text: decimal number of this configuration */
+};
+struct bundle_item {
+	enum bundle_kind kind;
+	struct span	 name;	/* of the file that really was opened */
+	struct span	 key;	/* how it is referred to (pattern, path) */
+	struct span	 text;
+};
+
+void	 bundle_begin(struct buf *);
+bool	 bundle_add(struct buf *, enum bundle_kind, struct span name,
+	    struct span key, struct span text);
+/* The next item; s begins as the whole bundle. False at the end or if broken. */
+bool	 bundle_next(struct span *s, struct bundle_item *);
+
+#endif

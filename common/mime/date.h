@@ -1,0 +1,14 @@
+/*
+ * Dates of message headers (RFC 5322, 3.3).
+ */
+#ifndef MIME_DATE_H
+#define MIME_DATE_H
+
+#include <time.h>
+
+#include "common/base/buf.h"
+
+/* "Tue, 24 Nov 2026 08:15:26 +0000". */
+bool	 date_write(struct buf *, const struct tm *, int gmtoff_min);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * The Received field (RFC 5321, 4.4) and counting it for loops.
+ */
+#ifndef MIME_RECEIVED_H
+#define MIME_RECEIVED_H
+
+#include <time.h>
+
+#include "common/base/addr.h"
+#include "common/base/buf.h"
+
+struct received {
+	struct span	 helo;		/* what the client said; may be empty */
+	struct span	 rdns;		/* confirmed reverse name; may be empty */
+	struct addr	 client;	/* family 0: local socket */
+	struct span	 by;		/* our host name */
+	const char	*with;		/* "ESMTP", "UTF8SMTP", … (RFC 3848) */
+	struct span	 id;
+	struct span	 rcpt;		/* for <…>; empty: left out */
+	struct tm	 tm;		/* local time */
+	int		 gmtoff_min;	/* minutes east of UTC */
+};
+/* The field folded in lines, with CRLF. False if it does not fit. */
+bool	 received_write(struct buf *, const struct received *);
+
+/* Watches the header pass by and counts fields; may be cut at every byte. */
+struct received_count {
+	unsigned	 received;	/* Received fields */
+	unsigned	 fields;	/* fields in all */
+	size_t		 header_bytes;	/* up to the empty line */
+	bool		 over;		/* the empty line (or no header) is past */
+	/* private */
+	uint8_t		 pos;
+	bool		 bol, match;
+};
+void	 received_count_begin(struct received_count *);
+/* Canonical content in any pieces. */
+void	 received_count_feed(struct received_count *, struct span);
+
+#endif

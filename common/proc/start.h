@@ -1,0 +1,74 @@
+/*
+ * The life of every daemon: what main() of each is made of. Start-up over the
+ * parent's channel (descriptor 3), confinement, then the event loop with the
+ * parent's messages handled here. It knows no mail.
+ *
+ *	int main(int argc, char **argv)
+ *	{
+ *		struct proc *p = proc_start(IPC_SMTPD, argc, argv);
+ *		... open what still needs files ...
+ *		proc_confine(p, &profile);
+ *		... parse the configuration in proc_conf(p) ...
+ *		return proc_run(p, &ops, state);
+ *	}
+ */
+#ifndef PROC_START_H
+#define PROC_START_H
+
+#include <event2/event.h>
+
+#include "common/ipc/chan.h"
+#include "common/ipc/ctl.h"
+
+struct proc;
+
+struct proc_ops {
+	/* A channel to another daemon, at the start or after one restarted.
+	 * Make a chan of it; an older one to the same worker is dead. */
+	void	(*peer)(struct proc *, enum ipc_role, uint16_t worker,
+		    const char *title, int fd);
+	/* smtpd only. */
+	void	(*listener)(struct proc *, uint16_t index, const struct addr *,
+		    int fd);
+	void	(*pause_listener)(struct proc *, uint16_t index, bool on);
+	/* keyd only; before reload_end or the end of boot. */
+	void	(*secret)(struct proc *, enum ipc_secret, const char *name,
+		    const char *path, int fd);
+	/* All of the start (or reload) is here. reload: the new bundle has been
+	 * put in place of proc_conf(); with check only say whether it is good.
+	 * On false *why is sent to the parent (borrowed until return) and
+	 * nothing may have changed. NULL where not supported. */
+	bool	(*reload)(struct proc *, struct span bundle, bool check,
+		    const char **why);
+	/* Take nothing new, finish, then call proc_exit(p, 0). */
+	void	(*drain)(struct proc *, uint32_t grace_ms);
+	/* End in order now: called before the process exits. May be NULL. */
+	void	(*stop)(struct proc *);
+	/* Newest id known, for ready (queued); may be NULL. */
+	uint64_t (*id_floor_ms)(struct proc *);
+	const struct ctl_verb *verbs;	/* NULL: no control socket */
+};
+
+/* Reads the boot messages (blocking), sets up log, ids, rlimit CORE and the
+ * event base. Exits with a message if run by hand. argv is used for the title. */
+struct proc *proc_start(enum ipc_role, int argc, char **argv);
+struct event_base *proc_base(const struct proc *);
+struct chan *proc_parent(const struct proc *);
+const char *proc_title(const struct proc *);
+uint16_t proc_worker(const struct proc *);
+uint32_t proc_generation(const struct proc *);
+/* This worker's share of sessions (smtpd, proxyd). */
+uint16_t proc_sessions(const struct proc *);
+/* The configuration's bundle (common/conf/bundle.h); mapped, read-only. */
+struct span proc_conf(const struct proc *);
+void	*proc_arg(const struct proc *);
+/* Hands over peers, listeners and secrets that came with the boot, says ready,
+ * runs the loop until stop, drain's end or the parent's death. */
+int	 proc_run(struct proc *, const struct proc_ops *, void *arg);
+_Noreturn void proc_exit(struct proc *, int status);
+/* A peer's message was malformed: tell the parent, who rewires. */
+void	 proc_report(struct proc *, enum ipc_role, uint16_t worker, const char *why);
+/* Process title "smtpd.1: what". */
+void	 proc_title_note(struct proc *, const char *what);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * EHLO keywords (RFC 5321, 4.1.1.1), both ways: what a server announces, read
+ * line by line, and what we announce. One table has all keywords.
+ */
+#ifndef SMTP_EHLO_H
+#define SMTP_EHLO_H
+
+#include "common/base/buf.h"
+
+enum smtp_cap {
+	CAP_PIPELINING	= 1 << 0,
+	CAP_SIZE	= 1 << 1,
+	CAP_8BITMIME	= 1 << 2,
+	CAP_DSN		= 1 << 3,
+	CAP_SMTPUTF8	= 1 << 4,
+	CAP_CHUNKING	= 1 << 5,
+	CAP_ENHANCED	= 1 << 6,	/* ENHANCEDSTATUSCODES */
+	CAP_AUTH	= 1 << 7,
+	CAP_STARTTLS	= 1 << 8,
+	CAP_XCLIENT	= 1 << 9,
+	CAP_VRFY	= 1 << 10,
+	CAP_EXPN	= 1 << 11,
+	CAP_HELP	= 1 << 12,
+	CAP_ESMTP	= 1 << 13	/* EHLO was taken at all */
+};
+struct smtp_caps {
+	uint32_t	 bits;		/* enum smtp_cap */
+	uint64_t	 size;		/* SIZE's value; 0: none */
+	char		 auth[512];	/* mechanisms, one space between */
+};
+/* One line behind the first of an EHLO reply, without code. Unknown keywords
+ * and malformed lines are passed over; "AUTH=..." is read as AUTH. */
+void	 smtp_caps_line(struct smtp_caps *, struct span line);
+/* The reply to EHLO: "250-host …" to "250 LAST" with CRLF. greet follows the
+ * host name on the first line ("at your service"); may be empty. */
+bool	 smtp_caps_write(struct buf *, const char *hostname, const char *greet,
+	    const struct smtp_caps *);
+
+#endif
