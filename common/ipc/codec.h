@@ -31,7 +31,7 @@ enum ipc_role {
 			 IPC_LOOKUPD | IPC_KEYD)
 #define IPC_ANYONE	(IPC_PARENT | IPC_CHILD)
 
-enum ipc_secret { IPC_SECRET_CERT, IPC_SECRET_KEY, IPC_SECRET_CREDENTIALS };
+enum ipc_secret_kind { IPC_SECRET_CERT, IPC_SECRET_KEY, IPC_SECRET_CREDENTIALS };
 
 /* How a commit ended. */
 enum q_status {

@@ -32,7 +32,7 @@ struct proc_ops {
 		    int fd);
 	void	(*pause_listener)(struct proc *, uint16_t index, bool on);
 	/* keyd only; before reload_end or the end of boot. */
-	void	(*secret)(struct proc *, enum ipc_secret, const char *name,
+	void	(*secret)(struct proc *, enum ipc_secret_kind, const char *name,
 		    const char *path, int fd);
 	/* All of the start (or reload) is here. reload: the new bundle has been
 	 * put in place of proc_conf(); with check only say whether it is good.
