@@ -1,0 +1,67 @@
+/*
+ * posternctl: the administrator's tool. Options, then one command of words.c.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "posternctl/words.h"
+
+#include "common/base/clock.h"
+
+#define CONTROL_DIR	"/run/postern"
+
+static _Noreturn void
+usage(void)
+{
+	fprintf(stderr, "usage: posternctl [-jqy] [-s DIR] command "
+	    "[argument ...]\n       posternctl help\n");
+	exit(EX_USAGE);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct call		 call = { .dir = CONTROL_DIR };
+	const struct command	*c;
+	int			 ch, used;
+
+	while ((ch = getopt(argc, argv, "+jqys:V")) != -1)
+		switch (ch) {
+		case 'j':
+			call.json = true;
+			break;
+		case 'q':
+			call.quiet = true;
+			break;
+		case 'y':
+			call.yes = true;
+			break;
+		case 's':
+			call.dir = optarg;
+			break;
+		case 'V':
+			printf("posternctl %s\n", VERSION);
+			return 0;
+		default:
+			usage();
+		}
+	argc -= optind;
+	argv += optind;
+	if (argc == 0)
+		usage();
+	if (strcmp(argv[0], "help") == 0) {
+		words_help();
+		return 0;
+	}
+	if ((c = words_find(argc, argv, &used)) == NULL)
+		return EX_USAGE;
+	call.argc = argc - used;
+	call.argv = argv + used;
+	if (call.argc < c->min || (c->max != -1 && call.argc > c->max)) {
+		fprintf(stderr, "usage: posternctl %s %s\n", c->words, c->args);
+		return EX_USAGE;
+	}
+	return c->run(&call);
+}

@@ -1,0 +1,192 @@
+/*
+ * Commands that only look: what runs, who is connected, what a daemon counts,
+ * what the resolver knows.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "posternctl/print.h"
+#include "posternctl/words.h"
+
+static const struct column process_columns[] = {
+	{ "title", "PROCESS", CELL_TEXT, 12 },
+	{ "pid", "PID", CELL_NUM, 7 },
+	{ "state", "STATE", CELL_TEXT, 8 },
+	{ "uptime_s", "UP", CELL_SECONDS, 8 },
+	{ "restarts", "RESTARTS", CELL_NUM, 8 },
+	{ NULL, NULL, 0, 0 }
+};
+static const struct column session_columns[] = {
+	{ "session", "SESSION", CELL_TEXT, 13 },
+	{ "client", "CLIENT", CELL_TEXT, 22 },
+	{ "phase", "PHASE", CELL_TEXT, 8 },
+	{ "way", "WAY", CELL_TEXT, 7 },
+	{ "since_ms", "SINCE", CELL_AGO, 16 },
+	{ "from", "FROM", CELL_TEXT, 24 },
+	{ "server", "SERVER", CELL_TEXT, 0 },
+	{ NULL, NULL, 0, 0 }
+};
+
+struct table {
+	const struct call	*call;
+	const struct column	*columns;
+	const char		*kind;		/* rows of this kind in columns */
+	bool			 headed;
+	const char		*verb;
+	int			 status;
+};
+
+static void
+table_row(const struct row *row, void *arg)
+{
+	struct table	*t = arg;
+
+	if (t->call->json) {
+		print_json(row);
+	} else if (t->columns != NULL && strcmp(row->kind, t->kind) == 0) {
+		if (!t->headed)
+			print_head(t->columns);
+		t->headed = true;
+		print_row(t->columns, row);
+	} else
+		print_fields(row);
+}
+
+static void
+table_ask(const char *title, void *arg)
+{
+	struct table	*t = arg;
+	struct answer	 a = { table_row, NULL, t };
+	int		 st;
+
+	if (!t->call->json && t->columns == NULL)
+		printf("%s\n", title);
+	st = ask(t->call->dir, title, t->verb, t->call->argc, t->call->argv,
+	    &a, t->call->quiet);
+	if (st != 0 && t->status == 0)
+		t->status = st;
+}
+
+static int
+table_each(struct table *t, const char *name, bool needed)
+{
+	int	 n = ask_each(t->call->dir, name, table_ask, t);
+
+	if (n == -1) {
+		fprintf(stderr, "posternctl: %s: %s\n", t->call->dir,
+		    strerror(errno));
+		return errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
+	}
+	if (n == 0 && needed) {
+		fprintf(stderr, "posternctl: no %s in %s; is postern(8) "
+		    "running?\n", name, t->call->dir);
+		return EX_UNAVAILABLE;
+	}
+	return t->status;
+}
+
+static int
+run_status(const struct call *call)
+{
+	struct table	 t = { call, process_columns, "process", false,
+			    "status", 0 };
+	struct table	 q = { call, NULL, "", false, "queue stats", 0 };
+	struct answer	 a = { table_row, NULL, &t };
+	int		 st;
+
+	st = ask(call->dir, "postern", "status", 0, NULL, &a, call->quiet);
+	if (st != 0)
+		return st;
+	a.arg = &q;
+	return ask(call->dir, "queued", "queue stats", 0, NULL, &a,
+	    call->quiet);
+}
+
+static int
+run_sessions(const struct call *call)
+{
+	struct table	 t = { call, session_columns, "session", false,
+			    "sessions", 0 };
+
+	return table_each(&t, "smtpd", true);
+}
+
+static int
+run_stats(const struct call *call)
+{
+	static const char *const names[] = { "smtpd", "proxyd", "deliverd",
+	    "lookupd", "keyd", NULL };
+	struct table	 t = { call, NULL, "", false, "stats", 0 };
+	int		 st;
+
+	for (size_t i = 0; names[i] != NULL; i++)
+		if ((st = table_each(&t, names[i], false)) != 0)
+			return st;
+	return 0;
+}
+
+static int
+run_listeners(const struct call *call)
+{
+	struct table	 t = { call, NULL, "", false, "listeners", 0 };
+	struct answer	 a = { table_row, NULL, &t };
+
+	return ask(call->dir, "postern", t.verb, 0, NULL, &a, call->quiet);
+}
+
+static int
+dns(const struct call *call, const char *verb)
+{
+	struct table	 t = { call, NULL, "", false, verb, 0 };
+	struct answer	 a = { table_row, NULL, &t };
+
+	return ask(call->dir, "lookupd", verb, call->argc, call->argv, &a,
+	    call->quiet);
+}
+
+static int
+run_dns_query(const struct call *call)
+{
+	return dns(call, "dns query");
+}
+
+static int
+run_dns_flush(const struct call *call)
+{
+	return dns(call, "dns flush");
+}
+
+static int
+run_keys(const struct call *call)
+{
+	struct table	 t = { call, NULL, "", false, "check", 0 };
+	struct answer	 a = { table_row, NULL, &t };
+
+	return ask(call->dir, "keyd", "check", 0, NULL, &a, call->quiet);
+}
+
+static int
+run_version(const struct call *call)
+{
+	(void)call;
+	printf("postern %s\n", VERSION);
+	return 0;
+}
+
+const struct command commands_show[] = {
+	{ "status", "", "what runs, the queue, what is blocked", 0, 0,
+	    run_status },
+	{ "sessions", "", "who is connected, in which phase, which way", 0, 0,
+	    run_sessions },
+	{ "listeners", "", "where the gateway listens", 0, 0, run_listeners },
+	{ "stats", "", "counters of each daemon", 0, 0, run_stats },
+	{ "dns query", "NAME TYPE", "what the gateway's resolver answers", 2, 2,
+	    run_dns_query },
+	{ "dns flush", "[NAME]", "forget what is cached", 0, 1, run_dns_flush },
+	{ "keys", "", "keys and certificates as keyd holds them", 0, 0,
+	    run_keys },
+	{ "version", "", "the version", 0, 0, run_version },
+	{ NULL, NULL, NULL, 0, 0, NULL }
+};

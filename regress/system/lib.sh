@@ -1,0 +1,127 @@
+# For the system tests: a scratch folder, a loopback address of this test alone,
+# a gateway as shipped, peers, and counting. Sourced first by each test:
+#
+#	. "$(dirname "$0")/lib.sh"
+#
+# Gives TOP, BUILD, T (scratch, removed at a clean end), A (an address in
+# 127.0.0.0/8; every port of it is ours). A test prints one line a case through
+# ok, no, skip; regress/run adds them up.
+set -u
+TOP=$(cd "$(dirname "$0")/../.." && pwd)
+BUILD=${BUILD:-build}
+case $BUILD in /*) ;; *) BUILD=$TOP/$BUILD ;; esac
+NAME=$(basename "$0" .sh)
+T=$BUILD/test/$NAME
+rm -rf "$T"
+mkdir -p "$T"
+chmod 755 "$BUILD/test" "$T"
+A=127.$((16 + $$ / 256 % 200)).$(($$ % 256)).1
+. "$TOP/regress/lib/postfix.sh"
+
+FAILED=0
+PIDS=
+ok() { echo "ok - $NAME: $*"; }
+no() { echo "not ok - $NAME: $*"; FAILED=$((FAILED + 1)); }
+skip() { echo "skip - $NAME: $*"; }
+# check WHAT COMMAND ...: one case, by the command's status.
+check() {
+	what=$1; shift
+	if "$@" >"$T/check.out" 2>&1; then
+		ok "$what"
+	else
+		no "$what ($*)"
+		sed 's/^/    /' "$T/check.out" | tail -n 20
+	fi
+}
+# wait_until SECONDS COMMAND ...: true as soon as the command is.
+wait_until() {
+	_end=$(($(date +%s) + $1)); shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$(date +%s)" -lt "$_end" ] || return 1
+		sleep 0.05
+	done
+}
+need_root() {
+	[ "$(id -u)" -eq 0 ] && return 0
+	skip "$1: needs root"
+	return 1
+}
+need_peers() {
+	"$TOP/regress/peers" "$PEERS" >"$T/peers" 2>&1 && return 0
+	skip "$1: Postfix's package could not be fetched"
+	return 1
+}
+
+# gateway_start [OPTION ...] <CONFIGURATION: starts one and waits for "ready".
+# The statements that name its own paths are added.
+gateway_start() {
+	mkdir -p "$T/gw"
+	{
+		echo "queue path \"$T/gw/spool\""
+		echo "control path \"$T/gw/run\""
+		cat
+	} >"$T/gw/postern.conf"
+	chmod 644 "$T/gw/postern.conf"
+	gateway_again "$@"
+}
+# The same gateway once more, with its queue.
+gateway_again() {
+	: >"$T/gw/out"
+	"$BUILD/postern" -d -f "$T/gw/postern.conf" -L "$BUILD" "$@" \
+	    >"$T/gw/out" 2>>"$T/gw/log" &
+	GW=$!
+	PIDS="$PIDS $GW"
+	wait_until 20 gateway_ready_or_gone
+	grep -q '^ready$' "$T/gw/out" && return 0
+	no "the gateway did not get ready"
+	tail -n 20 "$T/gw/log" | sed 's/^/    /'
+	return 1
+}
+gateway_ready_or_gone() { grep -q '^ready$' "$T/gw/out" || ! kill -0 "$GW"; }
+gateway_stop() {
+	kill "$GW" 2>/dev/null
+	wait "$GW" 2>/dev/null
+	st=$?
+	GW=
+	return $st
+}
+gateway_log() { cat "$T/gw/log"; }
+logged() { grep -Eq "$1" "$T/gw/log"; }
+ctl() { "$BUILD/posternctl" -s "$T/gw/run" "$@"; }
+# pid_of TITLE
+pid_of() { ctl -j status | sed -n "s/.*\"title\":\"$1\".*\"pid\":\([0-9]*\).*/\1/p"; }
+
+# send ADDRESS:PORT FROM TO [swaks options]
+send() {
+	_server=$1 _from=$2 _to=$3; shift 3
+	swaks --server "$_server" --from "$_from" --to "$_to" \
+	    --helo client.example.org --timeout 20 "$@"
+}
+# sink ADDRESS:PORT DIR [options]: Postfix's smtp-sink that keeps each message.
+sink() {
+	mkdir -p "$2"
+	_at=$1 _dir=$2; shift 2
+	LD_LIBRARY_PATH="$POSTFIX/usr/lib/postfix" \
+	    "$POSTFIX/usr/sbin/smtp-sink" -d "$_dir/%M." "$@" "$_at" 1024 \
+	    >"$_dir.out" 2>&1 &
+	SINK=$!
+	PIDS="$PIDS $SINK"
+	wait_until 5 listening "$_at"
+}
+listening() { ss -Hltn "src $1" | grep -q .; }
+
+finish() {
+	st=$?
+	trap - EXIT INT TERM
+	# Postfix's masters detach themselves; their pids are in their spools.
+	for p in $PIDS; do kill "$p" 2>/dev/null; done
+	for d in "$T"/*/; do postfix_stop "${d%/}"; done
+	for p in $PIDS; do wait "$p" 2>/dev/null; done
+	cleanup 2>/dev/null
+	[ "$FAILED" -gt 0 ] && st=1
+	[ "$st" -ne 0 ] || [ -n "${KEEP:-}" ] || rm -rf "$T"
+	exit $st
+}
+cleanup() { :; }
+trap finish EXIT
+trap 'exit 1' INT TERM
