@@ -32,14 +32,15 @@ struct smtp_content_in {
 void	 smtp_content_begin(struct smtp_content_in *, bool bdat);
 /*
  * Eats bytes of in and appends what they mean to out (at most as many as fit
- * in out's maximum; the rest stays in in). DATA: stops behind the final dot,
- * with done set. BDAT: the caller gives no more than the chunk. The faults are
- * sticky; bytes go on being eaten so that the end is found.
+ * in out's maximum, which leaves room for 2 or nothing moves; the rest stays in
+ * in). DATA: stops behind the final dot, with done set. BDAT: the caller gives
+ * no more than the chunk. The faults are sticky; bytes go on being eaten so
+ * that the end is found. Faulty bytes are left out.
  */
 void	 smtp_content_feed(struct smtp_content_in *, struct span *in,
 	    struct buf *out);
-/* BDAT after LAST: adds the fault if the content does not end in CR LF
- * (empty content is fine). */
+/* BDAT after LAST: content that does not end in CR LF gets one (out needs room
+ * for 2 bytes; empty content stays empty); half a CR LF is a fault. */
 void	 smtp_content_bdat_end(struct smtp_content_in *, struct buf *out);
 
 struct smtp_content_out {

@@ -16,10 +16,15 @@ enum smtp_line {
 	SMTP_LINE_OK,		/* *line is without CRLF; bytes eaten */
 	SMTP_LINE_MORE,		/* no end yet */
 	SMTP_LINE_LONG,		/* longer than max; eaten up to its CRLF */
-	SMTP_LINE_BARE,		/* a bare CR or LF or a NUL stood in it; eaten */
-	SMTP_LINE_SKIP		/* part of a long line eaten, go on */
+	SMTP_LINE_BARE,		/* a bare CR or LF or a NUL stands in it; told
+				 * once and at once, the rest of it up to its
+				 * CRLF is eaten by this and later calls */
+	SMTP_LINE_SKIP		/* part of such a line eaten, go on */
 };
-struct smtp_line_state { bool skipping; };
+struct smtp_line_state {
+	bool	skipping;	/* inside an over-long line */
+	bool	told;		/* inside a line that was told to be bare */
+};
 
 /* Takes one line from the front of in. max includes CRLF. */
 enum smtp_line smtp_line_next(struct smtp_line_state *, struct span *in,
