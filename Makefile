@@ -3,6 +3,10 @@
 #	make		build everything into build/
 #	make run	a gateway on loopback that shows both ways at work
 #	make check	install what the tests need, run all of them
+#	make lint	warnings of gcc and clang as errors, cppcheck, manuals
+#	make fuzz	each fuzz target for SECONDS (30)
+#	make bench	beside Postfix, in one run
+#	make users	the accounts of the daemons; make install
 #
 # Variables: BUILD, PREFIX, DESTDIR, CC, SANITIZE=1, COVER=1.
 
@@ -11,6 +15,7 @@ SYSCONFDIR ?= /etc
 BUILD	?= build
 CC	= gcc
 VERSION	= 0.1
+SECONDS	?= 30
 
 PKGS	= libevent_core libbsd-overlay libcap libseccomp libcares libidn2 libcrypto libssl
 WARN	= -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wsign-compare \
@@ -90,22 +95,85 @@ $(GRAM): common/conf/gram.y
 $(BUILD)/gen/common/conf/gram.h: $(GRAM) ;
 $(BUILD)/common/conf/%.o: | $(GRAM)
 
-# ---- tests: see regress/README ------------------------------------------
+# ---- tests ---------------------------------------------------------------
 UNITS	= $(patsubst regress/%.c,$(BUILD)/regress/%,$(wildcard regress/unit/test_*.c))
 FUZZERS	= $(patsubst regress/%.c,$(BUILD)/regress/%,$(wildcard regress/fuzz/fuzz_*.c))
+TOOLS	= $(BUILD)/regress/lib/inject $(BUILD)/regress/lib/confdump
 
-# A test of a daemon's file names its objects in UNIT_<test>.
+# A test of a daemon's own file names its objects in UNIT_<test>.
 -include regress/unit/units.mk
 $(UNITS): $(BUILD)/regress/%: $(BUILD)/regress/%.o $$(addprefix $(BUILD)/,$$(UNIT_$$(notdir $$*))) $(LIB)
-	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_proc) -lcares $(UNITLIBS_$(notdir $*)) $(LIBS_all)
-$(FUZZERS): $(BUILD)/regress/fuzz/%: $(BUILD)/regress/fuzz/%.o $(BUILD)/regress/lib/replay.o $(LIB)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_event) $(LIBS_all)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_proc) $(UNITLIBS_$(notdir $*)) $(LIBS_all)
+$(FUZZERS): $(BUILD)/regress/fuzz/%: $(BUILD)/regress/fuzz/%.o $(BUILD)/regress/lib/replay.o $$(addprefix $(BUILD)/,$$(UNIT_$$*)) $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_proc) $(UNITLIBS_$*) $(LIBS_all)
+$(TOOLS): %: %.o $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_all)
+
+tests: all $(UNITS) $(FUZZERS) $(TOOLS)
+
+# Everything, then the system suite once more under ASan and UBSan.
+check:
+	regress/deps check
+	$(MAKE) -j2 tests
+	$(MAKE) -j2 BUILD=build/asan SANITIZE=1 tests
+	regress/run build
 
 unit: $(UNITS)
-	regress/unit/run $(BUILD)
+	regress/run $(BUILD) unit
+system: all $(TOOLS)
+	regress/run $(BUILD) system
+
+lint:
+	regress/deps lint
+	regress/lint
+
+fuzz:
+	regress/deps fuzz
+	regress/fuzz/run $(BUILD) $(SECONDS)
+
+cover:
+	$(MAKE) -j2 BUILD=build/cover COVER=1 tests
+	regress/run build/cover unit fuzz conf system
+	cd build/cover && find . -name '*.gcda' | xargs gcov -n 2>/dev/null | \
+	    grep -A1 "^File '\(common\|postern\|smtpd\|queued\|deliverd\|proxyd\|lookupd\|keyd\)" | grep -v '^--'
+
+bench:
+	regress/deps check
+	regress/peers build/peers
+	$(MAKE) -j2 all
+	regress/bench/bench.py $(BENCH)
+
+# ---- a gateway to try, users, installation -------------------------------
+run:
+	regress/deps run
+	$(MAKE) -j2 all
+	regress/demo $(BUILD)
+
+users:
+	postern/users
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/postern \
+	    $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5 \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+	    $(DESTDIR)$(SYSCONFDIR)/postern
+	install -m 755 $(BUILD)/postern $(BUILD)/posternctl $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(DAEMONS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/libexec/postern
+	install -m 644 man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 postern/postern.sysusers \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
+	sed 's,@PREFIX@,$(PREFIX),' postern/postern.service \
+	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service
+	test -e $(DESTDIR)$(SYSCONFDIR)/postern/postern.conf || install -m 644 \
+	    postern/postern.conf $(DESTDIR)$(SYSCONFDIR)/postern/postern.conf
 
 clean:
 	rm -rf build
 
-.PHONY: all unit clean
+.PHONY: all tests check unit system lint fuzz cover bench run users install clean
 -include $(LIBOBJS:.o=.d) $(OBJS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d)
+
+# For scripts: make -s print-NAME tells a variable.
+print-%:
+	@echo $($*)

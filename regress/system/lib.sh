@@ -100,9 +100,10 @@ send() {
 # sink ADDRESS:PORT DIR [options]: Postfix's smtp-sink that keeps each message.
 sink() {
 	mkdir -p "$2"
-	_at=$1 _dir=$2; shift 2
+	_at=$1 _dir=$2 _user=; shift 2
+	[ "$(id -u)" -ne 0 ] || { _user="-u nobody"; chown nobody "$_dir"; }
 	LD_LIBRARY_PATH="$POSTFIX/usr/lib/postfix" \
-	    "$POSTFIX/usr/sbin/smtp-sink" -d "$_dir/%M." "$@" "$_at" 1024 \
+	    "$POSTFIX/usr/sbin/smtp-sink" $_user -d "$_dir/%M." "$@" "$_at" 1024 \
 	    >"$_dir.out" 2>&1 &
 	SINK=$!
 	PIDS="$PIDS $SINK"
