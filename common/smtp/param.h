@@ -31,12 +31,19 @@ struct smtp_rcpt_params {
 
 /*
  * What follows the path, from its leading space; whole input. code is set on
- * PARSE_BAD: 501 syntax, 555 unknown parameter, 504 value not implemented.
+ * PARSE_BAD: 501 syntax, 555 unknown parameter, 504 value not implemented, 553
+ * an address needs SMTPUTF8 (enhanced code 5.6.7).
  */
 enum parse smtp_mail_params(struct span in, struct smtp_mail_params *,
 	    uint16_t *code, const char **why);
 enum parse smtp_rcpt_params(struct span in, struct smtp_rcpt_params *,
 	    uint16_t *code, const char **why);
+/* Written anew, each with a space before it; caps (enum smtp_cap) says which
+ * the server knows, the others are left out. */
+bool	 smtp_mail_params_write(struct buf *, const struct smtp_mail_params *,
+	    uint32_t caps);
+bool	 smtp_rcpt_params_write(struct buf *, const struct smtp_rcpt_params *,
+	    uint32_t caps);
 /*
  * MAIL or RCPT's argument in one go: "FROM:<path> params". RFC 5321 4.1.1.2:
  * no space before the path; one or more is taken from old clients. The path is

@@ -1,0 +1,144 @@
+/*
+ * EHLO keywords: the one table of them, its reader and its writer (RFC 5321,
+ * 4.1.1.1).
+ */
+#include "common/smtp/ehlo.h"
+
+#define AUTH_LIST_MAX	500	/* octets of mechanisms kept: fits a message */
+#define MECH_MAX	20	/* RFC 4422, 3.1 */
+
+static const struct keyword {
+	const char	*name;
+	enum smtp_cap	 cap;
+} keywords[] = {
+	{ "PIPELINING", CAP_PIPELINING },		/* RFC 2920 */
+	{ "SIZE", CAP_SIZE },				/* RFC 1870 */
+	{ "VRFY", CAP_VRFY },
+	{ "EXPN", CAP_EXPN },
+	{ "STARTTLS", CAP_STARTTLS },			/* RFC 3207 */
+	{ "AUTH", CAP_AUTH },				/* RFC 4954 */
+	{ "XCLIENT", CAP_XCLIENT },
+	{ "ENHANCEDSTATUSCODES", CAP_ENHANCED },	/* RFC 2034 */
+	{ "8BITMIME", CAP_8BITMIME },			/* RFC 6152 */
+	{ "DSN", CAP_DSN },				/* RFC 3461 */
+	{ "SMTPUTF8", CAP_SMTPUTF8 },			/* RFC 6531 */
+	{ "CHUNKING", CAP_CHUNKING },			/* RFC 3030 */
+	{ "HELP", CAP_HELP },
+};
+#define NKEYWORDS	(sizeof(keywords) / sizeof(keywords[0]))
+
+/* sasl-mech = 1*20mech-char, upper case letters, digits, "-", "_" */
+static bool
+mech_ok(struct span m)
+{
+	for (size_t i = 0; i < m.len; i++) {
+		uint8_t	c = m.p[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+		    (c >= 'a' && c <= 'z') || c == '-' || c == '_'))
+			return false;
+	}
+	return m.len > 0 && m.len <= MECH_MAX;
+}
+
+static bool
+mech_listed(const char *list, struct span mech)
+{
+	struct span	s = span_str(list), word;
+
+	while (span_word(&s, " ", &word)) {
+		if (span_caseeq(word, mech))
+			return true;
+	}
+	return false;
+}
+
+static void
+add_mechs(struct smtp_caps *caps, struct span args)
+{
+	struct span	mech;
+	size_t		len = strlen(caps->auth);
+
+	while (span_word(&args, " \t", &mech)) {
+		if (!mech_ok(mech) || mech_listed(caps->auth, mech) ||
+		    len + 1 + mech.len > AUTH_LIST_MAX)
+			continue;
+		if (len > 0)
+			caps->auth[len++] = ' ';
+		memcpy(caps->auth + len, mech.p, mech.len);
+		len += mech.len;
+		caps->auth[len] = '\0';
+	}
+	if (len > 0)
+		caps->bits |= CAP_AUTH;
+}
+
+void
+smtp_caps_line(struct smtp_caps *caps, struct span line)
+{
+	struct span	key, args;
+	size_t		n = 0;
+
+	line = span_trim(line);
+	/* "AUTH=LOGIN PLAIN": what servers before RFC 2554 said. */
+	if (span_casestarts(line, (struct span)SPAN("AUTH="))) {
+		add_mechs(caps, span_sub(line, 5, line.len));
+		return;
+	}
+	while (n < line.len && line.p[n] != ' ' && line.p[n] != '\t')
+		n++;
+	key = span_sub(line, 0, n);
+	args = span_trim(span_sub(line, n, line.len));
+	for (size_t i = 0; i < NKEYWORDS; i++) {
+		if (!span_caseis(key, keywords[i].name))
+			continue;
+		if (keywords[i].cap == CAP_AUTH) {
+			add_mechs(caps, args);
+			return;
+		}
+		caps->bits |= keywords[i].cap;
+		if (keywords[i].cap == CAP_SIZE &&
+		    !span_u64(args, UINT64_MAX, &caps->size))
+			caps->size = 0;
+		return;
+	}
+}
+
+/* May this be announced? XCLIENT needs its attributes, which are the business
+ * of whoever offers it. */
+static bool
+announced(const struct smtp_caps *caps, size_t i)
+{
+	enum smtp_cap	cap = keywords[i].cap;
+
+	return (caps->bits & cap) != 0 && cap != CAP_XCLIENT &&
+	    (cap != CAP_AUTH || caps->auth[0] != '\0');
+}
+
+bool
+smtp_caps_write(struct buf *b, const char *hostname, const char *greet,
+    const struct smtp_caps *caps)
+{
+	size_t	last = NKEYWORDS, i;
+	bool	ok;
+
+	for (i = 0; i < NKEYWORDS; i++) {
+		if (announced(caps, i))
+			last = i;
+	}
+	ok = buf_fmt(b, "250%c%s%s%s\r\n", last < NKEYWORDS ? '-' : ' ',
+	    hostname, greet[0] != '\0' ? " " : "", greet);
+	for (i = 0; i < NKEYWORDS && ok; i++) {
+		if (!announced(caps, i))
+			continue;
+		ok = buf_fmt(b, "250%c%s", i == last ? ' ' : '-',
+		    keywords[i].name);
+		if (ok && keywords[i].cap == CAP_SIZE && caps->size > 0)
+			ok = buf_fmt(b, " %llu",
+			    (unsigned long long)caps->size);
+		if (ok && keywords[i].cap == CAP_AUTH)
+			ok = buf_fmt(b, " %s", caps->auth);
+		ok = ok && buf_str(b, "\r\n");
+	}
+	return ok;
+}
