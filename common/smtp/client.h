@@ -35,8 +35,10 @@ const struct smtp_caps *smtp_client_caps(const struct smtp_client *);
  * Push a step. It is written to out as soon as the rules allow: at once where
  * the server has PIPELINING and no step before it ends a group, else when all
  * earlier ones are answered. False: the list or out is full. tag comes back
- * with the reply. Parameters that the server does not announce are left out
- * (SIZE, BODY, DSN); SMTPUTF8 is the caller's to check.
+ * with the reply. Parameters that the server has not announced by now are left
+ * out (SIZE, BODY, DSN, AUTH), so EHLO is answered before MAIL is pushed;
+ * SMTPUTF8 is the caller's to check. After a 354 nothing is written until
+ * smtp_client_dot(), after a 334 nothing but smtp_client_auth_line().
  */
 bool	 smtp_client_ehlo(struct smtp_client *, struct span name, bool ehlo);
 bool	 smtp_client_mail(struct smtp_client *, struct span from,
@@ -44,7 +46,8 @@ bool	 smtp_client_mail(struct smtp_client *, struct span from,
 bool	 smtp_client_rcpt(struct smtp_client *, struct span to,
 	    const struct smtp_rcpt_params *, uint32_t tag);
 bool	 smtp_client_data(struct smtp_client *);
-/* The caller writes n bytes of content behind it, in canonical form. */
+/* The caller writes n bytes of content behind it to out, in canonical form; so
+ * it is false too if the command can't be written at once. */
 bool	 smtp_client_bdat(struct smtp_client *, uint64_t n, bool last);
 /* Marks that the final dot has been written to out by the caller. */
 bool	 smtp_client_dot(struct smtp_client *);
@@ -68,6 +71,9 @@ struct smtp_client_event {
  */
 enum parse smtp_client_feed(struct smtp_client *, struct span *in,
 	    struct smtp_client_event *, const char **why);
+/* Writes what could not be written because out was full; call it when out has
+ * drained. */
+void	 smtp_client_flush(struct smtp_client *);
 /* Steps that have not been answered (written or not). */
 size_t	 smtp_client_pending(const struct smtp_client *);
 /* What the receive cursor waits for; only if pending is not 0. */
