@@ -1,0 +1,176 @@
+/*
+ * base64, hex, xtext and CRC32C. See enc.h.
+ */
+#include <nmmintrin.h>
+#include <string.h>
+
+#include "common/base/enc.h"
+
+static const char	b64[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char	hexlow[] = "0123456789abcdef";
+
+bool
+enc_base64(struct buf *b, struct span s)
+{
+	for (size_t i = 0; i < s.len; i += 3) {
+		uint32_t v = (uint32_t)s.p[i] << 16;
+		char	 q[4] = "====";
+
+		if (i + 1 < s.len)
+			v |= (uint32_t)s.p[i + 1] << 8;
+		if (i + 2 < s.len)
+			v |= s.p[i + 2];
+		q[0] = b64[v >> 18];
+		q[1] = b64[v >> 12 & 63];
+		if (i + 1 < s.len)
+			q[2] = b64[v >> 6 & 63];
+		if (i + 2 < s.len)
+			q[3] = b64[v & 63];
+		if (!buf_add(b, q, 4))
+			return false;
+	}
+	return true;
+}
+
+bool
+enc_hex(struct buf *b, struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!buf_byte(b, (uint8_t)hexlow[s.p[i] >> 4]) ||
+		    !buf_byte(b, (uint8_t)hexlow[s.p[i] & 15]))
+			return false;
+	return true;
+}
+
+/* xchar: "!" to "~" but for "+" and "=" (RFC 3461, 4). */
+static bool
+is_xchar(uint8_t c)
+{
+	return c >= '!' && c <= '~' && c != '+' && c != '=';
+}
+
+bool
+enc_xtext(struct buf *b, struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (is_xchar(s.p[i]) ? !buf_byte(b, s.p[i]) :
+		    !buf_fmt(b, "+%02X", s.p[i]))
+			return false;
+	return true;
+}
+
+static int
+b64_value(uint8_t c)
+{
+	const char	*p = c == 0 ? NULL : strchr(b64, c);
+
+	return p == NULL ? -1 : (int)(p - b64);
+}
+
+bool
+dec_base64(struct buf *b, struct span s)
+{
+	if (s.len % 4 != 0)
+		return false;
+	for (size_t i = 0; i < s.len; i += 4) {
+		uint32_t v = 0;
+		int	 n = 3;
+
+		if (i + 4 == s.len && s.p[i + 3] == '=')
+			n = s.p[i + 2] == '=' ? 1 : 2;
+		for (int k = 0; k < 4; k++) {
+			int d = k <= n ? b64_value(s.p[i + (size_t)k]) : 0;
+
+			if (d == -1)
+				return false;
+			v = v << 6 | (uint32_t)d;
+		}
+		/* Bits behind the last byte must be 0: one form for each. */
+		if ((n == 1 && (v & 0xffff) != 0) || (n == 2 && (v & 0xff) != 0))
+			return false;
+		for (int k = 0; k < n; k++)
+			if (!buf_byte(b, (uint8_t)(v >> (16 - 8 * k))))
+				return false;
+	}
+	return true;
+}
+
+static int
+hex_value(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	/* hexchar is upper case only (RFC 3461, 4). */
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool
+dec_xtext(struct buf *b, struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		int	 hi, lo;
+
+		if (is_xchar(s.p[i])) {
+			if (!buf_byte(b, s.p[i]))
+				return false;
+			continue;
+		}
+		if (s.p[i] != '+' || s.len - i < 3 ||
+		    (hi = hex_value(s.p[i + 1])) == -1 ||
+		    (lo = hex_value(s.p[i + 2])) == -1 ||
+		    !buf_byte(b, (uint8_t)(hi << 4 | lo)))
+			return false;
+		i += 2;
+	}
+	return true;
+}
+
+/*
+ * Every byte of every message passes here, so the instruction is used where
+ * the processor has it, and a table otherwise.
+ */
+__attribute__((target("sse4.2")))
+static uint32_t
+crc_sse(uint32_t crc, const uint8_t *p, size_t n)
+{
+	uint64_t	 c = crc, v;
+
+	for (; n >= 8; p += 8, n -= 8) {
+		memcpy(&v, p, 8);
+		c = _mm_crc32_u64(c, v);
+	}
+	for (crc = (uint32_t)c; n > 0; p++, n--)
+		crc = _mm_crc32_u8(crc, *p);
+	return crc;
+}
+
+static uint32_t
+crc_table(uint32_t crc, const uint8_t *p, size_t n)
+{
+	static uint32_t	 table[256];
+	static bool	 made;
+
+	if (!made) {
+		for (uint32_t i = 0; i < 256; i++) {
+			uint32_t c = i;
+
+			for (int k = 0; k < 8; k++)
+				c = c & 1 ? c >> 1 ^ 0x82f63b78 : c >> 1;
+			table[i] = c;
+		}
+		made = true;
+	}
+	for (; n > 0; p++, n--)
+		crc = table[(crc ^ *p) & 255] ^ crc >> 8;
+	return crc;
+}
+
+uint32_t
+enc_crc32c(uint32_t crc, struct span s)
+{
+	crc = ~crc;
+	crc = __builtin_cpu_supports("sse4.2") ? crc_sse(crc, s.p, s.len) :
+	    crc_table(crc, s.p, s.len);
+	return ~crc;
+}
