@@ -287,7 +287,7 @@ look(struct cursor c, unsigned n, enum dns_type type, const struct wire *cur,
     struct dns_answer *a, struct wire *target, bool *has_target)
 {
 	struct record	r;
-	size_t		used = 0;
+	size_t		used = 0, matched = 0;
 
 	*has_target = false;
 	for (; n > 0; n--) {
@@ -296,6 +296,7 @@ look(struct cursor c, unsigned n, enum dns_type type, const struct wire *cur,
 		if (r.class != CLASS_IN || !wire_eq(&r.owner, cur))
 			continue;
 		if (r.type == type) {
+			matched++;
 			if (!keep(c.pkt, &r, a, &used))
 				return false;
 		} else if (r.type == DNS_CNAME && !*has_target) {
@@ -306,6 +307,9 @@ look(struct cursor c, unsigned n, enum dns_type type, const struct wire *cur,
 				a->ttl = r.ttl;
 		}
 	}
+	/* Records, but none that we can read, are not "no records". */
+	if (matched > 0 && a->nrr == 0)
+		a->status = DNS_TEMPFAIL;
 	return true;
 }
 

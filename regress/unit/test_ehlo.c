@@ -1,0 +1,107 @@
+/*
+ * EHLO keywords: read, written, read back.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "common/smtp/ehlo.h"
+
+static void
+lines(void **state)
+{
+	static const struct { const char *line; uint32_t bits; uint64_t size;
+	    const char *auth; } t[] = {
+		{ "PIPELINING", CAP_PIPELINING, 0, "" },
+		{ "pipelining", CAP_PIPELINING, 0, "" },
+		{ "SIZE", CAP_SIZE, 0, "" },
+		{ "SIZE 52428800", CAP_SIZE, 52428800, "" },
+		{ "SIZE x", CAP_SIZE, 0, "" },
+		{ " 8BITMIME ", CAP_8BITMIME, 0, "" },
+		{ "AUTH PLAIN LOGIN", CAP_AUTH, 0, "PLAIN LOGIN" },
+		{ "AUTH=PLAIN LOGIN", CAP_AUTH, 0, "PLAIN LOGIN" },
+		{ "AUTH PLAIN plain  SCRAM-SHA-256 bad/one", CAP_AUTH, 0,
+		    "PLAIN SCRAM-SHA-256" },
+		{ "AUTH", 0, 0, "" },
+		{ "AUTH a-mechanism-of-21-oct", 0, 0, "" },
+		{ "XCLIENT NAME ADDR", CAP_XCLIENT, 0, "" },
+		{ "ENHANCEDSTATUSCODES", CAP_ENHANCED, 0, "" },
+		{ "CHUNKING", CAP_CHUNKING, 0, "" },
+		{ "BINARYMIME", 0, 0, "" },
+		{ "X-UNKNOWN a b", 0, 0, "" },
+		{ "PIPELININGX", 0, 0, "" },
+		{ "", 0, 0, "" },
+		{ "=", 0, 0, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct smtp_caps	c = { 0 };
+
+		smtp_caps_line(&c, span_str(t[i].line));
+		assert_int_equal(c.bits, t[i].bits);
+		assert_int_equal(c.size, t[i].size);
+		assert_string_equal(c.auth, t[i].auth);
+	}
+}
+
+/* However many mechanisms there are, the list stays within its bounds. */
+static void
+many_mechs(void **state)
+{
+	struct smtp_caps	c = { 0 };
+	char			line[] = "AUTH MECH-00";
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		line[10] = (char)('0' + i / 10);
+		line[11] = (char)('0' + i % 10);
+		smtp_caps_line(&c, span_str(line));
+	}
+	assert_in_range(strlen(c.auth), 480, 500);
+	assert_memory_equal(c.auth, "MECH-00 MECH-01 ", 16);
+}
+
+static void
+written(void **state)
+{
+	struct smtp_caps	 c = { .bits = CAP_PIPELINING | CAP_SIZE |
+				    CAP_AUTH | CAP_HELP, .size = 1000,
+				    .auth = "PLAIN" }, d = { 0 };
+	struct buf		 b;
+	struct span		 s, line;
+
+	(void)state;
+	buf_init(&b, 1000);
+	assert_true(smtp_caps_write(&b, "mx.example", "at your service", &c));
+	assert_string_equal(buf_cstr(&b), "250-mx.example at your service\r\n"
+	    "250-PIPELINING\r\n250-SIZE 1000\r\n250-AUTH PLAIN\r\n"
+	    "250 HELP\r\n");
+	s = buf_content(&b);
+	assert_true(span_word(&s, "\n", &line));
+	while (span_word(&s, "\n", &line))
+		smtp_caps_line(&d, span_sub(line, 4, line.len - 5));
+	assert_int_equal(c.bits, d.bits);
+	assert_int_equal(c.size, d.size);
+	assert_string_equal(c.auth, d.auth);
+
+	buf_reset(&b);
+	c = (struct smtp_caps){ .bits = CAP_ESMTP | CAP_AUTH | CAP_XCLIENT };
+	assert_true(smtp_caps_write(&b, "mx.example", "", &c));
+	assert_string_equal(buf_cstr(&b), "250 mx.example\r\n");
+	buf_clear(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines),
+		cmocka_unit_test(many_mechs),
+		cmocka_unit_test(written),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
