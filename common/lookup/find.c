@@ -1,0 +1,118 @@
+/*
+ * Drives the machine of hosts.h: all its questions at once, each answer back
+ * into it.
+ */
+#include "common/lookup/find.h"
+
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/base/rand.h"
+
+#define FIND_QUESTIONS_MAX	(HOSTS_MAX * 3)
+
+struct slot {				/* one question */
+	struct find	*find;
+	unsigned	 number;
+	uint32_t	 tid;
+};
+struct find {
+	struct ask	*ask;
+	struct hosts	*hosts;
+	void		(*done)(void *, const struct hosts_list *);
+	void		*arg;
+	struct slot	 slots[FIND_QUESTIONS_MAX];
+	size_t		 nslots;
+};
+
+static void	 go_on(struct find *);
+
+/* In static storage: one thread, and done does not keep it. */
+static struct hosts_list list;
+
+static void
+answered(void *arg, const struct ask_answer *ans)
+{
+	struct slot	*s = arg;
+	struct find	*f = s->find;
+	struct addr	 addrs[ASK_RRS_MAX];
+	struct mx_host	 mx[ASK_RRS_MAX];
+
+	s->tid = 0;
+	for (size_t i = 0; i < ans->n; i++) {
+		addrs[i] = ans->rr[i].addr;
+		mx[i].pref = ans->rr[i].pref;
+		strlcpy(mx[i].name, ans->rr[i].name, sizeof(mx[i].name));
+	}
+	hosts_answer(f->hosts, s->number, ans->status, ans->ttl, addrs, mx,
+	    ans->n);
+	go_on(f);
+}
+
+/* Asks what there is to ask. */
+static void
+ask_all(struct find *f)
+{
+	enum dns_type	 type;
+	const char	*name;
+	unsigned	 number;
+	struct slot	*s;
+
+	while (hosts_question(f->hosts, &number, &type, &name)) {
+		s = NULL;
+		if (f->nslots < FIND_QUESTIONS_MAX) {
+			s = &f->slots[f->nslots++];
+			*s = (struct slot){ .find = f, .number = number };
+			s->tid = ask_send(f->ask, type, name, answered, s);
+		}
+		if (s != NULL && s->tid != 0)
+			continue;
+		/* A name that can't be asked for is one that is not there. */
+		hosts_answer(f->hosts, number, dns_name_ok(span_str(name)) ?
+		    DNS_TEMPFAIL : DNS_NXDOMAIN, 0, NULL, NULL, 0);
+	}
+}
+
+static void
+go_on(struct find *f)
+{
+	ask_all(f);
+	if (!hosts_done(f->hosts))
+		return;
+	hosts_result(f->hosts, &list);
+	f->done(f->arg, &list);
+	hosts_free(f->hosts);
+	free(f);
+}
+
+struct find *
+find_start(struct ask *ask, const struct conf *conf,
+    const struct conf_action *action, const char *domain,
+    void (*done)(void *, const struct hosts_list *), void *arg)
+{
+	struct find	*f;
+	bool		 now;
+
+	if ((f = calloc(1, sizeof(*f))) == NULL ||
+	    (f->hosts = hosts_new(conf, action, domain, rand_below)) == NULL)
+		fatal("find");
+	f->ask = ask;
+	f->done = done;
+	f->arg = arg;
+	ask_all(f);
+	now = hosts_done(f->hosts);
+	if (now)
+		go_on(f);
+	return now ? NULL : f;
+}
+
+void
+find_cancel(struct find *f)
+{
+	if (f == NULL)
+		return;
+	for (size_t i = 0; i < f->nslots; i++)
+		ask_cancel(f->ask, f->slots[i].tid);
+	hosts_free(f->hosts);
+	free(f);
+}

@@ -1,0 +1,370 @@
+/*
+ * Two rounds: the MX records of each domain in the list, then the addresses of
+ * each host. A literal address needs neither. The hosts stand in the order of
+ * the list; those of one MX in the order of mx.c.
+ */
+#include "common/lookup/hosts.h"
+
+#include <stdlib.h>
+
+#define Q_ADDRS	1000	/* numbers of questions: MX below, addresses from here */
+
+struct source {				/* one entry of the list */
+	bool		 mx;
+	char		 name[DNS_NAME_MAX + 1];
+	struct addr	 addr;		/* family 0: a name */
+	uint16_t	 port;
+	enum mx_result	 result;
+	struct mx_host	*hosts;		/* of the MX answer */
+	size_t		 nhosts;
+};
+struct host {
+	size_t		 source;
+	uint16_t	 pref;
+	struct hosts_cand id;		/* name; addr if literal */
+	enum dns_status	 status[2];	/* A, AAAA */
+	struct addr	 addrs[HOSTS_ADDRS_MAX];
+	size_t		 naddrs;
+	bool		 cut;		/* at or behind ourselves */
+};
+struct hosts {
+	const struct conf *conf;
+	const struct conf_action *action;
+	uint32_t	 (*rnd)(uint32_t);
+	struct source	*sources;
+	size_t		 nsources;
+	struct host	*hosts;
+	size_t		 nhosts;
+	size_t		 asked_mx, asked;	/* cursors */
+	size_t		 waiting;
+	bool		 built;
+	uint32_t	 ttl;
+};
+
+static bool
+is_our_name(const char *name, void *arg)
+{
+	const struct hosts	*h = arg;
+
+	return span_caseis(span_str(name), h->conf->hostname);
+}
+
+static bool
+is_our_addr(const struct hosts *h, const struct addr *a)
+{
+	for (size_t i = 0; i < h->conf->nself; i++) {
+		if (addr_eq(&h->conf->self[i], a))
+			return true;
+	}
+	return false;
+}
+
+/* "[192.0.2.1]" and "[IPv6:2001:db8::1]" (RFC 5321, 4.1.3). */
+static bool
+literal(const char *domain, struct addr *a)
+{
+	struct span	s = span_str(domain);
+
+	if (s.len < 3 || s.p[0] != '[' || s.p[s.len - 1] != ']')
+		return false;
+	s = span_sub(s, 1, s.len - 2);
+	if (span_casestarts(s, span_str("IPv6:")))
+		span_skip(&s, 5);
+	return addr_parse(s, a);
+}
+
+static void
+source_dest(struct source *s, const struct conf_dest *d)
+{
+	s->mx = d->kind == DEST_MX;
+	s->port = d->port != 0 ? d->port : 25;
+	s->addr = d->addr;
+	strlcpy(s->name, d->host, sizeof(s->name));
+	s->result = s->mx ? MX_TEMPFAIL : MX_IMPLICIT;
+}
+
+struct hosts *
+hosts_new(const struct conf *conf, const struct conf_action *action,
+    const char *domain, uint32_t (*rnd)(uint32_t bound))
+{
+	struct hosts	*h;
+	struct source	*s;
+	size_t		 n = action->ndests > 0 ? action->ndests : 1;
+
+	if ((h = calloc(1, sizeof(*h))) == NULL ||
+	    (h->sources = calloc(n, sizeof(*s))) == NULL) {
+		free(h);
+		return NULL;
+	}
+	h->conf = conf;
+	h->action = action;
+	h->rnd = rnd;
+	h->ttl = HOSTS_TTL_MAX;
+	for (size_t i = 0; i < action->ndests; i++) {
+		if (action->dests[i].kind != DEST_UNIX)
+			source_dest(&h->sources[h->nsources++],
+			    &action->dests[i]);
+	}
+	if (action->ndests == 0) {
+		s = &h->sources[h->nsources++];
+		s->port = 25;
+		s->mx = !literal(domain, &s->addr);
+		s->result = s->mx ? MX_TEMPFAIL : MX_IMPLICIT;
+		strlcpy(s->name, domain, sizeof(s->name));
+	}
+	return h;
+}
+
+void
+hosts_free(struct hosts *h)
+{
+	if (h == NULL)
+		return;
+	for (size_t i = 0; i < h->nsources; i++)
+		free(h->sources[i].hosts);
+	free(h->sources);
+	free(h->hosts);
+	free(h);
+}
+
+static void
+host_add(struct hosts *h, size_t source, const char *name, uint16_t pref)
+{
+	const struct source	*s = &h->sources[source];
+	struct host		*host;
+
+	if (h->nhosts == HOSTS_MAX)
+		return;
+	host = &h->hosts[h->nhosts++];
+	host->source = source;
+	host->pref = pref;
+	if (s->addr.family != 0) {
+		host->addrs[host->naddrs++] = s->addr;
+		addr_str(&s->addr, host->id.name);
+	} else
+		strlcpy(host->id.name, name, sizeof(host->id.name));
+}
+
+/* All MX answers are here: which hosts need addresses. */
+static void
+build(struct hosts *h)
+{
+	h->built = true;
+	if ((h->hosts = calloc(HOSTS_MAX, sizeof(*h->hosts))) == NULL)
+		return;
+	for (size_t i = 0; i < h->nsources; i++) {
+		const struct source	*s = &h->sources[i];
+
+		if (s->result == MX_IMPLICIT)
+			host_add(h, i, s->name, 0);
+		else if (s->result == MX_LIST) {
+			for (size_t k = 0; k < s->nhosts; k++)
+				host_add(h, i, s->hosts[k].name,
+				    s->hosts[k].pref);
+		}
+	}
+}
+
+bool
+hosts_question(struct hosts *h, unsigned *number, enum dns_type *type,
+    const char **name)
+{
+	while (h->asked_mx < h->nsources) {
+		size_t	i = h->asked_mx++;
+
+		if (!h->sources[i].mx)
+			continue;
+		*number = (unsigned)i;
+		*type = DNS_MX;
+		*name = h->sources[i].name;
+		h->waiting++;
+		return true;
+	}
+	if (!h->built) {
+		if (h->waiting > 0)
+			return false;
+		build(h);
+	}
+	while (h->asked < h->nhosts * 2) {
+		size_t	i = h->asked++;
+
+		if (h->sources[h->hosts[i / 2].source].addr.family != 0)
+			continue;
+		*number = (unsigned)(Q_ADDRS + i);
+		*type = i % 2 == 0 ? DNS_A : DNS_AAAA;
+		*name = h->hosts[i / 2].id.name;
+		h->waiting++;
+		return true;
+	}
+	return false;
+}
+
+static void
+answer_mx(struct hosts *h, struct source *s, enum dns_status status,
+    const struct mx_host *mx, size_t n)
+{
+	if (mx == NULL)
+		n = 0;
+	if (n > MX_HOSTS_MAX)
+		n = MX_HOSTS_MAX;
+	if (n > 0) {
+		if ((s->hosts = calloc(n, sizeof(*mx))) == NULL)
+			return;
+		memcpy(s->hosts, mx, n * sizeof(*mx));
+	}
+	s->nhosts = n;
+	s->result = mx_order(status, s->hosts, &s->nhosts, h->rnd, is_our_name,
+	    h);
+}
+
+void
+hosts_answer(struct hosts *h, unsigned number, enum dns_status status,
+    uint32_t ttl, const struct addr *addrs, const struct mx_host *mx, size_t n)
+{
+	struct host	*host;
+	size_t		 i;
+
+	if (h->waiting > 0)
+		h->waiting--;
+	if (ttl < h->ttl)
+		h->ttl = ttl;
+	if (number < h->nsources) {
+		answer_mx(h, &h->sources[number], status, mx, n);
+		return;
+	}
+	if (number < Q_ADDRS || (i = number - Q_ADDRS) >= h->nhosts * 2)
+		return;
+	host = &h->hosts[i / 2];
+	host->status[i % 2] = status;
+	for (size_t k = 0; addrs != NULL && k < n; k++) {
+		/* Half of the room for each family. */
+		if (k < HOSTS_ADDRS_MAX / 2 && host->naddrs < HOSTS_ADDRS_MAX)
+			host->addrs[host->naddrs++] = addrs[k];
+	}
+}
+
+bool
+hosts_done(const struct hosts *h)
+{
+	return h->built && h->waiting == 0 && h->asked >= h->nhosts * 2;
+}
+
+/*
+ * RFC 5321, 5.1: if one of the MX hosts turns out to be us by its address, it
+ * and all that are not preferred to it are left out, or mail would loop. Named
+ * servers are the administrator's word and stay.
+ */
+static void
+cut_loops(struct hosts *h)
+{
+	for (size_t i = 0; i < h->nhosts; i++) {
+		struct host	*host = &h->hosts[i];
+
+		if (!h->sources[host->source].mx)
+			continue;
+		for (size_t k = 0; k < host->naddrs; k++) {
+			if (is_our_addr(h, &host->addrs[k]))
+				host->cut = true;
+		}
+		for (size_t k = 0; host->cut && k < h->nhosts; k++) {
+			if (h->hosts[k].source == host->source &&
+			    h->hosts[k].pref >= host->pref)
+				h->hosts[k].cut = true;
+		}
+	}
+}
+
+/* Why there is no address: the temporary reasons first, for they may pass. */
+static void
+explain(const struct hosts *h, struct hosts_list *l)
+{
+	bool	temp = h->nhosts == 0 && h->nsources == 0, loop = false,
+		null = false, none = false, listed = h->action->ndests > 0;
+
+	for (size_t i = 0; i < h->nsources; i++) {
+		temp |= h->sources[i].result == MX_TEMPFAIL;
+		loop |= h->sources[i].result == MX_LOOP;
+		null |= h->sources[i].result == MX_NULL;
+		none |= h->sources[i].result == MX_NONE;
+	}
+	for (size_t i = 0; i < h->nhosts; i++) {
+		const struct host	*host = &h->hosts[i];
+
+		loop |= host->cut;
+		temp |= host->status[0] == DNS_TEMPFAIL ||
+		    host->status[1] == DNS_TEMPFAIL;
+		none |= h->sources[host->source].result == MX_IMPLICIT &&
+		    host->status[0] == DNS_NXDOMAIN;
+	}
+	if (temp || h->hosts == NULL) {
+		l->code = 451;
+		l->text = "4.4.3 No answer from DNS for the domain's servers";
+	} else if (listed && !loop) {
+		/* A mistake in the configuration must not bounce mail. */
+		l->code = 451;
+		l->text = "4.3.5 The configured servers have no address";
+	} else if (loop) {
+		l->code = 554;
+		l->text = "5.4.6 Mail for the domain loops back to this server";
+	} else if (null) {
+		l->code = 556;		/* RFC 7505, 4.1 */
+		l->text = "5.1.10 The domain accepts no mail (null MX)";
+	} else if (none) {
+		l->code = 550;
+		l->text = "5.1.2 No such domain";
+	} else {
+		l->code = 550;
+		l->text = "5.4.4 The domain's mail servers have no address";
+	}
+}
+
+static void
+add(struct hosts_list *l, const struct host *host, const struct addr *a,
+    uint16_t port)
+{
+	struct hosts_cand	*c;
+
+	if (l->n == HOSTS_CANDS_MAX)
+		return;
+	for (size_t i = 0; i < l->n; i++) {
+		if (addr_eq(&l->cand[i].addr, a) && l->cand[i].addr.port == port)
+			return;
+	}
+	c = &l->cand[l->n++];
+	*c = host->id;
+	c->addr = *a;
+	c->addr.port = port;
+}
+
+void
+hosts_result(struct hosts *h, struct hosts_list *l)
+{
+	uint8_t	family = h->action->source.family;
+	bool	other = false;
+
+	l->n = 0;
+	l->ttl = h->ttl;
+	l->code = 0;
+	l->text = "";
+	cut_loops(h);
+	for (size_t i = 0; i < h->nhosts; i++) {
+		struct host	*host = &h->hosts[i];
+
+		mx_interleave(host->addrs, host->naddrs);
+		for (size_t k = 0; !host->cut && k < host->naddrs; k++) {
+			if (family != 0 && host->addrs[k].family != family)
+				other = true;
+			else
+				add(l, host, &host->addrs[k],
+				    h->sources[host->source].port);
+		}
+	}
+	if (l->n > 0)
+		return;
+	if (other) {
+		l->code = 451;
+		l->text = "4.4.4 No server has an address of the family that "
+		    "mail is sent from";
+	} else
+		explain(h, l);
+}

@@ -1,0 +1,51 @@
+/*
+ * From an action and a domain to the addresses to try, in order: the decision,
+ * as a machine without I/O. It names the questions, the caller asks and hands
+ * the answers back; then it gives the list or the reason why there is none
+ * (RFC 5321, 5.1; RFC 7505).
+ */
+#ifndef LOOKUP_HOSTS_H
+#define LOOKUP_HOSTS_H
+
+#include "common/conf/conf.h"
+#include "common/dns/mx.h"
+
+#define HOSTS_MAX	40	/* names and literals of one list */
+#define HOSTS_ADDRS_MAX	8	/* addresses of one host */
+#define HOSTS_CANDS_MAX	64	/* addresses in all */
+#define HOSTS_TTL_MAX	60	/* seconds that a list is used */
+
+struct hosts_cand {
+	struct addr	 addr;			/* with port */
+	char		 name[DNS_NAME_MAX + 1];/* a literal: the address */
+};
+struct hosts_list {
+	size_t		 n;
+	uint32_t	 ttl;			/* seconds, at most the above */
+	/* With n == 0: a reply of ours, 4xx or 5xx with its enhanced code. */
+	uint16_t	 code;
+	const char	*text;
+	struct hosts_cand cand[HOSTS_CANDS_MAX];
+};
+
+struct hosts;
+
+/* domain is what mail is for, in A-labels or a literal in brackets; it matters
+ * only where the action has no DEST list. rnd(bound) shuffles equals. conf and
+ * action outlive it. NULL: no memory. */
+struct hosts *hosts_new(const struct conf *, const struct conf_action *,
+	    const char *domain, uint32_t (*rnd)(uint32_t bound));
+void	 hosts_free(struct hosts *);
+/* The next question and its number; false: none now (answers may make more).
+ * The name lives until hosts_free(). */
+bool	 hosts_question(struct hosts *, unsigned *number, enum dns_type *,
+	    const char **name);
+/* The answer to a question: addresses for A and AAAA, hosts for MX (any order).
+ * What does not belong to the type is NULL. */
+void	 hosts_answer(struct hosts *, unsigned number, enum dns_status,
+	    uint32_t ttl, const struct addr *, const struct mx_host *, size_t n);
+/* No question is open or to come. */
+bool	 hosts_done(const struct hosts *);
+void	 hosts_result(struct hosts *, struct hosts_list *);
+
+#endif
