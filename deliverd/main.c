@@ -1,0 +1,94 @@
+/*
+ * deliverd, role remote: takes jobs from queued and delivers them by SMTP. Here
+ * are its start, its confinement, its end in order, and nothing else.
+ */
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/lookup/ask.h"
+#include "common/proc/confine.h"
+#include "common/proc/start.h"
+#include "deliverd/ctl.h"
+#include "deliverd/job.h"
+#include "deliverd/pool.h"
+
+#define DRAIN_CHECK_MS	50	/* is everything finished? */
+#define DRAIN_LAST_MS	500	/* of the grace: for queued to record results */
+
+static const struct seccomp_group *const groups[] = { &seccomp_base,
+    &seccomp_loop, &seccomp_sock_use, &seccomp_sock_inet, &seccomp_fds_in,
+    NULL };
+static const struct confine_profile profile = { .groups = groups };
+
+static struct ask	*ask;
+static struct event	*drainer;
+static struct mono	 drain_abort, drain_end;
+
+static void
+peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
+    int fd)
+{
+	(void)title;
+	if (role == IPC_LOOKUPD)
+		ask_peer(ask, worker, fd);
+	else if (role == IPC_QUEUED)
+		job_peer(worker, fd);
+	else
+		proc_report(p, role, worker, "no peer of deliverd");
+}
+
+static void
+drain_check(evutil_socket_t fd, short what, void *arg)
+{
+	int64_t	now = clock_mono().ms;
+
+	(void)fd;
+	(void)what;
+	if (drain_abort.ms != 0 && now >= drain_abort.ms) {
+		drain_abort.ms = 0;
+		pool_abort("421 4.3.2 The gateway is shutting down");
+	}
+	if ((job_count() == 0 && job_unrecorded() == 0) || now >= drain_end.ms)
+		proc_exit(arg, 0);
+}
+
+/* What has been handed over is delivered while there is time; new jobs are
+ * given back. */
+static void
+drain(struct proc *p, uint32_t grace_ms)
+{
+	const struct timeval	tv = { 0, DRAIN_CHECK_MS * 1000 };
+
+	if (drainer != NULL)
+		return;
+	job_drain();
+	drain_end.ms = clock_mono().ms + grace_ms;
+	drain_abort.ms = drain_end.ms - DRAIN_LAST_MS;
+	drainer = event_new(proc_base(p), -1, EV_PERSIST, drain_check, p);
+	if (drainer == NULL || event_add(drainer, &tv) == -1)
+		fatalx("event_new");
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct proc_ops	 ops = {
+		.peer = peer,
+		.drain = drain,
+		.verbs = ctl_verbs
+	};
+	struct proc			*p;
+	struct conf			*conf;
+	struct buf			 msgs;
+
+	p = proc_start(IPC_DELIVERD, argc, argv);
+	proc_confine(p, &profile);
+	buf_init(&msgs, 64 << 10);
+	if ((conf = conf_parse(proc_conf(p), &msgs)) == NULL)
+		fatalx("the configuration does not parse");
+	buf_clear(&msgs);
+	ask = ask_new(p, IPC_DELIVERD);
+	pool_init(p, conf, ask);
+	job_init(p, conf, pool_add);
+	return proc_run(p, &ops, NULL);
+}

@@ -1,0 +1,39 @@
+/*
+ * Destinations, their waiting jobs in order, and their connections: how many,
+ * to which address, and who takes the next job.
+ */
+#ifndef DELIVERD_POOL_H
+#define DELIVERD_POOL_H
+
+#include "common/lookup/find.h"
+#include "deliverd/remote.h"
+
+#define POOL_DESTS_MAX	10000
+#define POOL_DOWN_MS	60000	/* an address that failed is passed over */
+
+void	 pool_init(struct proc *, const struct conf *, struct ask *);
+/* A complete job; it is the pool's until it is done. */
+void	 pool_add(struct job *);
+/* Gives all that is not finished a temporary result and cuts connections. */
+void	 pool_abort(const char *reply);
+
+/* From remote.c: the connection may take a job; could not be used at all
+ * ("CODE TEXT"); is over; its job is to be tried once more at once. The first
+ * may begin a job, the next two free the connection. */
+void	 pool_ready(struct conn *);
+void	 pool_unreachable(struct conn *, const char *reply);
+void	 pool_lost(struct conn *);
+void	 pool_retry(struct conn *, struct job *);
+
+/* For ctl.c. */
+struct dest_info {
+	const char	*action, *domain;
+	size_t		 waiting, conns, limit;
+};
+void	 pool_each_conn(void (*)(const struct conn *, void *arg), void *arg);
+void	 pool_each_dest(void (*)(const struct dest_info *, void *arg),
+	    void *arg);
+size_t	 pool_count_conns(void);
+const char *pool_action(const struct dest *);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * One connection to a server and the transaction on it: drives the client
+ * machine of common/smtp over a stream. It knows nothing of other connections;
+ * pool.h decides who connects where and who gets which job.
+ *
+ *	CONNECT ─▶ GREETING ─▶ EHLO ─▶ IDLE ◀─▶ BUSY      any ─▶ QUIT ─▶ gone
+ */
+#ifndef DELIVERD_REMOTE_H
+#define DELIVERD_REMOTE_H
+
+#include "common/base/clock.h"
+#include "common/dns/answer.h"
+#include "common/io/stream.h"
+#include "common/smtp/client.h"
+#include "deliverd/job.h"
+#include "deliverd/send.h"
+
+#define REMOTE_RCPTS_MAX	100	/* a transaction; RFC 5321, 4.5.3.1.8 */
+#define REMOTE_IN_MAX		(16 << 10)
+#define REMOTE_OUT_MAX		(256 << 10)
+#define REMOTE_OUT_MARK		(160 << 10)	/* content is written up to it */
+#define REMOTE_EARLY_MAX	(64 << 10)	/* BDAT sent without waiting for RCPT */
+#define REMOTE_CONNECT_MS	30000
+#define REMOTE_IDLE_MS		10000
+#define REMOTE_DATA_MS		180000	/* RFC 5321, 4.5.3.2.5 */
+#define REMOTE_QUIT_MS		5000
+
+struct dest;
+
+enum conn_phase { CONN_CONNECT, CONN_GREETING, CONN_EHLO, CONN_IDLE, CONN_BUSY,
+    CONN_QUIT };
+enum conn_content {
+	CONTENT_NONE,		/* not begun */
+	CONTENT_ASKED,		/* DATA sent with the envelope */
+	CONTENT_SENDING,
+	CONTENT_SENT		/* dot or last chunk is in the output buffer */
+};
+struct conn {
+	TAILQ_ENTRY(conn) entry;	/* in its destination */
+	struct dest	*dest;
+	struct addr	 addr;
+	struct stream	*s;
+	struct smtp_client *c;
+	struct span	 helo;
+	enum conn_phase	 phase;
+	struct mono	 since;		/* of this phase */
+	unsigned	 jobs;		/* finished on it */
+	bool		 rset;		/* a transaction is open at the server */
+	char		 server[DNS_NAME_MAX + ADDR_STRLEN + 16];
+	/* the transaction */
+	struct job	*job;
+	size_t		 first, end;	/* its recipients */
+	size_t		 asked;		/* RCPTs without reply */
+	size_t		 taken;
+	bool		 answered;	/* the server said something in it */
+	bool		 mail_ok;
+	enum conn_content content;
+	struct send_state send;
+};
+
+void	 remote_init(struct event_base *);
+/* NULL with errno: could not begin. */
+struct conn *remote_connect(struct dest *, const struct addr *,
+	    const char *name, const struct addr *source, const char *helo);
+/* The job is this connection's until job_done() or pool_retry(). Only on an
+ * idle one. May end the connection. */
+void	 remote_begin(struct conn *, struct job *);
+/* Says QUIT on an idle one; pool_lost() follows later. */
+void	 remote_quit(struct conn *);
+/* Cuts it; a job on it gets this temporary reply. pool_lost() is called. */
+void	 remote_cut(struct conn *, const char *reply);
+/* Only from pool_lost() and pool_unreachable(). */
+void	 remote_free(struct conn *);
+const char *remote_phase_name(const struct conn *);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * Content is written anew (security.md, R11): canonical lines in, stuffed by
+ * the one writer of common/smtp.
+ */
+#include "deliverd/send.h"
+
+#include "common/base/utf8.h"
+
+#define HEADER_LOOK	(64 << 10)	/* bytes of a header that are looked at */
+
+void
+send_begin(struct send_state *s, const struct job *j, bool stuff)
+{
+	*s = (struct send_state){ .job = j, .stuff = stuff };
+	smtp_content_out_begin(&s->so);
+}
+
+static struct span
+piece(const struct send_state *s, size_t n)
+{
+	const struct job	*j = s->job;
+
+	if (s->pos < j->prefix.len)
+		return span_sub(j->prefix, (size_t)s->pos, n);
+	return job_content(j, s->pos - j->prefix.len, n);
+}
+
+enum send
+send_fill(struct send_state *s, struct buf *out, size_t mark)
+{
+	struct span	in;
+	size_t		had;
+
+	while (s->pos < s->job->params.size) {
+		if (buf_len(out) >= mark)
+			return SEND_MORE;
+		in = piece(s, mark - buf_len(out));
+		if ((had = in.len) == 0)
+			return SEND_FAILED;
+		if (s->stuff)
+			smtp_content_write(&s->so, &in, out);
+		else if (buf_span(out, in))
+			in.len = 0;
+		if (in.len == had)
+			return SEND_MORE;
+		s->pos += had - in.len;
+	}
+	if (s->stuff && !smtp_content_finish(&s->so, out))
+		return SEND_MORE;
+	return SEND_DONE;
+}
+
+bool
+send_header_is_8bit(const struct job *j)
+{
+	struct span	 s;
+	const uint8_t	*end;
+
+	if (!utf8_is_ascii(j->prefix))
+		return true;
+	s = job_content(j, 0, HEADER_LOOK);
+	end = s.len == 0 ? NULL : memmem(s.p, s.len, "\r\n\r\n", 4);
+	if (end != NULL)
+		s.len = (size_t)(end - s.p);
+	return !utf8_is_ascii(s);
+}
