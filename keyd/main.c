@@ -1,0 +1,198 @@
+/*
+ * keyd: the keeper of keys and credentials. It takes them from the parent by
+ * descriptor, holds them against the configuration, and tells posternctl what
+ * it has, never the secrets themselves.
+ */
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "common/base/log.h"
+#include "common/proc/confine.h"
+#include "common/proc/start.h"
+#include "keyd/set.h"
+
+#define WARN_BEFORE_MS	(14LL * 86400 * 1000)	/* an expiry in 14 days */
+
+static struct set	*current;	/* what the configuration in force has */
+static struct set	*next;		/* what is arriving */
+static unsigned		 reloads;
+static char		 refused[1024];	/* why the last set was not taken */
+
+static const struct seccomp_group *const groups[] = {
+	&seccomp_base, &seccomp_loop, NULL
+};
+static const struct confine_profile profile = { .groups = groups };
+
+/* "2027-01-31T12:00:00Z" */
+static char *
+utc(struct wall t, char *dst, size_t size)
+{
+	time_t		s = (time_t)(t.ms / 1000);
+	struct tm	tm;
+
+	if (gmtime_r(&s, &tm) == NULL ||
+	    strftime(dst, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		dst[0] = '\0';
+	return dst;
+}
+
+static const char *
+validity(const struct key_info *info)
+{
+	int64_t	now = clock_wall().ms;
+
+	if (now > info->not_after.ms)
+		return "expired";
+	if (now < info->not_before.ms)
+		return "not yet valid";
+	return now > info->not_after.ms - WARN_BEFORE_MS ? "expires soon" :
+	    "valid";
+}
+
+/* An expired certificate is better than none: it is said, and used. */
+static void
+warn_expiry(const struct set *s)
+{
+	struct key_info	 info;
+	const char	*name, *is;
+	char		 date[32];
+
+	for (size_t i = 0; i < set_pkis(s); i++) {
+		name = set_pki(s, i, &info);
+		is = validity(&info);
+		if (strcmp(is, "valid") != 0)
+			log_warnx("event=certificate pki=%s state=%s "
+			    "not_after=%s", log_quote(span_str(name)),
+			    log_quote(span_str(is)),
+			    utc(info.not_after, date, sizeof(date)));
+	}
+}
+
+static void
+on_secret(struct proc *p, enum ipc_secret_kind kind, const char *name,
+    const char *path, int fd)
+{
+	(void)p;
+	if (next == NULL && (next = set_new()) == NULL)
+		fatal("secrets");
+	set_add(next, kind, name, path, fd);
+}
+
+/* Takes what has arrived since the last call, or throws it away. */
+static bool
+on_reload(struct proc *p, struct span bundle, bool check, const char **why)
+{
+	struct set	*s = next;
+	struct buf	 msgs;
+	struct conf	*c;
+	bool		 ok;
+
+	(void)p;
+	next = NULL;
+	if (s == NULL && (s = set_new()) == NULL)
+		fatal("secrets");
+	buf_init(&msgs, 64 << 10);
+	c = conf_parse(bundle, &msgs);
+	buf_clear(&msgs);
+	ok = c != NULL && set_finish(s, c, why);
+	if (c == NULL)
+		*why = "the configuration does not parse";
+	conf_free(c);
+	if (!ok) {
+		strlcpy(refused, *why, sizeof(refused));
+		*why = refused;
+	} else if (!check) {
+		warn_expiry(s);
+		log_info("event=secrets pkis=%zu credentials=%zu",
+		    set_pkis(s), creds_count(set_creds(s)));
+		set_free(current);
+		current = s;
+		s = NULL;
+		reloads++;
+		refused[0] = '\0';
+	}
+	set_free(s);
+	return ok;
+}
+
+static void
+run_check(struct ctl *c, int argc, char **argv)
+{
+	struct key_info	 info;
+	struct span	 label, user, secret;
+	char		 date[32];
+
+	(void)argc;
+	(void)argv;
+	for (size_t i = 0; i < set_pkis(current); i++) {
+		const char	*name = set_pki(current, i, &info);
+
+		ctl_row(c, "pki");
+		ctl_str(c, "name", name);
+		ctl_str(c, "subject", info.subject);
+		ctl_str(c, "key", info.type);
+		ctl_num(c, "chain", info.chain);
+		ctl_str(c, "not_after", utc(info.not_after, date,
+		    sizeof(date)));
+		ctl_str(c, "state", validity(&info));
+		ctl_row_end(c);
+	}
+	for (size_t i = 0; i < creds_count(set_creds(current)); i++) {
+		creds_at(set_creds(current), i, &label, &user, &secret);
+		ctl_row(c, "credential");
+		ctl_field(c, "label", label);
+		ctl_field(c, "user", user);
+		ctl_row_end(c);
+	}
+	ctl_end(c, EX_OK, NULL);
+}
+
+static void
+run_stats(struct ctl *c, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	ctl_row(c, "stats");
+	ctl_num(c, "pkis", (int64_t)set_pkis(current));
+	ctl_num(c, "credentials", (int64_t)creds_count(set_creds(current)));
+	ctl_num(c, "loads", reloads);
+	ctl_str(c, "refused", refused);
+	ctl_num(c, "secure_bytes", (int64_t)CRYPTO_secure_used());
+	ctl_row_end(c);
+	ctl_end(c, EX_OK, NULL);
+}
+
+static const struct ctl_verb verbs[] = {
+	{ "check", CTL_READ, run_check },
+	{ "stats", CTL_READ, run_stats },
+	{ NULL }
+};
+
+static void
+on_stop(struct proc *p)
+{
+	(void)p;
+	set_free(next);
+	set_free(current);
+	next = current = NULL;
+}
+
+static const struct proc_ops ops = {
+	.secret = on_secret,
+	.reload = on_reload,
+	.stop = on_stop,
+	.verbs = verbs,
+};
+
+int
+main(int argc, char **argv)
+{
+	struct proc	*p = proc_start(IPC_KEYD, argc, argv);
+
+	if (!key_setup())
+		fatalx("OpenSSL could not be set up");
+	proc_confine(p, &profile);
+	return proc_run(p, &ops, NULL);
+}

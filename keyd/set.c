@@ -1,0 +1,245 @@
+/*
+ * The secrets of one configuration, from descriptors to checked keys. See
+ * set.h. Texts are kept in the secure heap where they fit.
+ */
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "keyd/set.h"
+
+#define TEXT_SECURE_MAX	(32 << 10)	/* larger ones are no keys */
+
+struct file {
+	TAILQ_ENTRY(file) link;
+	enum ipc_secret_kind kind;
+	bool		 secure;	/* text is in the secure heap */
+	uint8_t		*text;
+	size_t		 len;
+	char		*name, *path;
+};
+struct entry {
+	char		*name;
+	struct pki	*pki;
+};
+
+struct set {
+	TAILQ_HEAD(, file) files;
+	size_t		 nfiles;
+	struct entry	*pkis;
+	size_t		 npkis;
+	struct creds	*creds;
+	char		 why[768];	/* the first fault */
+};
+
+struct set *
+set_new(void)
+{
+	struct set	*s;
+
+	if ((s = calloc(1, sizeof(*s))) != NULL)
+		TAILQ_INIT(&s->files);
+	return s;
+}
+
+static void
+file_free(struct set *s, struct file *f)
+{
+	TAILQ_REMOVE(&s->files, f, link);
+	if (f->secure)
+		OPENSSL_secure_clear_free(f->text, f->len);
+	else
+		freezero(f->text, f->len);
+	free(f->name);
+	free(f->path);
+	free(f);
+}
+
+void
+set_free(struct set *s)
+{
+	struct file	*f;
+
+	if (s == NULL)
+		return;
+	creds_free(s->creds);
+	for (size_t i = 0; i < s->npkis; i++) {
+		free(s->pkis[i].name);
+		pki_free(s->pkis[i].pki);
+	}
+	free(s->pkis);
+	while ((f = TAILQ_FIRST(&s->files)) != NULL)
+		file_free(s, f);
+	free(s);
+}
+
+static bool
+fault(struct set *s, const char *path, const char *what)
+{
+	if (s->why[0] == '\0')
+		snprintf(s->why, sizeof(s->why), "%.600s: %s", path, what);
+	return false;
+}
+
+/* The file's bytes; its size is asked first and must stay what it is. */
+static bool
+read_text(struct set *s, struct file *f, int fd)
+{
+	struct stat	st;
+	ssize_t		n;
+	size_t		have = 0;
+
+	if (fstat(fd, &st) == -1)
+		return fault(s, f->path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return fault(s, f->path, "not a regular file");
+	if (st.st_size > SET_FILE_MAX)
+		return fault(s, f->path, "larger than 1 MiB");
+	if (lseek(fd, 0, SEEK_SET) == -1)
+		return fault(s, f->path, strerror(errno));
+	f->len = (size_t)st.st_size;
+	f->secure = f->len <= TEXT_SECURE_MAX;
+	f->text = f->secure ? OPENSSL_secure_zalloc(f->len + 1) : NULL;
+	if (f->text == NULL) {
+		f->secure = false;
+		if ((f->text = calloc(1, f->len + 1)) == NULL)
+			return fault(s, f->path, "out of memory");
+	}
+	while (have < f->len) {
+		n = read(fd, f->text + have, f->len - have);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return fault(s, f->path, strerror(errno));
+		if (n == 0)
+			return fault(s, f->path, "became shorter while read");
+		have += (size_t)n;
+	}
+	return true;
+}
+
+void
+set_add(struct set *s, enum ipc_secret_kind kind, const char *name,
+    const char *path, int fd)
+{
+	struct file	*f = NULL;
+
+	if (s->nfiles >= SET_FILES_MAX)
+		fault(s, path, "too many secrets");
+	else if ((f = calloc(1, sizeof(*f))) == NULL)
+		fault(s, path, "out of memory");
+	if (f == NULL) {
+		close(fd);
+		return;
+	}
+	f->kind = kind;
+	f->name = strdup(name);
+	f->path = strdup(path);
+	TAILQ_INSERT_TAIL(&s->files, f, link);
+	s->nfiles++;
+	if (f->name == NULL || f->path == NULL)
+		fault(s, path, "out of memory");
+	else
+		(void)read_text(s, f, fd);
+	close(fd);
+}
+
+static const struct file *
+find(const struct set *s, enum ipc_secret_kind kind, const char *name)
+{
+	const struct file	*f;
+
+	TAILQ_FOREACH(f, &s->files, link) {
+		if (f->kind == kind && strcmp(f->name, name) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+static bool
+make_pki(struct set *s, const struct conf_pki *p)
+{
+	const struct file	*cert = find(s, IPC_SECRET_CERT, p->name);
+	const struct file	*key = find(s, IPC_SECRET_KEY, p->name);
+	struct entry		*e = &s->pkis[s->npkis];
+	const char		*why;
+
+	if (cert == NULL || key == NULL)
+		return fault(s, cert == NULL ? p->cert : p->key,
+		    "was not handed over");
+	e->pki = pki_new(span(cert->text, cert->len),
+	    span(key->text, key->len), &why);
+	if (e->pki == NULL)
+		return fault(s, strstr(why, "ertificate") != NULL ?
+		    cert->path : key->path, why);
+	s->npkis++;
+	if ((e->name = strdup(p->name)) == NULL)
+		return fault(s, p->name, "out of memory");
+	return true;
+}
+
+static bool
+make_creds(struct set *s, const struct conf *c)
+{
+	const struct file	*f;
+	const char		*why;
+	char			 text[128];
+	unsigned		 line;
+
+	if (c->credentials == NULL)
+		return true;
+	if ((f = find(s, IPC_SECRET_CREDENTIALS, "")) == NULL)
+		return fault(s, c->credentials, "was not handed over");
+	s->creds = creds_parse(span(f->text, f->len), &why, &line);
+	if (s->creds == NULL) {
+		snprintf(text, sizeof(text), "line %u: %s", line, why);
+		return fault(s, f->path, text);
+	}
+	return true;
+}
+
+bool
+set_finish(struct set *s, const struct conf *c, const char **why)
+{
+	struct file	*f, *next;
+	bool		 ok = s->why[0] == '\0';
+
+	*why = s->why;
+	if (ok && c->npkis > 0 &&
+	    (s->pkis = calloc(c->npkis, sizeof(*s->pkis))) == NULL)
+		ok = fault(s, "pki", "out of memory");
+	for (size_t i = 0; ok && i < c->npkis; i++)
+		ok = make_pki(s, &c->pkis[i]);
+	ok = ok && make_creds(s, c);
+	/* What OpenSSL has read is in its own form now; the credentials are
+	 * spans of their text. */
+	for (f = TAILQ_FIRST(&s->files); f != NULL; f = next) {
+		next = TAILQ_NEXT(f, link);
+		if (f->kind != IPC_SECRET_CREDENTIALS)
+			file_free(s, f);
+	}
+	return ok;
+}
+
+size_t
+set_pkis(const struct set *s)
+{
+	return s->npkis;
+}
+
+const char *
+set_pki(const struct set *s, size_t n, struct key_info *info)
+{
+	pki_info(s->pkis[n].pki, info);
+	return s->pkis[n].name;
+}
+
+const struct creds *
+set_creds(const struct set *s)
+{
+	return s->creds;
+}

@@ -1,0 +1,37 @@
+/*
+ * All secrets of one configuration: they come one descriptor after the other,
+ * are read at once, and are held against the configuration at the end. A set
+ * is taken or thrown away as a whole.
+ */
+#ifndef KEYD_SET_H
+#define KEYD_SET_H
+
+#include "common/conf/conf.h"
+#include "common/ipc/codec.h"
+#include "keyd/cred.h"
+#include "keyd/key.h"
+
+#define SET_FILE_MAX	(1 << 20)	/* bytes of one file */
+#define SET_FILES_MAX	1000
+
+struct set;
+
+/* NULL: out of memory. */
+struct set *set_new(void);
+void	 set_free(struct set *);	/* clears what was secret; takes NULL */
+/* Reads fd (taken) whole; path is for messages. A fault is remembered. */
+void	 set_add(struct set *, enum ipc_secret_kind, const char *name,
+	    const char *path, int fd);
+/*
+ * Is each pki's certificate and key there, do they belong together, are the
+ * credentials there and well-formed? The texts of keys are cleared. On false
+ * *why lives as long as the set.
+ */
+bool	 set_finish(struct set *, const struct conf *, const char **why);
+
+size_t	 set_pkis(const struct set *);
+/* The n-th pki: its name, borrowed, and what it is. */
+const char *set_pki(const struct set *, size_t n, struct key_info *);
+const struct creds *set_creds(const struct set *);	/* may be NULL */
+
+#endif
