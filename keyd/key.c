@@ -30,7 +30,7 @@ key_setup(void)
 	uint8_t	seed[32];
 
 	if (!OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG |
-	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ATEXIT, NULL))
+	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL))
 		return false;
 	/* 2: the heap is there, but the kernel locks less than it asked. */
 	if (CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_MIN) == 0)
