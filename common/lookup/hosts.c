@@ -34,7 +34,7 @@ struct hosts {
 	struct source	*sources;
 	size_t		 nsources;
 	struct host	*hosts;
-	size_t		 nhosts;
+	size_t		 nhosts, hosts_max;
 	size_t		 asked_mx, asked;	/* cursors */
 	size_t		 waiting;
 	bool		 built;
@@ -133,7 +133,7 @@ host_add(struct hosts *h, size_t source, const char *name, uint16_t pref)
 	const struct source	*s = &h->sources[source];
 	struct host		*host;
 
-	if (h->nhosts == HOSTS_MAX)
+	if (h->nhosts == h->hosts_max)
 		return;
 	host = &h->hosts[h->nhosts++];
 	host->source = source;
@@ -150,8 +150,14 @@ static void
 build(struct hosts *h)
 {
 	h->built = true;
-	if ((h->hosts = calloc(HOSTS_MAX, sizeof(*h->hosts))) == NULL)
-		return;
+	for (size_t i = 0; i < h->nsources; i++)
+		h->hosts_max += h->sources[i].result == MX_IMPLICIT ? 1 :
+		    h->sources[i].nhosts;
+	if (h->hosts_max > HOSTS_MAX)
+		h->hosts_max = HOSTS_MAX;
+	h->hosts = calloc(h->hosts_max + 1, sizeof(*h->hosts));
+	if (h->hosts == NULL)
+		h->hosts_max = 0;
 	for (size_t i = 0; i < h->nsources; i++) {
 		const struct source	*s = &h->sources[i];
 

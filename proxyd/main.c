@@ -1,0 +1,88 @@
+/*
+ * proxyd: the client side of live sessions to the actual servers. Here are its
+ * start, its confinement, its end in order, and nothing else.
+ */
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/lookup/ask.h"
+#include "common/proc/confine.h"
+#include "common/proc/start.h"
+#include "proxyd/ctl.h"
+#include "proxyd/link.h"
+
+#define DRAIN_CHECK_MS	50	/* is everything finished? */
+
+static const struct seccomp_group *const groups[] = { &seccomp_base,
+    &seccomp_loop, &seccomp_sock_use, &seccomp_sock_inet, &seccomp_fds_in,
+    NULL };
+static const struct confine_profile profile = { .groups = groups };
+
+static struct ask	*ask;
+static struct event	*drainer;
+static struct mono	 drain_end;
+
+static void
+peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
+    int fd)
+{
+	(void)title;
+	if (role == IPC_LOOKUPD)
+		ask_peer(ask, worker, fd);
+	else if (role == IPC_SMTPD)
+		link_peer(worker, fd);
+	else
+		proc_report(p, role, worker, "no peer of proxyd");
+}
+
+static void
+drain_check(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	if (clock_mono().ms >= drain_end.ms) {
+		link_end_all("4.3.2 The gateway is shutting down");
+		proc_exit(arg, 0);
+	}
+	if (link_count() == 0 && link_count_smtpds() == 0)
+		proc_exit(arg, 0);
+}
+
+/* The smtpd workers of the same set drain too and may still open links for
+ * their sessions; when they are gone, so are we. */
+static void
+drain(struct proc *p, uint32_t grace_ms)
+{
+	const struct timeval	tv = { 0, DRAIN_CHECK_MS * 1000 };
+
+	if (drainer != NULL)
+		return;
+	drain_end.ms = clock_mono().ms + grace_ms;
+	drainer = event_new(proc_base(p), -1, EV_PERSIST, drain_check, p);
+	if (drainer == NULL || event_add(drainer, &tv) == -1)
+		fatalx("event_new");
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct proc_ops	 ops = {
+		.peer = peer,
+		.drain = drain,
+		.verbs = ctl_verbs
+	};
+	struct proc			*p;
+	struct conf			*conf;
+	struct buf			 msgs;
+
+	p = proc_start(IPC_PROXYD, argc, argv);
+	proc_confine(p, &profile);
+	buf_init(&msgs, 64 << 10);
+	if ((conf = conf_parse(proc_conf(p), &msgs)) == NULL)
+		fatalx("the configuration does not parse");
+	buf_clear(&msgs);
+	ask = ask_new(p, IPC_PROXYD);
+	link_init(p, conf, ask);
+	ctl_init(conf);
+	return proc_run(p, &ops, NULL);
+}

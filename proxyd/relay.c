@@ -1,0 +1,307 @@
+/*
+ * One handler a message of smtpd. A message for a link that has gone is dropped
+ * quietly: p_closed was on its way. One that comes before the server is there,
+ * or in the middle of content, is smtpd's fault and ends the link.
+ */
+#include "proxyd/relay.h"
+
+#include "common/base/utf8.h"
+#include "common/smtp/command.h"
+#include "proxyd/caps.h"
+
+#define STEPS_ROOM	(SMTP_CLIENT_STEPS_MAX - 2)	/* leaves QUIT and RSET */
+
+/* The link if a command may come now; it is counted as asked. */
+static struct link *
+command(struct chan *c, uint32_t tid)
+{
+	struct link	*l = link_get(c, tid);
+
+	if (l == NULL)
+		return NULL;
+	l->asked++;
+	if (l->phase != LINK_UP || (l->flow.mode != FLOW_NONE &&
+	    l->flow.mode != FLOW_END) ||
+	    smtp_client_pending(l->c) >= STEPS_ROOM) {
+		link_fail(l, 421, "4.3.0 Not now");
+		return NULL;
+	}
+	return l;
+}
+
+static void
+sent(struct link *l, bool ok)
+{
+	if (!ok) {
+		link_fail(l, 421, "4.3.0 The command could not be passed on");
+		return;
+	}
+	stream_kick(l->s);
+	link_set_timer(l);
+}
+
+static void
+on_ehlo(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_ehlo	*m = msg;
+	struct link		*l = command(c, m->tid);
+
+	(void)fd;
+	if (l != NULL)
+		sent(l, smtp_client_ehlo(l->c, m->name, m->ehlo));
+}
+
+static void
+on_mail(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_mail	*m = msg;
+	struct link		*l;
+	struct smtp_mail_params	 p = {
+		.size_set = m->size != 0,
+		.size = m->size,
+		.body = (enum smtp_body)m->body,
+		.utf8 = m->utf8,
+		.ret = (enum smtp_ret)m->ret,
+		.envid = m->envid,
+		.auth = m->auth
+	};
+
+	(void)fd;
+	if (m->body > BODY_8BITMIME || m->ret > RET_HDRS) {
+		chan_reject(c, "p_mail: no such value");
+		return;
+	}
+	if ((l = command(c, m->tid)) == NULL)
+		return;
+	/* RFC 6531, 3.5: smtpd sees to it; this is for one that does not. */
+	if (!utf8_is_ascii(m->from) && (!m->utf8 ||
+	    (smtp_client_caps(l->c)->bits & CAP_SMTPUTF8) == 0)) {
+		link_fail(l, 421, "4.6.7 The server does not offer SMTPUTF8");
+		return;
+	}
+	sent(l, smtp_client_mail(l->c, m->from, &p));
+}
+
+static void
+on_rcpt(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_rcpt	*m = msg;
+	struct link		*l = command(c, m->tid);
+	struct smtp_rcpt_params	 p = { .notify = m->notify,
+				    .orcpt = m->orcpt };
+
+	(void)fd;
+	if (l != NULL)
+		sent(l, smtp_client_rcpt(l->c, m->to, &p, 0));
+}
+
+static void
+on_data(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_data	*m = msg;
+	struct link		*l = command(c, m->tid);
+
+	(void)fd;
+	if (l == NULL)
+		return;
+	if (!flow_begin(l))
+		link_fail(l, 421, "4.3.0 Not now");
+}
+
+static void
+on_chunk(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_chunk	*m = msg;
+	struct link			*l = link_get(c, m->tid);
+
+	(void)fd;
+	if (l != NULL && !flow_chunk(l, m->bytes))
+		chan_reject(c, "p_chunk: not now, or beyond the credit");
+}
+
+static void
+on_end(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_end	*m = msg;
+	struct link		*l = link_get(c, m->tid);
+
+	(void)fd;
+	if (l == NULL)
+		return;
+	l->asked++;
+	if (!flow_end(l, m->bytes)) {
+		chan_reject(c, "p_end: no content is open");
+		return;
+	}
+	if ((l = link_get(c, m->tid)) != NULL)
+		link_set_timer(l);
+}
+
+static void
+on_rset(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_rset	*m = msg;
+	struct link		*l = command(c, m->tid);
+
+	(void)fd;
+	if (l != NULL)
+		sent(l, smtp_client_simple(l->c, STEP_RSET));
+}
+
+static void
+on_noop(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_noop	*m = msg;
+	struct link		*l = command(c, m->tid);
+
+	(void)fd;
+	if (l != NULL)
+		sent(l, smtp_client_simple(l->c, STEP_NOOP));
+}
+
+static void
+on_ask(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_ask	*m = msg;
+	struct link		*l;
+
+	(void)fd;
+	if (m->verb != VERB_VRFY && m->verb != VERB_EXPN &&
+	    m->verb != VERB_HELP) {
+		chan_reject(c, "p_ask: not such a verb");
+		return;
+	}
+	if ((l = command(c, m->tid)) != NULL)
+		sent(l, smtp_client_ask(l->c,
+		    smtp_verb_name((enum smtp_verb)m->verb), m->arg));
+}
+
+static void
+on_auth(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_auth	*m = msg;
+	struct link		*l = command(c, m->tid);
+	struct span		 initial = m->initial;
+
+	(void)fd;
+	if (span_is(initial, "="))
+		initial.len = 0;
+	if (l != NULL)
+		sent(l, smtp_client_auth(l->c, m->mech, m->has_initial,
+		    initial));
+}
+
+static void
+on_auth_line(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_auth_line	*m = msg;
+	struct link			*l = command(c, m->tid);
+
+	(void)fd;
+	if (l != NULL)
+		sent(l, smtp_client_auth_line(l->c, m->line));
+}
+
+static void
+on_quit(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_quit	*m = msg;
+	struct link		*l = link_get(c, m->tid);
+
+	(void)fd;
+	/* No server yet: nobody there to say it to. */
+	if (l != NULL && l->phase != LINK_UP) {
+		l->asked = 1;
+		link_reply(l, 221, span_str("2.0.0 Bye"), true);
+		link_closed(l, "QUIT");
+	} else if ((l = command(c, m->tid)) != NULL)
+		sent(l, smtp_client_simple(l->c, STEP_QUIT));
+}
+
+static void
+on_close(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_close	*m = msg;
+	struct link			*l = link_get(c, m->tid);
+
+	(void)fd;
+	if (l != NULL)
+		link_drop(l);
+}
+
+const struct chan_row relay_rows[] = {
+	{ IPC_T_p_open, link_open },
+	{ IPC_T_p_ehlo, on_ehlo },
+	{ IPC_T_p_mail, on_mail },
+	{ IPC_T_p_rcpt, on_rcpt },
+	{ IPC_T_p_data, on_data },
+	{ IPC_T_p_chunk, on_chunk },
+	{ IPC_T_p_end, on_end },
+	{ IPC_T_p_rset, on_rset },
+	{ IPC_T_p_noop, on_noop },
+	{ IPC_T_p_ask, on_ask },
+	{ IPC_T_p_auth, on_auth },
+	{ IPC_T_p_auth_line, on_auth_line },
+	{ IPC_T_p_quit, on_quit },
+	{ IPC_T_p_close, on_close },
+	{ 0, NULL }
+};
+
+/* ---- replies -------------------------------------------------------------- */
+
+/* The keywords went as p_caps; smtpd needs the first line alone. */
+static void
+reply_ehlo(struct link *l, const struct smtp_client_event *ev)
+{
+	struct span	text = ev->text;
+
+	if (ev->code == 250) {
+		caps_send(l);
+		text = span_sub(text, 0, span_find(text, '\n'));
+	}
+	l->flow.taken = 0;
+	link_reply(l, ev->code, text, false);
+}
+
+void
+relay_reply(struct link *l, const struct smtp_client_event *ev)
+{
+	if (ev->code == 421) {
+		link_refused(l, ev);
+		return;
+	}
+	switch (ev->step) {
+	case STEP_EHLO:
+	case STEP_HELO:
+		reply_ehlo(l, ev);
+		break;
+	case STEP_RCPT:
+		if (ev->code / 100 == 2)
+			l->flow.taken++;
+		link_reply(l, ev->code, ev->text, false);
+		break;
+	case STEP_RSET:
+		if (l->flow.resets > 0) {
+			l->flow.resets--;
+			break;
+		}
+		/* FALLTHROUGH */
+	case STEP_MAIL:
+		l->flow.taken = 0;
+		link_reply(l, ev->code, ev->text, false);
+		break;
+	case STEP_DATA:
+	case STEP_DOT:
+	case STEP_BDAT:
+		flow_reply(l, ev);
+		return;
+	case STEP_QUIT:
+		link_reply(l, ev->code, ev->text, false);
+		link_closed(l, "QUIT");
+		return;
+	default:
+		link_reply(l, ev->code, ev->text, false);
+		break;
+	}
+	flow_go_on(l);
+}
