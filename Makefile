@@ -55,9 +55,11 @@ PROGS	= postern $(DAEMONS) posternctl
 COMMON	= $(wildcard common/*/*.c)
 GRAM	= $(BUILD)/gen/common/conf/gram.c
 LIB	= $(BUILD)/libpostern.a
-LIBOBJS	= $(COMMON:%.c=$(BUILD)/%.o) $(BUILD)/gen/common/conf/gram.o
+# Objects apart from the programs: build/smtpd is the daemon itself.
+O	= $(BUILD)/obj
+LIBOBJS	= $(COMMON:%.c=$O/%.o) $(BUILD)/gen/common/conf/gram.o
 SRCS	= $(wildcard $(addsuffix /*.c,postern posternctl $(DAEMONS)))
-OBJS	= $(SRCS:%.c=$(BUILD)/%.o)
+OBJS	= $(SRCS:%.c=$O/%.o)
 
 LIBS_all	= $(shell pkg-config --libs libbsd-overlay libidn2)
 LIBS_event	= $(shell pkg-config --libs libevent_core)
@@ -74,26 +76,26 @@ LIBS_posternctl	= $(LIBS_event)
 all: $(PROGS:%=$(BUILD)/%)
 
 .SECONDEXPANSION:
-$(PROGS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard %/*.c)) $(LIB)
+$(PROGS:%=$(BUILD)/%): $(BUILD)/%: $$(addprefix $O/,$$(addsuffix .o,$$(basename $$(wildcard $$*/*.c)))) $(LIB)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_$*) $(LIBS_all)
 
 $(LIB): $(LIBOBJS)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(BUILD)/%.o: %.c
+$O/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(addprefix $(BUILD)/,common/smtp/%.o common/mime/%.o common/dns/%.o common/ipc/%.o): CFLAGS += $(TRAP)
+$(addprefix $O/,common/smtp/%.o common/mime/%.o common/dns/%.o common/ipc/%.o): CFLAGS += $(TRAP)
 
 $(GRAM): common/conf/gram.y
 	@mkdir -p $(@D)
 	bison -Werror -d -o $@ $<
 $(BUILD)/gen/common/conf/gram.h: $(GRAM) ;
-$(BUILD)/common/conf/%.o: | $(GRAM)
+$(patsubst %.c,$O/%.o,$(wildcard common/conf/*.c)): | $(GRAM)
 
 # ---- tests ---------------------------------------------------------------
 UNITS	= $(patsubst regress/%.c,$(BUILD)/regress/%,$(wildcard regress/unit/test_*.c))
@@ -102,11 +104,14 @@ TOOLS	= $(BUILD)/regress/lib/inject $(BUILD)/regress/lib/confdump
 
 # A test of a daemon's own file names its objects in UNIT_<test>.
 -include regress/unit/units.mk
-$(UNITS): $(BUILD)/regress/%: $(BUILD)/regress/%.o $$(addprefix $(BUILD)/,$$(UNIT_$$(notdir $$*))) $(LIB)
+$(UNITS): $(BUILD)/regress/%: $O/regress/%.o $$(addprefix $O/,$$(UNIT_$$(notdir $$*))) $(LIB)
+	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_proc) $(UNITLIBS_$(notdir $*)) $(LIBS_all)
-$(FUZZERS): $(BUILD)/regress/fuzz/%: $(BUILD)/regress/fuzz/%.o $(BUILD)/regress/lib/replay.o $$(addprefix $(BUILD)/,$$(UNIT_$$*)) $(LIB)
+$(FUZZERS): $(BUILD)/regress/fuzz/%: $O/regress/fuzz/%.o $O/regress/lib/replay.o $$(addprefix $O/,$$(UNIT_$$*)) $(LIB)
+	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_proc) $(UNITLIBS_$*) $(LIBS_all)
-$(TOOLS): %: %.o $(LIB)
+$(TOOLS): $(BUILD)/%: $O/%.o $(LIB)
+	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_all)
 
 tests: all $(UNITS) $(FUZZERS) $(TOOLS)
@@ -172,7 +177,7 @@ clean:
 	rm -rf build
 
 .PHONY: all tests check unit system lint fuzz cover bench run users install clean
--include $(LIBOBJS:.o=.d) $(OBJS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d)
+-include $(LIBOBJS:.o=.d) $(OBJS:.o=.d) $(patsubst $(BUILD)/%,$O/%.d,$(UNITS) $(FUZZERS))
 
 # For scripts: make -s print-NAME tells a variable.
 print-%:
