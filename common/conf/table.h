@@ -19,6 +19,8 @@ bool	 table_get_mail(const struct conf_table *, struct span address,
 /* domain, then .parent of each parent. */
 bool	 table_get_domain(const struct conf_table *, struct span domain,
 	    struct span *value);
+/* Does an address in this domain stand in it? */
+bool	 table_has_domain(const struct conf_table *, struct span domain);
 /* Prefixes and addresses. */
 bool	 table_get_addr(const struct conf_table *, const struct addr *,
 	    struct span *value);
