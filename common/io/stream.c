@@ -35,7 +35,8 @@ struct stream {
 	bool			 offer;		/* call readable soon */
 	bool			 dead;		/* freed while busy */
 	bool			 finishing;
-	bool			 was_waiting;	/* drained is owed */
+	bool			 was_waiting;	/* bytes left: drained is owed
+						 * once none is there */
 	bool			 read_full;
 };
 
@@ -300,8 +301,8 @@ stream_push(struct stream *s)
 			return false;
 		}
 		buf_drain(&s->out, (size_t)n);
+		s->was_waiting = true;
 		if ((size_t)n < o.len) {
-			s->was_waiting = true;
 			event_add(s->wr, NULL);
 			return true;
 		}
