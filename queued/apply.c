@@ -1,0 +1,452 @@
+/*
+ * What a record does to the index: the same function for the running queue and
+ * for replay. Records state absolute values, so applying one again, in the same
+ * order as before, gives the same rows.
+ */
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/base/rand.h"
+#include "queued/dest.h"
+#include "queued/due.h"
+
+/* The rows of sched.db and dest.db that a message has: one a destination, at
+ * the earliest time of its waiting recipients. */
+struct row {
+	struct store_due due;
+	uint32_t	 n;		/* a recipient of it */
+};
+struct rows {
+	struct row	 few[4], *v;
+	size_t		 n, cap;
+};
+
+static void
+rows_init(struct rows *r)
+{
+	r->v = r->few;
+	r->n = 0;
+	r->cap = sizeof(r->few) / sizeof(r->few[0]);
+}
+
+static void
+rows_clear(struct rows *r)
+{
+	if (r->v != r->few)
+		free(r->v);
+}
+
+static void
+rows_add(struct rows *r, uint64_t id, uint32_t n, const struct store_rcpt *rc)
+{
+	struct row	*v;
+
+	if (rc->state != RCPT_WAITING)
+		return;
+	if (r->n == r->cap) {
+		v = reallocarray(NULL, r->cap * 4, sizeof(*v));
+		if (v == NULL)
+			fatal("apply");
+		memcpy(v, r->v, r->n * sizeof(*v));
+		rows_clear(r);
+		r->v = v;
+		r->cap *= 4;
+	}
+	r->v[r->n++] = (struct row){ { rc->next_ms, id, rc->dest,
+	    rc->last_ms }, n };
+}
+
+static int
+row_cmp(const void *a, const void *b)
+{
+	const struct store_due *x = &((const struct row *)a)->due;
+	const struct store_due *y = &((const struct row *)b)->due;
+
+	if (x->dest != y->dest)
+		return x->dest < y->dest ? -1 : 1;
+	return x->next_ms < y->next_ms ? -1 : x->next_ms > y->next_ms;
+}
+
+/* One row a destination. */
+static void
+rows_merge(struct rows *r)
+{
+	size_t	 n = 0;
+
+	if (r->n > 1)
+		qsort(r->v, r->n, sizeof(*r->v), row_cmp);
+	for (size_t i = 0; i < r->n; i++)
+		if (n == 0 || r->v[n - 1].due.dest != r->v[i].due.dest)
+			r->v[n++] = r->v[i];
+	r->n = n;
+}
+
+struct collect {
+	struct rows	*rows;
+	uint64_t	 id;
+};
+
+static bool
+collect_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
+{
+	struct collect	*c = arg;
+
+	rows_add(c->rows, c->id, n, r);
+	return true;
+}
+
+static void
+rows_collect(struct queue *q, struct rows *r, uint64_t id,
+    const struct store_msg *m)
+{
+	struct collect	 c = { r, id };
+
+	rows_init(r);
+	if (m->held)
+		return;
+	if (m->nrcpts == 1) {
+		struct store_rcpt rc;
+
+		if (store_rcpt_get(q->store, id, 0, &rc))
+			rows_add(r, id, 0, &rc);
+		return;
+	}
+	store_rcpts(q->store, id, collect_rcpt, &c);
+	rows_merge(r);
+}
+
+static const struct row *
+rows_find(const struct rows *r, uint64_t dest)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->v[i].due.dest == dest)
+			return &r->v[i];
+	return NULL;
+}
+
+static bool
+due_same(const struct store_due *a, const struct store_due *b)
+{
+	return a->next_ms == b->next_ms && a->last_ms == b->last_ms;
+}
+
+/* From the rows of before to those of after. */
+static void
+rows_replace(struct queue *q, const struct rows *before,
+    const struct rows *after, bool fresh)
+{
+	struct store_rcpt rc;
+	const struct row *r;
+	char		 domain[256];
+
+	for (size_t i = 0; i < before->n; i++) {
+		r = rows_find(after, before->v[i].due.dest);
+		if (r == NULL || !due_same(&r->due, &before->v[i].due))
+			store_due_del(q->store, &before->v[i].due);
+	}
+	for (size_t i = 0; i < after->n; i++) {
+		const struct store_due *d = &after->v[i].due;
+
+		r = rows_find(before, d->dest);
+		if (r != NULL && due_same(&r->due, d))
+			continue;
+		store_due_put(q->store, d);
+		if (q->replaying)
+			continue;
+		if (!store_rcpt_get(q->store, d->id, after->v[i].n, &rc))
+			continue;
+		dest_of(q->conf, rc.action, rc.to, domain);
+		due_added(q, d, rc.action, domain, fresh);
+	}
+}
+
+/* ---- counting what lives where ---- */
+
+static void
+count(struct queue *q, const struct store_msg *m, int by)
+{
+	uintptr_t	 n;
+
+	n = (uintptr_t)map_get_u64(q->seg_live, m->segment);
+	n += (uintptr_t)by;
+	if (n == 0)
+		map_del_u64(q->seg_live, m->segment);
+	else if (!map_set_u64(q->seg_live, m->segment, (void *)n))
+		fatalx("too many segments");
+	q->messages += (uint64_t)by;
+	q->live_records_bytes += (uint64_t)by * m->length;
+	if (m->held)
+		q->held += (uint64_t)by;
+}
+
+static bool
+count_row(uint64_t id, const struct store_msg *m, void *arg)
+{
+	struct queue	*q = arg;
+
+	count(q, m, 1);
+	if (id > q->newest_id)
+		q->newest_id = id;
+	return true;
+}
+
+void
+apply_count(struct queue *q)
+{
+	map_free(q->seg_live);
+	if ((q->seg_live = map_new(1 << 20)) == NULL)
+		fatal("segments");
+	q->messages = q->held = q->live_records_bytes = 0;
+	store_msgs(q->store, 0, count_row, q);
+}
+
+uint64_t
+apply_live(const struct queue *q, uint64_t segment)
+{
+	return (uintptr_t)map_get_u64(q->seg_live, segment);
+}
+
+/* ---- messages ---- */
+
+/* All rows of a message go. */
+static void
+forget(struct queue *q, uint64_t id, const struct store_msg *m,
+    const struct rows *rows, bool over)
+{
+	for (size_t i = 0; i < rows->n; i++)
+		store_due_del(q->store, &rows->v[i].due);
+	if (!q->replaying)
+		count(q, m, -1);
+	if (over) {
+		if (m->flags & MSG_BODY_FILE)
+			body_unlink(id);
+		if (!q->replaying) {
+			live_drop(q, id);
+			due_forget(q, id);
+		}
+	}
+	store_msg_del(q->store, id);
+}
+
+static void
+apply_change(struct queue *q, uint64_t id, const struct rec_change *ch)
+{
+	struct store_msg m;
+	struct store_rcpt rc;
+	struct rec_fate	 f;
+	struct rows	 before, after;
+	struct span	 s = ch->rcpts;
+	uint32_t	 left;
+
+	if (!store_msg_get(q->store, id, &m))
+		return;			/* it is over */
+	buf_reset(&q->scratch);
+	buf_span(&q->scratch, m.from);
+	m.from = buf_content(&q->scratch);
+	left = m.left;
+	rows_collect(q, &before, id, &m);
+	while (rec_fate_next(&s, &f)) {
+		if (!store_rcpt_get(q->store, id, f.n, &rc) ||
+		    rc.state != RCPT_WAITING)
+			continue;
+		rc.state = f.state;
+		rc.attempt = f.attempt;
+		rc.next_ms = f.next_ms;
+		rc.last_ms = f.last_ms;
+		rc.reason = f.reason;
+		if (f.state != RCPT_WAITING)
+			left--;
+		if (left > 0)
+			store_rcpt_put(q->store, id, f.n, &rc);
+	}
+	if ((ch->what & CHANGE_REMOVE) || left == 0) {
+		forget(q, id, &m, &before, true);
+		rows_clear(&before);
+		return;
+	}
+	if (ch->what & CHANGE_HOLD) {
+		if (!q->replaying)
+			q->held += (uint64_t)(ch->held - m.held);
+		m.held = ch->held;
+		m.held_since_ms = ch->held_since_ms;
+		m.expire_ms = ch->expire_ms;
+		if (m.held && !q->replaying)
+			due_forget(q, id);
+	}
+	if (left != m.left || (ch->what & CHANGE_HOLD)) {
+		m.left = left;
+		store_msg_put(q->store, id, &m, false);
+	}
+	rows_collect(q, &after, id, &m);
+	rows_replace(q, &before, &after, false);
+	rows_clear(&before);
+	rows_clear(&after);
+}
+
+static void
+apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
+    uint64_t segment, uint64_t offset)
+{
+	struct store_msg sm = { .accepted_ms = m->accepted_ms,
+	    .expire_ms = m->expire_ms, .received_ms = m->received_ms,
+	    .segment = segment, .offset = offset,
+	    .length = (uint32_t)r->total, .size = m->size,
+	    .nrcpts = m->nrcpts, .flags = m->flags, .held = m->held,
+	    .held_since_ms = m->held_since_ms, .client = m->client,
+	    .from = m->from };
+	struct store_msg old;
+	struct store_rcpt rc;
+	struct rec_rcpt	 e;
+	struct rows	 before, after;
+	struct span	 s = m->rcpts;
+	char		 domain[256];
+
+	while (rec_rcpt_next(&s, &e))
+		sm.left += e.state == RCPT_WAITING;
+	rows_init(&before);
+	if (!store_msg_put(q->store, r->id, &sm, true)) {
+		store_msg_get(q->store, r->id, &old);
+		buf_reset(&q->scratch);
+		rows_collect(q, &before, r->id, &old);
+		forget(q, r->id, &old, &before, false);
+		before.n = 0;
+		store_msg_put(q->store, r->id, &sm, true);
+	}
+	rows_init(&after);
+	for (s = m->rcpts; rec_rcpt_next(&s, &e);) {
+		rc = (struct store_rcpt){ .state = e.state,
+		    .notify = e.notify, .attempt = e.attempt,
+		    .next_ms = e.next_ms, .last_ms = e.last_ms,
+		    .dest = dest_of(q->conf, e.action, e.to, domain),
+		    .action = e.action, .to = e.to, .reason = e.reason };
+		store_rcpt_put(q->store, r->id, e.n, &rc);
+		if (!m->held)
+			rows_add(&after, r->id, e.n, &rc);
+	}
+	rows_merge(&after);
+	if (!q->replaying)
+		count(q, &sm, 1);
+	rows_replace(q, &before, &after, r->kind == REC_MESSAGE);
+	rows_clear(&before);
+	rows_clear(&after);
+}
+
+static void
+apply_state(struct queue *q, const struct rec_state *st)
+{
+	struct span	 s = st->paused, name;
+
+	if (!q->replaying)
+		return;			/* it tells what is so already */
+	q->mta_paused = st->mta_paused;
+	map_free(q->paused);
+	if ((q->paused = map_new(1000)) == NULL)
+		fatal("state");
+	while (rec_name_next(&s, &name))
+		map_set(q->paused, name, q);
+}
+
+void
+apply(struct queue *q, const struct rec *r, uint64_t segment, uint64_t offset)
+{
+	const char	*why = "kind";
+	enum parse	 st = PARSE_BAD;
+	struct rec_change ch, cause;
+	struct rec_state state;
+	struct rec_msg	 m;
+	char		 id[ID_STRLEN];
+
+	switch (r->kind) {
+	case REC_MESSAGE:
+	case REC_SNAPSHOT:
+		if ((st = rec_msg_decode(r->env, &m, &why)) != PARSE_OK)
+			break;
+		if (r->id > q->newest_id)
+			q->newest_id = r->id;
+		apply_message(q, r, &m, segment, offset);
+		if (m.cause.len > 0 && rec_change_decode(m.cause, &cause,
+		    &why) == PARSE_OK)
+			apply_change(q, m.cause_id, &cause);
+		break;
+	case REC_CHANGE:
+		if ((st = rec_change_decode(r->env, &ch, &why)) == PARSE_OK)
+			apply_change(q, r->id, &ch);
+		break;
+	case REC_STATE:
+		if ((st = rec_state_decode(r->env, &state, &why)) == PARSE_OK)
+			apply_state(q, &state);
+		break;
+	}
+	if (st != PARSE_OK)
+		log_warnx("id=%s event=damage segment=%llx offset=%llu "
+		    "why=\"%s in a record\"", id_str(r->id, id),
+		    (unsigned long long)segment, (unsigned long long)offset,
+		    why);
+}
+
+/* ---- new destinations after a change of configuration ---- */
+
+#define REDEST_PAGE	256
+
+struct page {
+	uint64_t	 ids[REDEST_PAGE];
+	size_t		 n;
+};
+
+static bool
+page_add(uint64_t id, const struct store_msg *m, void *arg)
+{
+	struct page	*p = arg;
+
+	(void)m;
+	p->ids[p->n++] = id;
+	return p->n < REDEST_PAGE;
+}
+
+static void
+redest_one(struct queue *q, uint64_t id)
+{
+	struct store_msg m;
+	struct store_rcpt rc;
+	struct rows	 before, after;
+	char		 domain[256];
+	uint64_t	 dest;
+
+	if (!store_msg_get(q->store, id, &m))
+		return;
+	rows_collect(q, &before, id, &m);
+	for (uint32_t n = 0; n < m.nrcpts; n++) {
+		if (!store_rcpt_get(q->store, id, n, &rc))
+			continue;
+		dest = dest_of(q->conf, rc.action, rc.to, domain);
+		if (dest == rc.dest)
+			continue;
+		rc.dest = dest;
+		store_rcpt_put(q->store, id, n, &rc);
+	}
+	rows_collect(q, &after, id, &m);
+	rows_replace(q, &before, &after, false);
+	rows_clear(&before);
+	rows_clear(&after);
+}
+
+void
+apply_redest(struct queue *q)
+{
+	struct store_hwm h;
+	struct page	 p;
+	uint64_t	 from = 0;
+
+	if (!store_hwm(q->store, &h))
+		return;
+	do {
+		p.n = 0;
+		store_msgs(q->store, from, page_add, &p);
+		store_begin(q->store);
+		for (size_t i = 0; i < p.n; i++)
+			redest_one(q, p.ids[i]);
+		store_commit(q->store, &h);
+		if (p.n > 0)
+			from = p.ids[p.n - 1] + 1;
+	} while (p.n == REDEST_PAGE);
+}

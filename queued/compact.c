@@ -1,0 +1,155 @@
+/*
+ * Removal of segments, strictly oldest first. When the segments hold much more
+ * than what still lives, the live messages of the oldest are copied forward as
+ * snapshots, some at a time; an empty one becomes the spare or goes.
+ */
+#include <stdlib.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "queued/queue.h"
+
+#define STEP_MSGS	64
+#define STEP_BYTES	(1 << 20)
+
+struct step {
+	struct queue	*q;
+	struct buf	*rcpts;
+	unsigned	 msgs;
+	size_t		 bytes;
+	uint64_t	 next;		/* offset behind the last one looked at */
+};
+
+/* Is it worth while? More than twice what lives, and two segments beside. */
+static bool
+wanted(const struct queue *q)
+{
+	uint64_t all = segs_count(q->segs) * q->params.seg_size;
+
+	return segs_count(q->segs) > 2 && all >
+	    2 * q->live_records_bytes + 2 * q->params.seg_size;
+}
+
+static bool
+snapshot_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
+{
+	struct rec_rcpt	 e = { .n = n, .state = r->state,
+			    .notify = r->notify, .attempt = r->attempt,
+			    .next_ms = r->next_ms, .last_ms = r->last_ms,
+			    .to = r->to, .action = r->action,
+			    .reason = r->reason };
+
+	rec_rcpt_add(arg, &e);
+	return true;
+}
+
+/* ORCPT is in no row: it comes from the old record. */
+static void
+add_orcpts(struct buf *out, struct span now, struct span old)
+{
+	struct rec_rcpt	 a, b;
+
+	while (rec_rcpt_next(&now, &a)) {
+		if (rec_rcpt_next(&old, &b))
+			a.orcpt = b.orcpt;
+		rec_rcpt_add(out, &a);
+	}
+}
+
+static bool
+snapshot(const struct rec *r, uint64_t offset, void *arg)
+{
+	struct step	*s = arg;
+	struct queue	*q = s->q;
+	struct store_msg m;
+	struct rec_msg	 e;
+	struct rec	 out = *r;
+	struct buf	 rows, rcpts;
+	const char	*why;
+
+	if (s->msgs == STEP_MSGS || s->bytes >= STEP_BYTES)
+		return false;
+	s->next = offset + r->total;
+	if ((r->kind != REC_MESSAGE && r->kind != REC_SNAPSHOT) ||
+	    !store_msg_get(q->store, r->id, &m) ||
+	    m.segment != q->compact_seg || m.offset != offset)
+		return true;
+	if (!rec_content_ok(r) || rec_msg_decode(r->env, &e, &why)) {
+		log_warnx("event=damage segment=%llx offset=%llu",
+		    (unsigned long long)q->compact_seg,
+		    (unsigned long long)offset);
+		return true;
+	}
+	e.expire_ms = m.expire_ms;
+	e.held = m.held;
+	e.held_since_ms = m.held_since_ms;
+	e.cause = span(NULL, 0);
+	buf_init(&rows, REC_ENV_MAX);
+	buf_init(&rcpts, REC_ENV_MAX);
+	store_rcpts(q->store, r->id, snapshot_rcpt, &rows);
+	add_orcpts(&rcpts, buf_content(&rows), e.rcpts);
+	e.rcpts = buf_content(&rcpts);
+	buf_reset(&q->env);
+	out.kind = REC_SNAPSHOT;
+	if (rec_msg_encode(&q->env, &e)) {
+		out.env = buf_content(&q->env);
+		queue_record(q, &out);
+		s->msgs++;
+		s->bytes += r->total;
+	}
+	buf_clear(&rows);
+	buf_clear(&rcpts);
+	return true;
+}
+
+/* The index knows that the segment is gone, durably, before it goes. */
+static void
+drop(struct queue *q)
+{
+	struct store_hwm h = { .segment = segs_newest(q->segs),
+	    .offset = segs_tail(q->segs), .qtime_ms = queue_now(q),
+	    .wall_ms = clock_wall().ms };
+	uint64_t	 number = segs_oldest(q->segs);
+
+	h.oldest = segs_after(q->segs, number);
+	store_begin(q->store);
+	store_commit(q->store, &h);
+	store_flush(q->store);
+	segs_drop_oldest(q->segs);
+	log_debug("event=segment number=%llx result=%s",
+	    (unsigned long long)number, "dropped");
+}
+
+bool
+compact_step(struct queue *q)
+{
+	struct step	 s = { .q = q };
+	uint64_t	 number, end;
+
+	/* Snapshots are of the index's state: nothing may wait to be applied. */
+	if (q->down || buf_len(&q->changes) > 0 || q->nentries > 0 ||
+	    segs_count(q->segs) < 2)
+		return false;
+	number = segs_oldest(q->segs);
+	if (apply_live(q, number) == 0) {
+		drop(q);
+		return segs_count(q->segs) > 1 &&
+		    apply_live(q, segs_oldest(q->segs)) == 0;
+	}
+	if (q->closed || !wanted(q))
+		return false;
+	if (q->compact_seg != number) {
+		q->compact_seg = number;
+		q->compact_off = SEG_FIRST;
+	}
+	end = segs_end(q->segs, number);
+	if (q->compact_off >= end) {
+		/* What is left there can't be read; say so and stay. */
+		return false;
+	}
+	s.next = end;
+	recover_walk(q, number, q->compact_off, end, true, snapshot, &s);
+	q->compact_off = s.msgs == 0 ? end : s.next;
+	queue_flush(q);
+	return true;
+}

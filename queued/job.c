@@ -1,0 +1,442 @@
+/*
+ * Jobs to deliverd and their results. A result is keyed (message, recipient,
+ * attempt) and confirmed only when its record is durable; what a deliverd had
+ * from an earlier life of queued is collected before anything new is handed out.
+ */
+#include "queued/job.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/rand.h"
+
+#define AGENTS_MAX	64
+#define SETTLE_MS	5000	/* an agent that says nothing is not waited for */
+#define CHAN_HIGH	(4 << 20)	/* bytes waiting: no more jobs */
+#define DATA_PIECE	32000
+
+struct agent {
+	struct agents	*agents;
+	struct chan	*chan;		/* NULL: this slot is free */
+	uint16_t	 worker;
+	bool		 synced;
+	bool		 old;		/* a newer one has its number */
+	bool		 dirty;		/* confirmations wait to be sent */
+	unsigned	 running;
+};
+
+struct agents {
+	struct event_base *base;
+	struct proc	*proc;
+	struct queue	*q;
+	struct agent	*v[AGENTS_MAX];
+	struct map	*jobs;		/* tid -> job */
+	uint32_t	 tid;
+	struct event	*settle;
+	bool		 settled;
+};
+
+static void
+settle(struct agents *as)
+{
+	if (as->settled)
+		return;
+	as->settled = true;
+	log_debug("event=agents result=settled");
+	if (as->q != NULL)
+		as->q->ops->want_run(as->q);
+}
+
+static void
+settle_late(int fd, short ev, void *arg)
+{
+	(void)fd;
+	(void)ev;
+	settle(arg);
+}
+
+struct agents *
+agents_new(struct event_base *base, struct proc *proc)
+{
+	struct agents	*as = calloc(1, sizeof(*as));
+	struct timeval	 tv = { SETTLE_MS / 1000, 0 };
+
+	if (as == NULL || (as->jobs = map_new(1 << 20)) == NULL ||
+	    (as->settle = evtimer_new(base, settle_late, as)) == NULL)
+		fatal("agents");
+	as->base = base;
+	as->proc = proc;
+	as->tid = rand_below(1U << 30) + 1;
+	evtimer_add(as->settle, &tv);
+	return as;
+}
+
+void
+agents_queue(struct agents *as, struct queue *q)
+{
+	as->q = q;
+}
+
+unsigned
+agents_count(const struct agents *as)
+{
+	unsigned	 n = 0;
+
+	for (size_t i = 0; i < AGENTS_MAX; i++)
+		n += as->v[i] != NULL && !as->v[i]->old;
+	return n;
+}
+
+/* All agents that are there have told what they run. */
+static void
+settle_check(struct agents *as)
+{
+	bool	 any = false;
+
+	for (size_t i = 0; i < AGENTS_MAX; i++)
+		if (as->v[i] != NULL && !as->v[i]->old) {
+			any = true;
+			if (!as->v[i]->synced)
+				return;
+		}
+	if (any)
+		settle(as);
+}
+
+/* ---- which agent ---- */
+
+/* The live one with the highest mark for this destination: it stays the same
+ * while that agent lives, whoever else comes and goes. */
+static struct agent *
+agent_for(const struct agents *as, const struct dest *d)
+{
+	struct agent	*best = NULL;
+	uint64_t	 mark, top = 0;
+
+	for (size_t i = 0; i < AGENTS_MAX; i++) {
+		if (as->v[i] == NULL || as->v[i]->old || !as->v[i]->synced)
+			continue;
+		mark = (d->key ^ as->v[i]->worker * UINT64_C(0x9e3779b97f4a7c15)) *
+		    UINT64_C(0xff51afd7ed558ccd);
+		mark ^= mark >> 29;
+		if (best == NULL || mark > top) {
+			best = as->v[i];
+			top = mark;
+		}
+	}
+	return best;
+}
+
+static bool
+discards(const struct queue *q, const struct dest *d)
+{
+	const struct conf_action *a;
+
+	a = conf_action_find(q->conf, span_str(d->action));
+	return a != NULL && a->type == ACT_DISCARD;
+}
+
+bool
+agents_can_hand(struct agents *as, const struct dest *d)
+{
+	struct agent	*a;
+
+	if (!as->settled)
+		return false;
+	if (discards(as->q, d))
+		return true;
+	a = agent_for(as, d);
+	return a != NULL && a->running < RUNNING_MAX &&
+	    chan_waiting(a->chan) < CHAN_HIGH;
+}
+
+/* ---- jobs out ---- */
+
+/* The same result for all recipients that have none. */
+static void
+result_all(struct queue *q, struct job *j, uint8_t status, const char *text)
+{
+	for (size_t i = 0; i < j->nrcpts; i++)
+		if (!j->rcpts[i].have)
+			result_add(q, j, NULL, 0, j->id, j->rcpts[i].n,
+			    j->rcpts[i].attempt, status, span_str(text),
+			    span_str(""));
+}
+
+static void
+send_rcpts(struct agent *a, const struct job *j, const struct rec_msg *m)
+{
+	struct span	 s = m->rcpts;
+	struct rec_rcpt	 e;
+
+	for (size_t i = 0; i < j->nrcpts && rec_rcpt_next(&s, &e);) {
+		if (e.n != j->rcpts[i].n)
+			continue;
+		CHAN_SEND(a->chan, d_rcpt, .tid = j->tid, .n = e.n,
+		    .attempt = j->rcpts[i].attempt, .to = e.to,
+		    .notify = e.notify, .orcpt = e.orcpt);
+		i++;
+	}
+}
+
+static void
+send_job(struct agents *as, struct agent *a, struct job *j,
+    const struct rec *r, const struct rec_msg *m, int fd)
+{
+	struct span	 s = r->content;
+	struct ipc_d_job msg = { .tid = j->tid, .id = j->id,
+	    .action = span_str(j->dest->action),
+	    .domain = span_str(j->dest->domain), .from = m->from,
+	    .body = m->body, .utf8 = (m->flags & MSG_UTF8) != 0,
+	    .ret = m->ret, .envid = m->envid,
+	    .size = m->size + r->prefix.len, .prefix = r->prefix,
+	    .offset = 0, .received_ms = m->received_ms };
+
+	(void)as;
+	chan_send(a->chan, IPC_T_d_job, &msg, fd);
+	send_rcpts(a, j, m);
+	while (fd == -1 && s.len > 0) {
+		CHAN_SEND(a->chan, d_data, .tid = j->tid,
+		    .bytes = span_sub(s, 0, DATA_PIECE));
+		span_skip(&s, DATA_PIECE);
+	}
+	CHAN_SEND(a->chan, d_go, .tid = j->tid);
+}
+
+void
+agents_hand(struct agents *as, struct job *j)
+{
+	struct queue	*q = as->q;
+	struct agent	*a = agent_for(as, j->dest);
+	struct rec_msg	 m;
+	struct rec	 r;
+	int		 fd = -1;
+
+	if (!job_load(q, j, &r, &m))
+		return;
+	if (discards(q, j->dest)) {
+		result_all(q, j, D_OK, "250 2.0.0 discarded");
+		job_ended(q, j, D_DEST_OK);
+		return;
+	}
+	if ((m.flags & MSG_BODY_FILE) &&
+	    (fd = body_open(j->id, false)) == -1) {
+		log_warn("event=damage id=%llx why=\"its content\"",
+		    (unsigned long long)j->id);
+		result_all(q, j, D_TEMP, "4.3.0 content can't be read");
+		job_ended(q, j, D_DEST_OK);
+		return;
+	}
+	do
+		j->tid = as->tid++;
+	while (j->tid == 0 || map_get_u64(as->jobs, j->tid) != NULL);
+	j->agent = a;
+	if (a == NULL || !map_set_u64(as->jobs, j->tid, j)) {
+		if (fd != -1)
+			close(fd);
+		job_again(q, j);
+		return;
+	}
+	a->running++;
+	send_job(as, a, j, &r, &m, fd);
+}
+
+/* ---- results in ---- */
+
+static struct job *
+job_of(struct agent *a, uint32_t tid, uint64_t id)
+{
+	struct job	*j = map_get_u64(a->agents->jobs, tid);
+
+	return j != NULL && j->agent == a && j->id == id ? j : NULL;
+}
+
+static void
+d_result(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_result *m = msg;
+	struct agent	*a = chan_arg(c);
+
+	(void)fd;
+	if (a->agents->q == NULL || m->status > D_PERM) {
+		chan_reject(c, "status of a result");
+		return;
+	}
+	result_add(a->agents->q, job_of(a, m->tid, m->id), a, m->tid, m->id,
+	    m->n, m->attempt, m->status, m->reply, m->server);
+}
+
+static void
+d_done(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_done *m = msg;
+	struct agent	*a = chan_arg(c);
+	struct job	*j = job_of(a, m->tid, m->id);
+
+	(void)fd;
+	if (m->dest > D_DEST_SLOW) {
+		chan_reject(c, "state of a destination");
+		return;
+	}
+	if (j == NULL)
+		return;
+	map_del_u64(a->agents->jobs, m->tid);
+	if (a->running > 0)
+		a->running--;
+	result_all(a->agents->q, j, D_TEMP, "4.3.0 no result");
+	job_ended(a->agents->q, j, m->dest);
+}
+
+static void
+d_running(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_running *m = msg;
+	struct agent	*a = chan_arg(c);
+	struct agents	*as = a->agents;
+	struct job	*j;
+
+	(void)fd;
+	if (as->q == NULL || m->tid == 0)
+		return;
+	j = job_adopt(as->q, m->id, m->n, m->attempt, a, m->tid);
+	if (j == NULL || j->agent != a || j->tid != m->tid ||
+	    map_get_u64(as->jobs, m->tid) == j)
+		return;
+	if (map_get_u64(as->jobs, m->tid) == NULL &&
+	    map_set_u64(as->jobs, m->tid, j))
+		a->running++;
+}
+
+static void
+d_synced(struct chan *c, const void *msg, int fd)
+{
+	struct agent	*a = chan_arg(c);
+
+	(void)msg;
+	(void)fd;
+	a->synced = true;
+	settle_check(a->agents);
+	if (a->agents->q != NULL)
+		a->agents->q->ops->want_run(a->agents->q);
+}
+
+static const struct chan_row table[] = {
+	{ IPC_T_d_result, d_result },
+	{ IPC_T_d_done, d_done },
+	{ IPC_T_d_running, d_running },
+	{ IPC_T_d_synced, d_synced },
+	{ 0, NULL }
+};
+
+/* ---- channels ---- */
+
+struct orphans {
+	struct agent	*agent;
+	struct job	**v;
+	size_t		 n, cap;
+};
+
+static bool
+orphan(struct span key, void *v, void *arg)
+{
+	struct orphans	*o = arg;
+	struct job	*j = v;
+
+	(void)key;
+	if (j->agent == o->agent && o->n < o->cap)
+		o->v[o->n++] = j;
+	return true;
+}
+
+/* Jobs of an agent that is gone count as cut connections: again. */
+static void
+orphans_again(struct agents *as, struct agent *a)
+{
+	struct orphans	 o = { .agent = a, .cap = map_count(as->jobs) };
+
+	if (o.cap == 0)
+		return;
+	if ((o.v = reallocarray(NULL, o.cap, sizeof(*o.v))) == NULL)
+		fatal("agents");
+	map_each(as->jobs, orphan, &o);
+	for (size_t i = 0; i < o.n; i++) {
+		map_del_u64(as->jobs, o.v[i]->tid);
+		job_again(as->q, o.v[i]);
+	}
+	free(o.v);
+}
+
+static void
+closed(struct chan *c, const char *why)
+{
+	struct agent	*a = chan_arg(c);
+	struct agents	*as = a->agents;
+
+	if (why != NULL)
+		proc_report(as->proc, IPC_DELIVERD, a->worker, why);
+	for (size_t i = 0; i < AGENTS_MAX; i++)
+		if (as->v[i] == a)
+			as->v[i] = NULL;
+	if (as->q != NULL) {
+		queue_forget_owner(as->q, a);
+		orphans_again(as, a);
+	}
+	chan_free(c);
+	free(a);
+	settle_check(as);
+}
+
+static void
+drained(struct chan *c)
+{
+	struct agent	*a = chan_arg(c);
+
+	if (a->agents->q != NULL)
+		a->agents->q->ops->want_run(a->agents->q);
+}
+
+void
+agents_add(struct agents *as, uint16_t worker, int fd)
+{
+	struct agent	*a = calloc(1, sizeof(*a));
+	size_t		 i, at = AGENTS_MAX;
+
+	for (i = 0; i < AGENTS_MAX; i++) {
+		if (as->v[i] != NULL && as->v[i]->worker == worker)
+			as->v[i]->old = true;
+		if (as->v[i] == NULL && at == AGENTS_MAX)
+			at = i;
+	}
+	if (a == NULL || at == AGENTS_MAX)
+		fatalx("too many delivery agents");
+	*a = (struct agent){ .agents = as, .worker = worker };
+	a->chan = chan_new(as->base, fd, IPC_QUEUED, IPC_DELIVERD, table,
+	    closed, a);
+	if (a->chan == NULL)
+		fatal("agents");
+	chan_on_drained(a->chan, drained);
+	as->v[at] = a;
+	CHAN_SEND(a->chan, d_sync, .tid = 0);
+}
+
+void
+agents_recorded(void *agent, uint32_t tid, uint64_t id, uint32_t n,
+    uint32_t attempt)
+{
+	struct agent	*a = agent;
+
+	CHAN_SEND(a->chan, d_recorded, .tid = tid, .id = id, .n = n,
+	    .attempt = attempt);
+	a->dirty = true;
+}
+
+void
+agents_flush(struct agents *as)
+{
+	for (size_t i = 0; i < AGENTS_MAX; i++)
+		if (as->v[i] != NULL && as->v[i]->dirty) {
+			as->v[i]->dirty = false;
+			chan_flush(as->v[i]->chan);
+		}
+}

@@ -1,0 +1,475 @@
+/*
+ * queued: the durable queue. This file is its edge: channels to smtpd and their
+ * transactions, timers, configuration. What a message goes through is behind
+ * queue.h.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/rand.h"
+#include "common/proc/confine.h"
+#include "common/proc/start.h"
+#include "queued/ctl.h"
+#include "queued/job.h"
+#include "queued/sources.h"
+
+#define HOUSE_MS	1000	/* small work when nothing else happens */
+#define REOPEN_MS	10000	/* a queue that is down is tried again */
+
+/* A channel to one smtpd and its open transactions. */
+struct front {
+	struct main	*m;
+	struct chan	*chan;
+	uint16_t	 worker;
+	unsigned	 slot;
+	struct map	*txns;		/* tid -> struct txn */
+	bool		 dirty;		/* answers wait to be sent */
+};
+
+struct main {
+	struct proc	*proc;
+	struct conf	*conf;
+	struct queue	*q;
+	struct agents	*agents;
+	struct sources	*sources;
+	struct front	*fronts[SOURCES_PEERS];
+	struct event	*flush, *flush_late, *run, *house;
+	bool		 late_set;
+	int64_t		 reopen_ms;
+};
+
+static const struct seccomp_group *const groups[] = { &seccomp_base,
+    &seccomp_loop, &seccomp_fds_out, &seccomp_files_spool, NULL };
+static const struct confine_profile profile = { groups, true };
+static const struct timeval now = { 0, 0 };
+
+/* ---- transactions from smtpd ---- */
+
+static void
+result(struct front *f, uint32_t tid, uint64_t id, enum q_status st,
+    const char *text)
+{
+	CHAN_SEND(f->chan, q_result, .tid = tid, .id = id, .status = st,
+	    .text = span_str(text));
+	f->dirty = true;
+}
+
+static void
+q_env(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_env *e = msg;
+	struct front	*f = chan_arg(c);
+	struct queue	*q = f->m->q;
+	struct rec_msg	 m = { .body = e->body, .ret = e->ret,
+			    .flags = e->utf8 ? MSG_UTF8 : 0,
+			    .received_ms = e->received_ms,
+			    .client = e->client, .from = e->from,
+			    .envid = e->envid, .rdns = e->rdns,
+			    .helo = e->helo, .auth = e->auth, .tag = e->tag };
+	struct txn	*t;
+
+	(void)fd;
+	if (map_get_u64(f->txns, e->tid) != NULL) {
+		chan_reject(c, "number of a transaction used twice");
+		return;
+	}
+	if ((t = txn_begin(q, f, e->tid, e->id, &m)) == NULL) {
+		result(f, e->tid, e->id, Q_REFUSED, "the id is known");
+		return;
+	}
+	if (!map_set_u64(f->txns, e->tid, t)) {
+		txn_abort(t);
+		chan_reject(c, "more transactions than sessions");
+	}
+}
+
+static void
+q_rcpt(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_rcpt *m = msg;
+	struct front	*f = chan_arg(c);
+	struct txn	*t = map_get_u64(f->txns, m->tid);
+	struct rec_rcpt	 r = { .to = m->to, .action = m->action,
+			    .notify = m->notify, .orcpt = m->orcpt };
+
+	(void)fd;
+	if (t == NULL)
+		return;			/* refused, aborted */
+	if (txn_rcpt(t, &r) == -1)
+		chan_reject(c, "more recipients than allowed");
+}
+
+static void
+q_data(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_data *m = msg;
+	struct front	*f = chan_arg(c);
+	struct txn	*t = map_get_u64(f->txns, m->tid);
+
+	(void)fd;
+	if (t != NULL && txn_data(t, m->bytes) == -1) {
+		chan_reject(c, "content longer than allowed");
+		return;
+	}
+	/* What came is in its place: as much may follow. */
+	CHAN_SEND(c, q_credit, .tid = m->tid,
+	    .bytes = (uint32_t)m->bytes.len);
+}
+
+static void
+q_commit(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_commit *m = msg;
+	struct front	*f = chan_arg(c);
+	struct txn	*t = map_del_u64(f->txns, m->tid);
+
+	(void)fd;
+	if (t != NULL)
+		txn_commit(t, m->prefix, m->bytes, m->size);
+}
+
+static void
+q_abort(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_abort *m = msg;
+	struct front	*f = chan_arg(c);
+	struct txn	*t = map_del_u64(f->txns, m->tid);
+
+	(void)fd;
+	if (t != NULL)
+		txn_abort(t);
+}
+
+static void
+q_ask(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_ask *m = msg;
+	struct front	*f = chan_arg(c);
+
+	(void)fd;
+	if (f->m->q->down)
+		return;			/* not known yet: no answer */
+	CHAN_SEND(c, q_have, .tid = m->tid, .id = m->id,
+	    .have = queue_has(f->m->q, m->id));
+}
+
+static void
+tell_source(unsigned slot, const struct addr *a, uint32_t sum, void *arg)
+{
+	struct main	*m = arg;
+
+	if (m->fronts[slot] != NULL)
+		CHAN_SEND(m->fronts[slot]->chan, q_source_total, .source = *a,
+		    .count = sum);
+}
+
+static void
+q_source(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_source *m = msg;
+	struct front	*f = chan_arg(c);
+
+	(void)fd;
+	sources_set(f->m->sources, f->slot, &m->source, m->count, tell_source,
+	    f->m);
+}
+
+static const struct chan_row front_table[] = {
+	{ IPC_T_q_env, q_env },
+	{ IPC_T_q_rcpt, q_rcpt },
+	{ IPC_T_q_data, q_data },
+	{ IPC_T_q_commit, q_commit },
+	{ IPC_T_q_abort, q_abort },
+	{ IPC_T_q_ask, q_ask },
+	{ IPC_T_q_source, q_source },
+	{ 0, NULL }
+};
+
+static bool
+abort_one(struct span key, void *v, void *arg)
+{
+	(void)key;
+	(void)arg;
+	txn_abort(v);
+	return true;
+}
+
+static void
+front_closed(struct chan *c, const char *why)
+{
+	struct front	*f = chan_arg(c);
+	struct main	*m = f->m;
+
+	if (why != NULL)
+		proc_report(m->proc, IPC_SMTPD, f->worker, why);
+	m->fronts[f->slot] = NULL;
+	queue_forget_owner(m->q, f);
+	map_each(f->txns, abort_one, NULL);
+	map_free(f->txns);
+	sources_gone(m->sources, f->slot, tell_source, m);
+	chan_free(c);
+	free(f);
+}
+
+static void
+front_add(struct main *m, uint16_t worker, int fd)
+{
+	struct front	*f = calloc(1, sizeof(*f));
+	unsigned	 slot = 0;
+
+	while (slot < SOURCES_PEERS && m->fronts[slot] != NULL)
+		slot++;
+	if (f == NULL || slot == SOURCES_PEERS)
+		fatalx("too many smtpd");
+	*f = (struct front){ .m = m, .worker = worker, .slot = slot };
+	/* One transaction a session, and some that end as others begin. */
+	f->txns = map_new((size_t)m->conf->limits.sessions * 2 + 64);
+	f->chan = chan_new(proc_base(m->proc), fd, IPC_QUEUED, IPC_SMTPD,
+	    front_table, front_closed, f);
+	if (f->txns == NULL || f->chan == NULL)
+		fatal("smtpd");
+	m->fronts[slot] = f;
+	CHAN_SEND(f->chan, q_state, .open = !m->q->closed,
+	    .why = span_str(m->q->closed_why));
+}
+
+/* ---- what the queue asks of its owner ---- */
+
+static void
+op_committed(void *owner, uint32_t tid, uint64_t id, enum q_status st,
+    const char *text)
+{
+	if (owner != NULL)
+		result(owner, tid, id, st, text);
+}
+
+static void
+op_answered(struct queue *q)
+{
+	struct main	*m = q->arg;
+
+	for (unsigned i = 0; i < SOURCES_PEERS; i++)
+		if (m->fronts[i] != NULL && m->fronts[i]->dirty) {
+			m->fronts[i]->dirty = false;
+			chan_flush(m->fronts[i]->chan);
+		}
+	agents_flush(m->agents);
+}
+
+static void
+op_want_flush(struct queue *q, bool soon)
+{
+	struct main	*m = q->arg;
+	struct timeval	 late = { 0, CHANGE_DELAY_MS * 1000 };
+
+	/* A timer that has run out comes after what this pass of the loop
+	 * found readable: so all that lies in the sockets is in the batch. */
+	if (soon)
+		evtimer_add(m->flush, &now);
+	else if (!m->late_set) {
+		m->late_set = true;
+		evtimer_add(m->flush_late, &late);
+	}
+}
+
+static void
+op_want_run(struct queue *q)
+{
+	struct main	*m = q->arg;
+
+	evtimer_add(m->run, &now);
+}
+
+static bool
+op_can_hand(struct queue *q, const struct dest *d)
+{
+	return agents_can_hand(((struct main *)q->arg)->agents, d);
+}
+
+static void
+op_hand(struct queue *q, struct job *j)
+{
+	agents_hand(((struct main *)q->arg)->agents, j);
+}
+
+static void
+op_state(struct queue *q, bool is_open, const char *why)
+{
+	struct main	*m = q->arg;
+
+	for (unsigned i = 0; i < SOURCES_PEERS; i++)
+		if (m->fronts[i] != NULL)
+			CHAN_SEND(m->fronts[i]->chan, q_state, .open = is_open,
+			    .why = span_str(why));
+}
+
+static const struct queue_ops queue_ops = { op_committed, agents_recorded,
+    op_answered, op_want_flush, op_want_run, op_can_hand, op_hand, op_state };
+
+/* ---- timers ---- */
+
+static void
+on_flush(int fd, short ev, void *arg)
+{
+	struct main	*m = arg;
+
+	(void)fd;
+	(void)ev;
+	m->late_set = false;
+	evtimer_del(m->flush_late);
+	queue_flush(m->q);
+}
+
+static void
+on_run(int fd, short ev, void *arg)
+{
+	struct main	*m = arg;
+	int64_t		 wait;
+	struct timeval	 tv;
+
+	(void)fd;
+	(void)ev;
+	if (m->agents == NULL)
+		return;
+	wait = queue_run(m->q);
+	tv = (struct timeval){ wait / 1000, wait % 1000 * 1000 };
+	evtimer_add(m->run, &tv);
+}
+
+static void
+queue_again(struct main *m)
+{
+	struct queue_params params;
+
+	queue_params_for_disk(&params);
+	m->q = queue_open(&params, m->conf, &queue_ops, m);
+	agents_queue(m->agents, m->q);
+}
+
+static void
+on_house(int fd, short ev, void *arg)
+{
+	struct main	*m = arg;
+	struct timeval	 tv = { HOUSE_MS / 1000, 0 };
+	int64_t		 t = clock_mono().ms;
+
+	(void)fd;
+	(void)ev;
+	if (m->q->down && t - m->reopen_ms >= REOPEN_MS) {
+		/* Nobody holds anything of a queue that is down but open
+		 * transactions, which fail. */
+		m->reopen_ms = t;
+		for (unsigned i = 0; i < SOURCES_PEERS; i++)
+			if (m->fronts[i] != NULL &&
+			    map_count(m->fronts[i]->txns) > 0)
+				goto later;
+		queue_forget(m->q);
+		queue_again(m);
+		if (!m->q->down)
+			op_state(m->q, !m->q->closed, m->q->closed_why);
+	}
+	if (queue_housekeep(m->q))
+		tv = (struct timeval){ 0, 2000 };
+later:
+	evtimer_add(m->house, &tv);
+}
+
+/* ---- the process ---- */
+
+static void
+on_peer(struct proc *p, enum ipc_role role, uint16_t worker,
+    const char *title, int fd)
+{
+	struct main	*m = proc_arg(p);
+
+	log_debug("event=peer title=%s", log_quote(span_str(title)));
+	if (role == IPC_SMTPD)
+		front_add(m, worker, fd);
+	else if (role == IPC_DELIVERD)
+		agents_add(m->agents, worker, fd);
+	else
+		close(fd);
+}
+
+static struct conf *
+conf_of(struct span bundle)
+{
+	struct buf	 msgs;
+	struct conf	*c;
+
+	buf_init(&msgs, 64 << 10);
+	c = conf_parse(bundle, &msgs);
+	buf_clear(&msgs);
+	return c;
+}
+
+static bool
+on_reload(struct proc *p, struct span bundle, bool check, const char **why)
+{
+	struct main	*m = proc_arg(p);
+	struct conf	*c = conf_of(bundle), *old = m->conf;
+
+	if (c == NULL) {
+		*why = "the configuration does not parse";
+		return false;
+	}
+	if (check) {
+		conf_free(c);
+		return true;
+	}
+	m->conf = c;
+	queue_conf(m->q, c);
+	conf_free(old);
+	return true;
+}
+
+static void
+on_stop(struct proc *p)
+{
+	struct main	*m = proc_arg(p);
+
+	queue_flush(m->q);
+	op_answered(m->q);
+	queue_close(m->q);
+}
+
+static uint64_t
+on_floor(struct proc *p)
+{
+	struct main	*m = proc_arg(p);
+
+	return m->q->newest_id == 0 ? 0 :
+	    (uint64_t)id_wall_ms(m->q->newest_id) + 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct proc_ops ops = { .peer = on_peer, .reload = on_reload,
+	    .stop = on_stop, .id_floor_ms = on_floor };
+	static struct main m;
+	struct event_base *base;
+
+	m.proc = proc_start(IPC_QUEUED, argc, argv);
+	base = proc_base(m.proc);
+	proc_confine(m.proc, &profile);
+	if ((m.conf = conf_of(proc_conf(m.proc))) == NULL)
+		fatalx("the configuration does not parse");
+	m.flush = evtimer_new(base, on_flush, &m);
+	m.flush_late = evtimer_new(base, on_flush, &m);
+	m.run = evtimer_new(base, on_run, &m);
+	m.house = evtimer_new(base, on_house, &m);
+	if (m.flush == NULL || m.flush_late == NULL || m.run == NULL ||
+	    m.house == NULL)
+		fatal("timers");
+	m.sources = sources_new();
+	m.agents = agents_new(base, m.proc);
+	queue_again(&m);
+	evtimer_add(m.house, &now);
+	ops.verbs = verbs_init(&m.q);
+	return proc_run(m.proc, &ops, &m);
+}

@@ -1,0 +1,327 @@
+/*
+ * The core of queued: accepting, scheduling, results, recovery, all in the
+ * working directory and without any channel, so that a test drives it as the
+ * daemon does. Who owns channels hears through struct queue_ops.
+ *
+ *	commit.c	transactions, batches, one sync for all that waits
+ *	apply.c		a record's effect on the index, live and in replay
+ *	recover.c	start: index, tail of the segments, replay
+ *	due.c dest.c	what is to be tried now, how much at a time
+ *	result.c	results of deliveries, bounces of bounce.c
+ *	compact.c	removal of the oldest segment
+ */
+#ifndef QUEUED_QUEUE_H
+#define QUEUED_QUEUE_H
+
+#include <sys/queue.h>
+
+#include "common/base/map.h"
+#include "common/conf/conf.h"
+#include "common/ipc/codec.h"
+#include "queued/record.h"
+#include "queued/retry.h"
+#include "queued/segment.h"
+#include "queued/store.h"
+
+#define BATCH_MSGS	128		/* messages that one sync waits for */
+#define BATCH_BYTES	(4 << 20)
+#define POOL_MAX	(64 << 20)	/* content of open transactions */
+#define LIVE_MAX	(24 << 20)	/* records kept for their delivery */
+#define BODY_FDS	128		/* open files of uncommitted contents */
+#define READY_MAX	1000		/* jobs in memory for one destination */
+#define READY_TOTAL	100000		/* and for all */
+#define RUNNING_MAX	500		/* jobs with one deliverd */
+#define RECENT_MAX	200000		/* ids remembered over a restart */
+#define CHANGE_DELAY_MS	20		/* results wait so long for a batch */
+#define CRASHES_MAX	3		/* deliverds that one job may outlive */
+
+struct queue;
+struct txn;
+struct job;
+struct dest;
+
+struct queue_params {
+	uint64_t	 seg_size, seg_slice;
+	struct store_params store;
+	uint64_t	 reserve_file;	/* bytes kept for recovery on a full disk */
+};
+
+struct queue_ops {
+	/* The fate of a transaction; Q_OK only once it is durable. */
+	void	(*committed)(void *owner, uint32_t tid, uint64_t id,
+		    enum q_status, const char *text);
+	/* A result is durable: its deliverd may forget it. */
+	void	(*recorded)(void *agent, uint32_t tid, uint64_t id, uint32_t n,
+		    uint32_t attempt);
+	/* All answers of a batch have been given: send them before the index
+	 * is brought up to date. */
+	void	(*answered)(struct queue *);
+	/* queue_flush() is wanted: after this pass of the loop, or within
+	 * CHANGE_DELAY_MS. */
+	void	(*want_flush)(struct queue *, bool now);
+	/* Something may be due: queue_run() is wanted soon. */
+	void	(*want_run)(struct queue *);
+	/* May this destination's deliverd be given a job? */
+	bool	(*can_hand)(struct queue *, const struct dest *);
+	/* Takes over a job that is due: job_load() it, send it, and in the end
+	 * call job_ended() or job_again(). */
+	void	(*hand)(struct queue *, struct job *);
+	/* Taking mail or not, and why. */
+	void	(*state)(struct queue *, bool open, const char *why);
+};
+
+/* One delivery: (message, destination), in memory while it is due or runs. */
+struct job_rcpt {
+	uint32_t	 n, attempt;
+	bool		 have, written;	/* a result; its record was made */
+	uint8_t		 status;	/* enum d_status */
+	uint8_t		 notify;
+	char		*to, *reply, *server;
+	void		*agent;		/* to be told when it is durable */
+	uint32_t	 tid;
+};
+struct job {
+	uint64_t	 id;
+	struct dest	*dest;
+	bool		 fresh;		/* accepted in this run, never tried */
+	bool		 early;		/* its destination has come back */
+	bool		 running, ended, dirty;
+	unsigned	 crashes;
+	uint32_t	 tid;		/* while running */
+	void		*agent;		/* deliverd's, while running */
+	size_t		 nrcpts;
+	struct job_rcpt	*rcpts;
+	TAILQ_ENTRY(job) entry;		/* ready of dest, or running */
+	TAILQ_ENTRY(job) dirty_entry;
+};
+TAILQ_HEAD(job_list, job);
+
+enum dest_state { DEST_UP, DEST_SLOW, DEST_DOWN };
+struct dest {
+	uint64_t	 key;
+	char		*action, *domain;	/* domain: A-labels, "" if all */
+	enum dest_state	 state;
+	unsigned	 window, running;	/* jobs at a time, now */
+	uint32_t	 troubles;		/* in a row */
+	int64_t		 probe_ms;		/* DEST_DOWN: not before */
+	int64_t		 down_since_ms;
+	bool		 paused;
+	struct job_list	 ready;
+	unsigned	 nready;
+	/* More rows than memory has: they are fetched from pos on. With sweep
+	 * set all are wanted that were last tried before that time. */
+	bool		 backlog;
+	struct store_due pos;
+	int64_t		 sweep_ms;
+	bool		 active;		/* in queue.active */
+	TAILQ_ENTRY(dest) entry;
+};
+TAILQ_HEAD(dest_list, dest);
+
+struct live;
+TAILQ_HEAD(live_list, live);
+struct batch_entry {
+	void		*owner;
+	uint32_t	 tid;
+	uint64_t	 id;
+	uint64_t	 size;
+	uint32_t	 nrcpts;
+	int		 body_fd;	/* synced with the batch, or -1 */
+};
+struct batch_ack {
+	void		*agent;
+	uint32_t	 tid, n, attempt;
+	uint64_t	 id;
+};
+
+struct queue_stats {
+	uint64_t	 accepted, delivered, deferred, failed, bounced,
+			 expired, batches;
+};
+
+struct queue {
+	const struct conf *conf;
+	const struct queue_ops *ops;
+	void		*arg;
+	struct queue_params params;
+	struct store	*store;
+	struct segs	*segs;
+	bool		 down;		/* can't be used; closed_why says why */
+	bool		 closed;	/* no new mail */
+	char		 closed_why[200];
+	bool		 replaying;
+	bool		 mta_paused;
+	struct map	*paused;	/* names of destinations, to themselves */
+	int64_t		 qtime_ms;	/* queue time at mono_ms */
+	int64_t		 mono_ms;
+	uint64_t	 newest_id;
+	struct queue_stats stats;
+	int		 dir_fd;
+
+	/* space.c */
+	bool		 reserve_there;
+	int64_t		 space_checked_ms;
+	uint64_t	 space_free;
+
+	/* commit.c */
+	struct buf	 msgs, changes;	/* encoded records of the batch */
+	struct batch_entry entries[BATCH_MSGS];
+	size_t		 nentries;
+	struct batch_ack *acks;
+	size_t		 nacks, acks_cap;
+	struct map	*open_ids;	/* ids of transactions and the batch */
+	size_t		 pool;		/* bytes of open transactions */
+	unsigned	 body_fds;
+	struct buf	 env;		/* an envelope being made */
+	bool		 flushing;
+	bool		 stuck;		/* changes wait for room on the disk */
+
+	/* recover.c: messages of the last segments; an id asked for in doubt
+	 * may have been delivered meanwhile */
+	struct map	*recent;
+
+	/* load.c */
+	struct map	*live;
+	struct live_list lives;
+	size_t		 live_bytes;
+	uint8_t		*load_buf;
+	size_t		 load_cap;
+
+	/* apply.c: messages that live in each segment */
+	struct map	*seg_live;
+	uint64_t	 messages, held, live_records_bytes;
+	struct buf	 scratch;
+
+	/* due.c */
+	struct map	*dests, *jobs;
+	struct dest_list active;
+	struct job_list	 dirty;
+	struct store_due sched_pos;	/* rows before are in memory or in a
+					 * destination's backlog */
+	bool		 behind;	/* rows that are due were left there */
+	unsigned	 nready, nrunning;
+	int64_t		 next_due_ms;	/* earliest row not yet due */
+
+	/* compact.c */
+	uint64_t	 compact_seg, compact_off;
+};
+
+/* ---- queue.c ---- */
+/* Sizes that fit the disk under the working directory. */
+void	 queue_params_for_disk(struct queue_params *);
+/*
+ * Opens, recovers, replays. Never NULL: a queue that can't be used is `down`
+ * and refuses everything. conf is borrowed until queue_conf().
+ */
+struct queue *queue_open(const struct queue_params *, const struct conf *,
+	    const struct queue_ops *, void *arg);
+/* Flushes what waits, marks an orderly end. */
+void	 queue_close(struct queue *);
+/* As after kill -9: frees memory, writes nothing. For tests. */
+void	 queue_forget(struct queue *);
+void	 queue_conf(struct queue *, const struct conf *);
+int64_t	 queue_now(const struct queue *);	/* queue time, ms */
+void	 queue_closed(struct queue *, bool closed, const char *why);
+/* Small things between batches: spare, compaction, space. True: call again
+ * soon. */
+bool	 queue_housekeep(struct queue *);
+void	 queue_pause_mta(struct queue *, bool on);
+/* NAME: an action or a recipient domain. False: too many names. */
+bool	 queue_pause_dest(struct queue *, struct span name, bool on);
+/* Adds the names of paused destinations, encoded; their number. */
+uint32_t queue_paused_names(struct queue *, struct buf *);
+bool	 queue_is_paused(const struct queue *, const struct dest *);
+
+/* ---- commit.c ---- */
+/*
+ * A transaction for message id; m has the envelope but for recipients, size and
+ * what queued knows itself; all is copied. NULL: refused, the id is known.
+ */
+struct txn *txn_begin(struct queue *, void *owner, uint32_t tid, uint64_t id,
+	    const struct rec_msg *);
+/* -1: too many or too long; the transaction can only be aborted then. */
+int	 txn_rcpt(struct txn *, const struct rec_rcpt *);
+/* -1 as above. A full disk or pool is told by the commit's result. */
+int	 txn_data(struct txn *, struct span);
+/* Takes t. The result comes through ops->committed, maybe before return. */
+void	 txn_commit(struct txn *, struct span prefix, struct span bytes,
+	    uint64_t size);
+void	 txn_abort(struct txn *);
+/* Owner (a channel) or agent is gone: nobody is to be told. */
+void	 queue_forget_owner(struct queue *, const void *owner);
+/* Appends a record of kind CHANGE, STATE or a bounce's MESSAGE. */
+void	 queue_record(struct queue *, const struct rec *);
+/* Tell `agent` when the records appended so far are durable. */
+void	 queue_ack(struct queue *, void *agent, uint32_t tid, uint64_t id,
+	    uint32_t n, uint32_t attempt);
+/* Writes and syncs what waits, answers, brings the index up to date. */
+void	 queue_flush(struct queue *);
+/* Is the message ours (or was it, before the restart)? */
+bool	 queue_has(struct queue *, uint64_t id);
+void	 queue_state_record(struct queue *, struct buf *);
+
+/* ---- apply.c ---- */
+/* The record's effect on the index, inside a transaction. r was written at
+ * (segment, offset). */
+void	 apply(struct queue *, const struct rec *, uint64_t segment,
+	    uint64_t offset);
+/* Counts anew what lives where; after a replay. */
+void	 apply_count(struct queue *);
+uint64_t apply_live(const struct queue *, uint64_t segment);
+/* After a change of configuration: destinations of all recipients anew. */
+void	 apply_redest(struct queue *);
+
+/* ---- recover.c ---- */
+/* 0, or -1 with q->closed_why. */
+int	 recover(struct queue *);
+/* Records from offset on to limit; f returns false to stop. */
+void	 recover_walk(struct queue *, uint64_t segment, uint64_t from,
+	    uint64_t limit, bool content,
+	    bool (*f)(const struct rec *, uint64_t offset, void *), void *arg);
+
+/* ---- compact.c ---- */
+/* One step of emptying or dropping the oldest segment; true: more to do. */
+bool	 compact_step(struct queue *);
+
+/* ---- load.c ---- */
+/* Keeps a copy of a record for the delivery that follows at once. */
+void	 live_put(struct queue *, uint64_t id, struct span record);
+void	 live_drop(struct queue *, uint64_t id);
+/* The record of a message; spans live until the next load. False: damage. */
+bool	 load_record(struct queue *, uint64_t id, struct rec *);
+
+/* ---- body.c: content longer than a record takes, in a file of its own ---- */
+/* Opens (made new if create). -1: the disk is full, or it is missing. */
+int	 body_open(uint64_t id, bool create);
+void	 body_unlink(uint64_t id);
+/* Is name a body's file? */
+bool	 body_name(const char *name, uint64_t *id);
+
+/* ---- space.c ---- */
+/* Looks at the disk at most ten times a second; closes or opens the queue. */
+void	 space_check(struct queue *, bool now);
+void	 space_release(struct queue *);
+
+/* ---- result.c ---- */
+/* A result for one recipient of a running job, or of one that an earlier life
+ * of queued began (job NULL). agent hears when it is durable. */
+void	 result_add(struct queue *, struct job *, void *agent, uint32_t tid,
+	    uint64_t id, uint32_t n, uint32_t attempt, uint8_t status,
+	    struct span reply, struct span server);
+/* Makes records of results that have none yet, as many as go into a batch. */
+void	 result_write(struct queue *);
+/* A recipient's fate without a delivery: expired while its server was down. */
+void	 result_expire(struct queue *, uint64_t id, uint64_t dest);
+
+/* ---- bounce.c ---- */
+struct bounce_rcpt { struct span to, reason; bool expired; };
+/*
+ * Tells the sender of message id (whose record is r, envelope m) what failed.
+ * change is the encoded change with the recipients' fates: one record has both.
+ * With nobody to tell (null sender, no action for it) the change alone.
+ */
+void	 bounce(struct queue *, uint64_t id, const struct rec *r,
+	    const struct rec_msg *m, const struct bounce_rcpt *, size_t n,
+	    struct span change);
+
+#endif

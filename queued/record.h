@@ -1,0 +1,157 @@
+/*
+ * The records of the queue's segments: what makes a message ours. Encoding and
+ * decoding of bytes only; no I/O, no log, no clock.
+ *
+ * A record is aligned to 64 bytes and begins with a header of 64, little-endian:
+ *
+ *	 0 u32 magic "PQR1"	 4 u8 version	 5 u8 kind	 6 u16 zero
+ *	 8 u64 message id	16 u64 stamp of its segment
+ *	24 u64 synced: offset in the segment known durable when it was written
+ *	32 u32 envelope bytes	36 u32 prefix bytes	40 u32 content bytes
+ *	44 i64 queue time, ms	52 u32 wall time, s
+ *	56 u32 CRC32C of prefix and content
+ *	60 u32 CRC32C of the 60 bytes before and the envelope
+ *
+ * then envelope, prefix (header fields that go on top), content, zeros to the
+ * next multiple of 64. Records state absolute values: applied twice they give
+ * the same. Bytes left by an earlier life of the file carry another stamp and are
+ * no records.
+ */
+#ifndef QUEUED_RECORD_H
+#define QUEUED_RECORD_H
+
+#include "common/base/addr.h"
+#include "common/base/buf.h"
+
+#define REC_ALIGN	64
+#define REC_HEAD	64
+#define REC_VERSION	1
+#define REC_ENV_MAX	(8 << 20)	/* bytes of one envelope */
+#define REC_PREFIX_MAX	6000
+#define REC_CONTENT_MAX	65536	/* longer content has a file of its own */
+#define REC_REASON_MAX	500	/* of a stored reply; longer ones are cut */
+
+enum rec_kind {
+	REC_MESSAGE = 1,	/* envelope, prefix, content */
+	REC_CHANGE,		/* recipients, hold, removal of a message */
+	REC_SNAPSHOT,		/* a message in its present state: supersedes
+				 * all earlier records of its id */
+	REC_STATE		/* what is paused */
+};
+
+struct rec {
+	uint8_t		 kind;
+	uint64_t	 id;
+	uint64_t	 stamp, synced;
+	int64_t		 qtime_ms;
+	uint32_t	 wall_s;
+	struct span	 env, prefix, content;
+	uint32_t	 content_crc;
+	size_t		 total;		/* with padding */
+};
+
+/* Appends the record, unstamped. False if it does not fit. */
+bool	 rec_encode(struct buf *, const struct rec *);
+/* Sets the stamp of the segment that an encoded record lies in, what is synced
+ * there, and its header's checksum. */
+void	 rec_stamp(uint8_t *, uint64_t stamp, uint64_t synced);
+/* Length with padding of a record that rec_encode() wrote. */
+size_t	 rec_total(const uint8_t *);
+extern const char rec_why_version[];
+/*
+ * The record at the front of `in`, spans borrowed. PARSE_MORE: the header is
+ * good so far but *need bytes must be there to judge it (or to have all of it).
+ * PARSE_BAD: no record; *why is rec_why_version if it is a sound one of a
+ * version that is not known. The content's checksum is not looked at.
+ */
+enum parse rec_decode(struct span in, struct rec *, size_t *need,
+	    const char **why);
+/* The same with only header and envelope present; prefix and content are
+ * empty, total is right. For replay. */
+enum parse rec_decode_env(struct span in, struct rec *, size_t *need,
+	    const char **why);
+bool	 rec_content_ok(const struct rec *);
+
+/* ---- envelopes ---- */
+
+enum rcpt_state {
+	RCPT_WAITING,		/* for its next attempt */
+	RCPT_DONE,		/* delivered */
+	RCPT_FAILED		/* given up; the bounce is in the same record */
+};
+enum msg_flag {
+	MSG_BODY_FILE	= 1 << 0,	/* content is the file body.<id> */
+	MSG_BOUNCE	= 1 << 1,	/* made by us, null sender */
+	MSG_UTF8	= 1 << 2	/* SMTPUTF8 */
+};
+
+/* What smtpd said of a message (RFC 5321's envelope and more). */
+struct rec_msg {
+	uint8_t		 flags;		/* enum msg_flag */
+	uint8_t		 body, ret;	/* enum smtp_body, smtp_ret */
+	bool		 held;
+	int64_t		 held_since_ms;	/* queue time */
+	int64_t		 accepted_ms;	/* queue time */
+	int64_t		 expire_ms;	/* queue time */
+	uint64_t	 received_ms;	/* unix time */
+	uint64_t	 size;		/* content without prefix */
+	struct addr	 client;
+	struct span	 from, envid, rdns, helo, auth, tag;
+	uint32_t	 nrcpts;
+	struct span	 rcpts;		/* encoded: rec_rcpt_next() */
+	/* A bounce: the message it tells of, and what became of that one's
+	 * recipients, an encoded change; empty otherwise. */
+	uint64_t	 cause_id;
+	struct span	 cause;
+};
+struct rec_rcpt {
+	uint32_t	 n;		/* number within the message, from 0 */
+	uint8_t		 state;		/* enum rcpt_state */
+	uint8_t		 notify;	/* enum smtp_notify bits */
+	uint32_t	 attempt;	/* attempts made */
+	int64_t		 next_ms, last_ms;	/* queue time */
+	struct span	 to, action, orcpt;
+	struct span	 reason;	/* last reply */
+};
+bool	 rec_rcpt_add(struct buf *, const struct rec_rcpt *);
+bool	 rec_rcpt_next(struct span *rcpts, struct rec_rcpt *);
+bool	 rec_msg_encode(struct buf *, const struct rec_msg *);
+/* Recipients and cause are checked too, so that *_next() meets no bad one. */
+enum parse rec_msg_decode(struct span env, struct rec_msg *, const char **why);
+
+enum change_what {
+	CHANGE_REMOVE	= 1 << 0,	/* the message is gone, no bounce */
+	CHANGE_HOLD	= 1 << 1	/* held, held_since, expire are set */
+};
+struct rec_change {
+	uint8_t		 what;		/* enum change_what */
+	bool		 held;
+	int64_t		 held_since_ms, expire_ms;
+	uint32_t	 nrcpts;
+	struct span	 rcpts;		/* encoded: rec_fate_next() */
+};
+struct rec_fate {			/* a recipient's new values */
+	uint32_t	 n;
+	uint8_t		 state;
+	uint32_t	 attempt;
+	int64_t		 next_ms, last_ms;
+	struct span	 reason;
+};
+bool	 rec_fate_add(struct buf *, const struct rec_fate *);
+bool	 rec_fate_next(struct span *rcpts, struct rec_fate *);
+bool	 rec_change_encode(struct buf *, const struct rec_change *);
+enum parse rec_change_decode(struct span env, struct rec_change *,
+	    const char **why);
+
+struct rec_state {
+	bool		 mta_paused;
+	uint32_t	 npaused;
+	struct span	 paused;	/* encoded names: rec_name_next() */
+};
+bool	 rec_name_add(struct buf *, struct span);
+bool	 rec_name_next(struct span *names, struct span *name);
+bool	 rec_state_encode(struct buf *, const struct rec_state *);
+enum parse rec_state_decode(struct span env, struct rec_state *,
+	    const char **why);
+
+#endif

@@ -1,0 +1,257 @@
+/*
+ * Results of deliveries: what each means for its recipient, as records. All
+ * recipients of a job that have a result share one record; a bounce shares it
+ * too.
+ */
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/base/rand.h"
+#include "common/smtp/param.h"
+#include "queued/due.h"
+
+static struct job_rcpt *
+find(struct job *j, uint32_t n, uint32_t attempt)
+{
+	for (size_t i = 0; j != NULL && i < j->nrcpts; i++)
+		if (j->rcpts[i].n == n && j->rcpts[i].attempt == attempt)
+			return &j->rcpts[i];
+	return NULL;
+}
+
+void
+result_add(struct queue *q, struct job *j, void *agent, uint32_t tid,
+    uint64_t id, uint32_t n, uint32_t attempt, uint8_t status,
+    struct span reply, struct span server)
+{
+	struct job_rcpt	*r = find(j, n, attempt);
+	bool		 adopted = false;
+
+	if (r == NULL) {
+		/* Of an earlier life, or recorded already. */
+		j = q->down ? NULL : job_adopt(q, id, n, attempt, agent, 0);
+		r = find(j, n, attempt);
+		adopted = j != NULL && j->tid == 0 && !j->ended;
+	}
+	if (r == NULL || r->have) {
+		if (agent != NULL && (r == NULL || r->written))
+			queue_ack(q, agent, tid, id, n, attempt);
+		else if (agent != NULL) {
+			r->agent = agent;
+			r->tid = tid;
+		}
+		return;
+	}
+	r->have = true;
+	r->status = status > D_PERM ? D_TEMP : status;
+	r->reply = span_dup(span_sub(reply, 0, REC_REASON_MAX));
+	r->server = span_dup(server);
+	r->agent = agent;
+	r->tid = tid;
+	if (!j->dirty) {
+		j->dirty = true;
+		TAILQ_INSERT_TAIL(&q->dirty, j, dirty_entry);
+	}
+	if (adopted)
+		job_ended(q, j, D_DEST_OK);
+	q->ops->want_flush(q, false);
+}
+
+/* ---- records of results ---- */
+
+struct outcome {
+	struct queue	*q;
+	uint64_t	 id;
+	int64_t		 now, accepted_ms, expire_ms;
+	uint32_t	 random;
+	struct buf	 fates;
+	uint32_t	 nfates;
+	struct bounce_rcpt *failed;
+	size_t		 nfailed;
+};
+
+static void
+log_result(const struct outcome *o, const struct job_rcpt *r,
+    const char *result, int64_t next)
+{
+	char	 id[ID_STRLEN], more[64] = "";
+	int64_t	 delay = o->now - o->accepted_ms;
+
+	if (next > 0)
+		snprintf(more, sizeof(more), " next=%llds",
+		    (long long)(next - o->now) / 1000);
+	log_info("id=%s event=deliver to=<%s> result=%s server=%s reply=%s "
+	    "attempt=%u delay=%lld.%03lld%s", id_str(o->id, id),
+	    log_quote(span_str(r->to)), result,
+	    log_quote(span_str(r->server)),
+	    log_quote_reply(span_str(r->reply)), r->attempt,
+	    (long long)delay / 1000, (long long)(delay % 1000), more);
+}
+
+static void
+fail(struct outcome *o, const struct job_rcpt *r, bool expired)
+{
+	o->q->stats.failed++;
+	if (expired)
+		o->q->stats.expired++;
+	log_result(o, r, expired ? "expired" : "failed", 0);
+	if (r->notify & NOTIFY_NEVER)
+		return;			/* RFC 3461, 4.1 */
+	o->failed[o->nfailed++] = (struct bounce_rcpt){ span_str(r->to),
+	    span_str(r->reply), expired };
+}
+
+static void
+one(struct outcome *o, const struct job_rcpt *r)
+{
+	struct retry	 retry = { o->q->conf->retry_min_ms,
+			    o->q->conf->retry_max_ms };
+	struct rec_fate	 f = { .n = r->n, .attempt = r->attempt,
+			    .state = RCPT_FAILED, .last_ms = o->now,
+			    .next_ms = o->now, .reason = span_str(r->reply) };
+
+	if (r->status == D_OK) {
+		f.state = RCPT_DONE;
+		o->q->stats.delivered++;
+		log_result(o, r, "delivered", 0);
+	} else if (r->status == D_PERM)
+		fail(o, r, false);
+	else if (retry_expired(o->now, o->expire_ms))
+		fail(o, r, true);
+	else {
+		f.state = RCPT_WAITING;
+		f.next_ms = retry_next(&retry, r->attempt, o->now,
+		    o->expire_ms, o->random);
+		o->q->stats.deferred++;
+		log_result(o, r, "deferred", f.next_ms);
+	}
+	rec_fate_add(&o->fates, &f);
+	o->nfates++;
+}
+
+/* One record for all that the outcome holds. */
+static void
+outcome_record(struct outcome *o)
+{
+	struct queue	*q = o->q;
+	struct rec_change ch = { .nrcpts = o->nfates,
+			    .rcpts = buf_content(&o->fates) };
+	struct rec	 r = { .kind = REC_CHANGE, .id = o->id }, msg;
+	struct rec_msg	 m;
+	struct buf	 env;
+	const char	*why;
+
+	buf_init(&env, REC_ENV_MAX);
+	if (!rec_change_encode(&env, &ch))
+		fatalx("change");
+	r.env = buf_content(&env);
+	if (o->nfailed > 0 && load_record(q, o->id, &msg) &&
+	    rec_msg_decode(msg.env, &m, &why) == PARSE_OK)
+		bounce(q, o->id, &msg, &m, o->failed, o->nfailed, r.env);
+	else
+		queue_record(q, &r);
+	buf_clear(&env);
+}
+
+static void
+job_write(struct queue *q, struct job *j)
+{
+	struct outcome	 o = { .q = q, .id = j->id, .now = queue_now(q),
+			    .random = rand_below(UINT32_MAX) };
+	struct store_msg m;
+	struct job_rcpt	*r;
+
+	TAILQ_REMOVE(&q->dirty, j, dirty_entry);
+	j->dirty = false;
+	buf_init(&o.fates, REC_ENV_MAX);
+	o.failed = calloc(j->nrcpts, sizeof(*o.failed));
+	if (o.failed == NULL)
+		fatal("results");
+	if (store_msg_get(q->store, j->id, &m)) {
+		o.accepted_ms = m.accepted_ms;
+		o.expire_ms = m.expire_ms;
+		for (size_t i = 0; i < j->nrcpts; i++)
+			if (j->rcpts[i].have && !j->rcpts[i].written)
+				one(&o, &j->rcpts[i]);
+		if (o.nfates > 0)
+			outcome_record(&o);
+	}
+	for (size_t i = 0; i < j->nrcpts; i++) {
+		r = &j->rcpts[i];
+		if (!r->have || r->written)
+			continue;
+		r->written = true;
+		if (r->agent != NULL)
+			queue_ack(q, r->agent, r->tid, j->id, r->n,
+			    r->attempt);
+	}
+	buf_clear(&o.fates);
+	free(o.failed);
+	job_release(q, j);
+}
+
+void
+result_write(struct queue *q)
+{
+	struct job	*j;
+
+	while ((j = TAILQ_FIRST(&q->dirty)) != NULL &&
+	    buf_len(&q->changes) < q->params.seg_size / 8)
+		job_write(q, j);
+}
+
+/* ---- expiry without an attempt ---- */
+
+struct expire {
+	struct outcome	*o;
+	uint64_t	 dest;
+	struct job_rcpt	*v;
+	size_t		 n;
+};
+
+static bool
+expire_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
+{
+	struct expire	*e = arg;
+	struct job_rcpt	*v;
+
+	if (r->state != RCPT_WAITING || r->dest != e->dest)
+		return true;
+	if ((v = reallocarray(e->v, e->n + 1, sizeof(*v))) == NULL)
+		return false;
+	e->v = v;
+	v[e->n++] = (struct job_rcpt){ .n = n, .attempt = r->attempt,
+	    .notify = r->notify, .status = D_TEMP, .to = span_dup(r->to),
+	    .reply = span_dup(r->reason), .server = strdup("") };
+	return true;
+}
+
+void
+result_expire(struct queue *q, uint64_t id, uint64_t dest)
+{
+	struct outcome	 o = { .q = q, .id = id, .now = queue_now(q) };
+	struct expire	 e = { &o, dest, NULL, 0 };
+	struct store_msg m;
+
+	if (!store_msg_get(q->store, id, &m))
+		return;
+	o.accepted_ms = m.accepted_ms;
+	o.expire_ms = m.expire_ms;
+	buf_init(&o.fates, REC_ENV_MAX);
+	store_rcpts(q->store, id, expire_rcpt, &e);
+	o.failed = calloc(e.n + 1, sizeof(*o.failed));
+	if (o.failed == NULL)
+		fatal("results");
+	for (size_t i = 0; i < e.n; i++)
+		one(&o, &e.v[i]);
+	if (o.nfates > 0)
+		outcome_record(&o);
+	for (size_t i = 0; i < e.n; i++) {
+		free(e.v[i].to);
+		free(e.v[i].reply);
+		free(e.v[i].server);
+	}
+	free(e.v);
+	free(o.failed);
+	buf_clear(&o.fates);
+}

@@ -1,0 +1,109 @@
+/*
+ * The index of the queue in a Berkeley DB environment: which messages there
+ * are, what is due when and for whom. Everything in it follows from the
+ * segments and can be made anew from them; the rest of queued reaches it
+ * through these functions alone.
+ *
+ * States of a message, by its rows (m = msg, r = rcpt, s = sched, d = dest):
+ *	unknown		none
+ *	waiting		m, an r for each recipient, an s and a d for each
+ *			destination that has waiting recipients
+ *	held		m, r; no s, no d
+ *	over		none (all rows go when the last recipient is done or
+ *			failed)
+ * A recipient: WAITING -> DONE | FAILED, once, in its r. All changes of one
+ * batch of records and the place up to which records have been applied (hwm)
+ * are one transaction; a crash takes the index back to an earlier hwm.
+ *
+ * Files: msg.db (id), rcpt.db (id, n), sched.db (next, id, dest), dest.db
+ * (dest, next, id), meta.db, log.*. Keys are big-endian, so they sort.
+ * A function that meets a fault ends the process (diskio.h); what is said to
+ * be damaged is made anew at the next start.
+ */
+#ifndef QUEUED_STORE_H
+#define QUEUED_STORE_H
+
+#include "queued/record.h"
+
+struct store;
+
+struct store_params {
+	uint32_t	cache, lg_max, lg_bsize;	/* bytes */
+};
+struct store_hwm {		/* records before this place are applied */
+	uint64_t	 segment, offset;
+	uint64_t	 oldest;	/* segment that must still be there */
+	int64_t		 qtime_ms, wall_ms;	/* when that was */
+};
+/* A row of msg.db. Spans are borrowed until the next call of any function. */
+struct store_msg {
+	int64_t		 accepted_ms, expire_ms;	/* queue time */
+	uint64_t	 received_ms;			/* unix time */
+	uint64_t	 segment, offset;	/* of its message or snapshot */
+	uint32_t	 length;		/* of that record */
+	uint64_t	 size;			/* of the content */
+	uint32_t	 nrcpts, left;		/* left: still waiting */
+	uint8_t		 flags;			/* enum msg_flag */
+	bool		 held;
+	int64_t		 held_since_ms;
+	struct addr	 client;
+	struct span	 from;
+};
+/* A row of rcpt.db; the same. */
+struct store_rcpt {
+	uint8_t		 state, notify;
+	uint32_t	 attempt;
+	int64_t		 next_ms, last_ms;
+	uint64_t	 dest;
+	struct span	 action, to, reason;
+};
+struct store_due {		/* a row of sched.db and dest.db */
+	int64_t		 next_ms;
+	uint64_t	 id, dest;
+	int64_t		 last_ms;	/* dest.db: the last attempt */
+};
+
+/*
+ * Opens with recovery, in the working directory. NULL and *why (static): it
+ * can't be recovered.
+ */
+struct store *store_open(const struct store_params *, const char **why);
+void	 store_close(struct store *);
+/* Renames all of the index's files away; the next open finds none. */
+void	 store_set_aside(void);
+
+/* One transaction at a time; the functions that change need one. */
+void	 store_begin(struct store *);
+void	 store_commit(struct store *, const struct store_hwm *);
+bool	 store_hwm(struct store *, struct store_hwm *);
+
+bool	 store_msg_get(struct store *, uint64_t id, struct store_msg *);
+/* fresh: only if there is none; false if there was. */
+bool	 store_msg_put(struct store *, uint64_t id, const struct store_msg *,
+	    bool fresh);
+void	 store_msg_del(struct store *, uint64_t id);	/* m and all its r */
+bool	 store_rcpt_get(struct store *, uint64_t id, uint32_t n,
+	    struct store_rcpt *);
+void	 store_rcpt_put(struct store *, uint64_t id, uint32_t n,
+	    const struct store_rcpt *);
+void	 store_due_put(struct store *, const struct store_due *);
+void	 store_due_del(struct store *, const struct store_due *);
+
+/* Each walks in the order of keys from the given one (included) until f
+ * returns false; f must not call the store but for what it borrowed. */
+void	 store_msgs(struct store *, uint64_t from,
+	    bool (*f)(uint64_t id, const struct store_msg *, void *), void *);
+void	 store_rcpts(struct store *, uint64_t id,
+	    bool (*f)(uint32_t n, const struct store_rcpt *, void *), void *);
+void	 store_sched(struct store *, const struct store_due *from,
+	    bool (*f)(const struct store_due *, void *), void *);
+void	 store_dest(struct store *, const struct store_due *from,
+	    bool (*f)(const struct store_due *, void *), void *);
+
+/* Between batches: writes back and bounds recovery if 16 MiB of log (or
+ * lg_max, if that is less) have been written since the last time. */
+void	 store_checkpoint(struct store *, bool force);
+/* All transactions so far are durable on return. */
+void	 store_flush(struct store *);
+
+#endif

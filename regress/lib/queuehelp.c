@@ -1,0 +1,219 @@
+/*
+ * Helpers of queued's tests. See queuehelp.h.
+ */
+#include "regress/lib/queuehelp.h"
+
+#include <dirent.h>
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+const struct queue_params help_params = { .seg_size = 256 << 10,
+    .seg_slice = 64 << 10, .store = { .cache = 1 << 20, .lg_max = 256 << 10,
+    .lg_bsize = 32 << 10 }, .reserve_file = 64 << 10 };
+
+struct conf *
+help_conf(void)
+{
+	static struct conf_dest dest = { .host = (char *)(uintptr_t)"sink" };
+	struct conf	*c = calloc(1, sizeof(*c));
+
+	c->hostname = strdup("gw.example.org");
+	c->nactions = 2;
+	c->actions = calloc(2, sizeof(*c->actions));
+	c->actions[0] = calloc(1, sizeof(struct conf_action));
+	c->actions[0]->name = strdup("relay");
+	c->actions[1] = calloc(1, sizeof(struct conf_action));
+	c->actions[1]->name = strdup("list");
+	c->actions[1]->dests = &dest;
+	c->actions[1]->ndests = 1;
+	c->ttl_ms = INT64_C(5) * 24 * 3600 * 1000;
+	c->bounce_ttl_ms = INT64_C(24) * 3600 * 1000;
+	c->retry_min_ms = 60000;
+	c->retry_max_ms = 7200000;
+	c->limits.recipients = 1000;
+	c->limits.message_size = 50 << 20;
+	c->limits.deliveries_per_dest = 20;
+	c->nrules = 1;
+	c->rules = calloc(1, sizeof(*c->rules));
+	c->rules[0] = calloc(1, sizeof(struct conf_rule));
+	c->rules[0]->from = FROM_LOCAL;
+	c->rules[0]->fors = FOR_ANY;
+	c->rules[0]->action = c->actions[0];
+	return c;
+}
+
+const char *
+help_dir(void)
+{
+	static char	 path[64];
+
+	strlcpy(path, access("/dev/shm", W_OK) == 0 ?
+	    "/dev/shm/postern-test.XXXXXX" : "/tmp/postern-test.XXXXXX",
+	    sizeof(path));
+	if (mkdtemp(path) == NULL || chdir(path) == -1)
+		err(1, "%s", path);
+	return path;
+}
+
+void
+help_dir_remove(const char *path)
+{
+	struct dirent	*e;
+	DIR		*d;
+
+	if (chdir(path) == -1 || (d = opendir(".")) == NULL)
+		return;
+	while ((e = readdir(d)) != NULL)
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			unlink(e->d_name);
+	closedir(d);
+	if (chdir("/") == 0)
+		rmdir(path);
+}
+
+static void
+op_committed(void *owner, uint32_t tid, uint64_t id, enum q_status st,
+    const char *text)
+{
+	struct help	*h = owner;
+
+	(void)tid;
+	(void)text;
+	if (h->nresults < HELP_MAX)
+		h->results[h->nresults++] = (struct help_result){ id, st };
+	if (h->committed != NULL)
+		h->committed(h, id, st);
+}
+
+static void
+op_recorded(void *agent, uint32_t tid, uint64_t id, uint32_t n,
+    uint32_t attempt)
+{
+	struct help	*h = agent;
+
+	(void)tid;
+	h->recorded++;
+	if (h->on_recorded != NULL)
+		h->on_recorded(h, id, n, attempt);
+}
+
+static void
+op_nothing(struct queue *q)
+{
+	(void)q;
+}
+
+static void
+op_want_flush(struct queue *q, bool soon)
+{
+	(void)q;
+	(void)soon;
+}
+
+static bool
+op_can_hand(struct queue *q, const struct dest *d)
+{
+	struct help	*h = q->arg;
+
+	(void)d;
+	return h->can_hand;
+}
+
+static void
+op_hand(struct queue *q, struct job *j)
+{
+	struct help	*h = q->arg;
+	struct rec	 r;
+	struct rec_msg	 m;
+
+	if (!job_load(q, j, &r, &m))
+		return;
+	h->handed++;
+	if (h->hand != NULL)
+		h->hand(h, j, &r, &m);
+	else
+		help_end(h, j, D_OK, "250 2.0.0 Ok", D_DEST_OK);
+}
+
+static void
+op_state(struct queue *q, bool is_open, const char *why)
+{
+	(void)q;
+	(void)is_open;
+	(void)why;
+}
+
+static const struct queue_ops ops = { op_committed, op_recorded, op_nothing,
+    op_want_flush, op_nothing, op_can_hand, op_hand, op_state };
+
+void
+help_open_params(struct help *h, const struct conf *c,
+    const struct queue_params *p)
+{
+	h->q = queue_open(p, c, &ops, h);
+}
+
+void
+help_open(struct help *h, const struct conf *c)
+{
+	help_open_params(h, c, &help_params);
+}
+
+void
+help_close(struct help *h)
+{
+	queue_close(h->q);
+	h->q = NULL;
+}
+
+uint8_t
+help_byte(uint64_t id, size_t i)
+{
+	return i % 62 == 60 ? '\r' : i % 62 == 61 ? '\n' :
+	    (uint8_t)('a' + (id * 7 + i * 31 + i / 62) % 26);
+}
+
+void
+help_send(struct help *h, uint64_t id, const char *from, const char *to,
+    size_t len)
+{
+	struct rec_msg	 m = { .from = span_str(from),
+			    .helo = span_str("client.example") };
+	struct rec_rcpt	 r = { .action = span_str("relay") };
+	struct txn	*t = txn_begin(h->q, h, 1, id, &m);
+	struct span	 s = span_str(to), w;
+	uint8_t		*p = malloc(len + 1);
+	size_t		 sent = 0, n;
+
+	if (t == NULL) {
+		op_committed(h, 1, id, Q_REFUSED, "");
+		free(p);
+		return;
+	}
+	while (span_word(&s, " ", &w)) {
+		r.to = w;
+		txn_rcpt(t, &r);
+	}
+	for (size_t i = 0; i < len; i++)
+		p[i] = help_byte(id, i);
+	for (; len - sent > 24576; sent += n) {
+		n = len - sent - 24576 < 32000 ? len - sent - 24576 : 32000;
+		txn_data(t, span(p + sent, n));
+	}
+	txn_commit(t, span_str("Received: by test\r\n"),
+	    span(p + sent, len - sent), len);
+	free(p);
+}
+
+void
+help_end(struct help *h, struct job *j, enum d_status st, const char *reply,
+    enum d_dest dest)
+{
+	for (size_t i = 0; i < j->nrcpts; i++)
+		result_add(h->q, j, h, 1, j->id, j->rcpts[i].n,
+		    j->rcpts[i].attempt, st, span_str(reply),
+		    span_str("sink[127.0.0.1]:25"));
+	job_ended(h->q, j, dest);
+}

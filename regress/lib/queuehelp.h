@@ -1,0 +1,54 @@
+/*
+ * For tests of queued's core: a configuration made by hand, a queue in a
+ * directory of its own, and a client and a delivery agent of a few lines.
+ */
+#ifndef REGRESS_QUEUEHELP_H
+#define REGRESS_QUEUEHELP_H
+
+#include "queued/due.h"
+#include "queued/queue.h"
+
+#define HELP_MAX	4096	/* results kept */
+
+struct help_result {
+	uint64_t	 id;
+	enum q_status	 status;
+};
+struct help {
+	struct queue	*q;
+	struct help_result results[HELP_MAX];
+	size_t		 nresults;
+	unsigned	 recorded;
+	bool		 can_hand;
+	/* What becomes of a job; by default it is delivered. */
+	void		(*hand)(struct help *, struct job *, const struct rec *,
+			    const struct rec_msg *);
+	void		(*committed)(struct help *, uint64_t id, enum q_status);
+	void		(*on_recorded)(struct help *, uint64_t id, uint32_t n,
+			    uint32_t attempt);
+	unsigned	 handed;
+	void		*arg;
+};
+
+/* Small sizes: segments of 256 KiB, a cache of 1 MiB. */
+extern const struct queue_params help_params;
+/* retry 1m..2h, ttl 5d, an action "relay" by MX and "list" with a server. */
+struct conf *help_conf(void);
+/* A new directory below /dev/shm (or /tmp), entered; gives its path. */
+const char *help_dir(void);
+void	 help_dir_remove(const char *);
+void	 help_open(struct help *, const struct conf *);
+void	 help_open_params(struct help *, const struct conf *,
+	    const struct queue_params *);
+void	 help_close(struct help *);
+/* One message of n recipients, content of len bytes made from its id; waits
+ * in the batch. */
+void	 help_send(struct help *, uint64_t id, const char *from,
+	    const char *to, size_t len);
+/* The byte at place i of message id's content. */
+uint8_t	 help_byte(uint64_t id, size_t i);
+/* Ends all recipients of the job so. */
+void	 help_end(struct help *, struct job *, enum d_status, const char *reply,
+	    enum d_dest);
+
+#endif
