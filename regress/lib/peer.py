@@ -288,29 +288,36 @@ class Session:
                  if self.mail is not None else "503 5.5.1 no MAIL")
         if not self.answer("data", usual, line).startswith("354"):
             return
-        content, line_buf, bare = b"", b"", False
+        raw, self.buf = bytearray(b"\r\n" + self.buf), b""
+        seen = 0
         try:
             while True:
+                end = raw.find(b"\r\n.\r\n", max(0, seen - 4))
+                if end >= 0:
+                    break
+                seen = len(raw)
+                self.inside(raw)
                 if self.opt.read_delay:
                     time.sleep(self.opt.read_delay / 1000)
-                while b"\r\n" in self.buf:
-                    one, self.buf = self.buf.split(b"\r\n", 1)
-                    bare = bare or b"\r" in one or b"\n" in one or b"\0" in one
-                    if one == b".":
-                        self.got("data", "dot", content, bare)
-                        return
-                    content += (one[1:] if one[:1] == b"." else one) + b"\r\n"
-                self.inside(content + self.buf)
                 self.more()
+                raw += self.buf
+                self.buf = b""
         except Gone:
-            self.partial(content + self.buf)
+            self.partial(bytes(raw[2:]))
             raise
+        self.buf = bytes(raw[end + 5:])
+        lines = bytes(raw[2:end]).split(b"\r\n") if end > 0 else []
+        rest = b"".join(lines)
+        bare = b"\r" in rest or b"\n" in rest or b"\0" in rest
+        content = b"".join((x[1:] if x[:1] == b"." else x) + b"\r\n"
+                           for x in lines)
+        self.got("data", "dot", content, bare)
 
     def inside(self, so_far):
         for r in self.opt.rules:
             if r["step"] == "content" and len(so_far) >= max(r["n"], 1) and \
                     r["conn"] in (0, self.conn) and not r.get("used"):
-                r["used"] = r["verb"] != "drop"
+                r["used"] = True
                 self.act(r, "")
 
     def do_bdat(self, arg, line):
@@ -319,16 +326,19 @@ class Session:
             self.put(b"501 5.5.4 BDAT size\r\n")
             raise Gone()
         size = int(m.group(1))
+        raw, self.buf = bytearray(self.buf), b""
         try:
-            while len(self.buf) < size:
+            while len(raw) < size:
                 if self.opt.read_delay:
                     time.sleep(self.opt.read_delay / 1000)
-                self.inside(self.chunks + self.buf)
+                self.inside(self.chunks + raw)
                 self.more()
+                raw += self.buf
+                self.buf = b""
         except Gone:
-            self.partial(self.chunks + self.buf)
+            self.partial(self.chunks + bytes(raw))
             raise
-        chunk, self.buf = self.buf[:size], self.buf[size:]
+        chunk, self.buf = bytes(raw[:size]), bytes(raw[size:])
         if not self.rcpts:
             self.answer("bdat", "503 5.5.1 no recipients", line)
             return

@@ -66,7 +66,7 @@ while read -r title pid; do
 	postern) check "the parent has no new privileges" \
 	    is NoNewPrivs "$(field "$pid" NoNewPrivs)" 1
 	    check "the parent keeps seven capabilities at most" \
-		is CapEff "$(field "$pid" CapEff)" 00000000000401e1
+		is CapEff "$(field "$pid" CapEff)" 00000000000405e1
 	    continue ;;
 	smtpd.*) user=smtpd ;; queued) user=queue ;; deliverd.*) user=deliver ;;
 	proxyd.*) user=proxy ;; lookupd) user=lookup ;; keyd) user=key ;;

@@ -1,0 +1,117 @@
+/*
+ * What each daemon gets: how many workers, how many descriptors, how much
+ * memory, from the limits of the configuration. Pure, so that a configuration
+ * that can't be held is refused before anything starts.
+ */
+#include <string.h>
+
+#include "postern/postern.h"
+
+#define MIB		(1ULL << 20)
+#define SESSION_BYTES	(64ULL << 10)	/* a busy session in smtpd */
+#define LINK_BYTES	(160ULL << 10)	/* its server side: credit and buffers */
+#define DELIVERY_BYTES	(192ULL << 10)	/* a delivery with its message */
+#define QUEUE_BYTES	(512 * MIB)	/* cache, pool, index of queued */
+#define SPARE_FDS	64		/* beside sessions: channels, log, epoll */
+
+static const char *const names[NROLES] = { "postern", "smtpd", "queued",
+    "deliverd", "proxyd", "lookupd", "keyd" };
+
+unsigned
+role_index(enum ipc_role role)
+{
+	return (unsigned)__builtin_ctz((unsigned)role);
+}
+
+const char *
+role_name(enum ipc_role role)
+{
+	return names[role_index(role)];
+}
+
+int64_t
+backoff_ms(unsigned fails)
+{
+	int64_t	 ms = 100;
+
+	if (fails == 0)
+		return 0;
+	while (--fails > 0 && ms < 5000)
+		ms *= 2;
+	return ms > 5000 ? 5000 : ms;
+}
+
+static struct plan_role *
+role_plan(struct plan *p, enum ipc_role role)
+{
+	return &p->role[role_index(role)];
+}
+
+static bool
+has_proxy(const struct conf *c)
+{
+	for (size_t i = 0; i < c->nactions; i++)
+		if (c->actions[i]->type == ACT_PROXY)
+			return true;
+	return false;
+}
+
+static unsigned
+clamp(unsigned n, unsigned min, unsigned max)
+{
+	return n < min ? min : n > max ? max : n;
+}
+
+bool
+plan_make(struct plan *p, const struct conf *c, unsigned ncpu,
+    uint64_t nofile_max, uint64_t memory, struct buf *msgs)
+{
+	unsigned	 front = clamp(ncpu, 1, WORKERS_MAX), need;
+	unsigned	 back = clamp(ncpu / 2, 1, 4);
+
+	memset(p, 0, sizeof(*p));
+	p->classes = 1;
+	for (size_t i = 0; i < c->nlistens; i++)
+		if (c->listens[i]->takes_passwords)
+			p->classes = 2;
+	p->proxies = has_proxy(c);
+	p->sessions = (c->limits.sessions + front - 1) / front;
+	*role_plan(p, IPC_SMTPD) = (struct plan_role){ front,
+	    p->sessions * 2 + SPARE_FDS, 0, 1024 * MIB, 0 };
+	*role_plan(p, IPC_PROXYD) = (struct plan_role){ p->proxies ? front : 0,
+	    p->sessions + SPARE_FDS, 0, 512 * MIB, 0 };
+	*role_plan(p, IPC_DELIVERD) = (struct plan_role){ back,
+	    c->limits.deliveries * 2 + SPARE_FDS + 256, 0, 512 * MIB, 0 };
+	*role_plan(p, IPC_LOOKUPD) = (struct plan_role){ 1, 512, 0, 256 * MIB,
+	    0 };
+	*role_plan(p, IPC_QUEUED) = (struct plan_role){ 1, 1024 + 256,
+	    UINT64_MAX, QUEUE_BYTES * 2, 0 };
+	*role_plan(p, IPC_KEYD) = (struct plan_role){ 1, SPARE_FDS, 0,
+	    64 * MIB, 1 * MIB };
+	p->memory = c->limits.sessions * SESSION_BYTES * p->classes +
+	    (p->proxies ? c->limits.sessions * LINK_BYTES * p->classes : 0) +
+	    c->limits.deliveries * DELIVERY_BYTES + QUEUE_BYTES;
+	for (unsigned i = 0; i < NROLES; i++) {
+		need = p->role[i].count > 0 ? p->role[i].nofile : 0;
+		if (need > p->nofile)
+			p->nofile = need;
+		if (need <= nofile_max)
+			continue;
+		buf_fmt(msgs, "the limits can't be held: each %s needs %u "
+		    "descriptors (limit sessions %u over %u workers, limit "
+		    "deliveries %u), the hard limit is %llu\n", names[i], need,
+		    c->limits.sessions, front, c->limits.deliveries,
+		    (unsigned long long)nofile_max);
+		return false;
+	}
+	if (p->memory > memory) {
+		buf_fmt(msgs, "the limits can't be held: %u sessions%s and %u "
+		    "deliveries stand for %llu MiB, the machine has %llu MiB\n",
+		    c->limits.sessions, p->proxies ? " with their servers'" :
+		    "", c->limits.deliveries,
+		    (unsigned long long)(p->memory / MIB),
+		    (unsigned long long)(memory / MIB));
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,257 @@
+/*
+ * Reload, all or nothing: read and check everything, ask the providers whether
+ * they can, give it to them, start new workers beside the old ones, and only
+ * when those are ready let the old ones drain. Any fault changes nothing.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "postern/postern.h"
+
+#define DRAIN_MS	3600000	/* of a generation that was replaced */
+
+enum stage { STAGE_CHECK, STAGE_COMMIT, STAGE_WORKERS, STAGE_UNDO };
+struct reload {
+	enum stage	 stage;
+	struct ctl	*ctl;		/* who asked; NULL: SIGHUP */
+	unsigned	 waiting;	/* providers that have not answered */
+	struct buf	 msgs;
+	bool		 again;		/* asked for once more meanwhile */
+};
+
+void
+secrets_send(struct child *c, const struct conf *conf)
+{
+	static const enum ipc_secret_kind kinds[] = { IPC_SECRET_CERT,
+	    IPC_SECRET_KEY };
+	int	 fd;
+
+	for (size_t i = 0; i < conf->npkis; i++)
+		for (size_t k = 0; k < 2; k++) {
+			const char *path = k == 0 ? conf->pkis[i].cert :
+			    conf->pkis[i].key;
+
+			if ((fd = open(path, O_RDONLY | O_CLOEXEC |
+			    O_NONBLOCK)) == -1) {
+				log_warn("%s", path);
+				continue;
+			}
+			CHAN_SEND_FD(c->chan, secret, fd, .kind = kinds[k],
+			    .name = span_str(conf->pkis[i].name),
+			    .path = span_str(path));
+		}
+	if (conf->credentials == NULL)
+		return;
+	if ((fd = open(conf->credentials, O_RDONLY | O_CLOEXEC |
+	    O_NONBLOCK)) == -1)
+		log_warn("%s", conf->credentials);
+	else
+		CHAN_SEND_FD(c->chan, secret, fd, .kind =
+		    IPC_SECRET_CREDENTIALS, .path =
+		    span_str(conf->credentials));
+}
+
+static void
+reload_end(struct gateway *gw, bool ok)
+{
+	struct reload	*r = gw->reload;
+	struct span	 text = buf_content(&r->msgs);
+	const char	*s;
+
+	log_info("event=reload result=%s generation=%u", ok ? "ok" : "failed",
+	    gw->set->generation);
+	while (!ok && text.len > 0) {
+		struct span line;
+
+		span_word(&text, "\n", &line);
+		log_warnx("event=reload why=%s", log_quote(line));
+	}
+	s = buf_cstr(&r->msgs);
+	if (r->ctl != NULL)
+		ctl_end(r->ctl, ok ? 0 : EX_CONFIG, s);
+	notify("READY=1\nSTATUS=%s", ok ? "serving" :
+	    "serving; the last reload failed");
+	gw->reload = NULL;
+	buf_clear(&r->msgs);
+	if (r->again) {
+		free(r);
+		reload_begin(gw, NULL);
+		return;
+	}
+	free(r);
+}
+
+/* Sends a configuration to the providers, who answer with `reloaded`. */
+static void
+ask_providers(struct gateway *gw, const struct set *set, bool check)
+{
+	struct child	*c;
+
+	gw->reload->waiting = 0;
+	TAILQ_FOREACH(c, &gw->children, next) {
+		if (c->set != NULL || c->state != CHILD_READY)
+			continue;
+		CHAN_SEND_FD(c->chan, reload, fcntl(set->conf_fd,
+		    F_DUPFD_CLOEXEC, 3), .generation = set->generation,
+		    .check = check);
+		if (c->role == IPC_KEYD)
+			secrets_send(c, set->conf);
+		CHAN_SEND(c->chan, reload_end, .tid = 0);
+		gw->reload->waiting++;
+	}
+}
+
+static void
+drop_next(struct gateway *gw)
+{
+	bind_close(gw->next, gw->set);
+	set_free(gw->next);
+	gw->next = NULL;
+}
+
+static bool
+same_paths(const struct conf *a, const struct conf *b, struct buf *msgs)
+{
+	if (strcmp(a->queue_path, b->queue_path) == 0 &&
+	    strcmp(a->control_path, b->control_path) == 0)
+		return true;
+	buf_str(msgs, "queue path and control path change by a restart, not by "
+	    "a reload\n");
+	return false;
+}
+
+void
+reload_begin(struct gateway *gw, struct ctl *ctl)
+{
+	struct reload	*r;
+
+	if (gw->reload != NULL || gw->stopping) {
+		if (ctl != NULL)
+			ctl_end(ctl, EX_TEMPFAIL, "a reload is under way");
+		else if (gw->reload != NULL)
+			gw->reload->again = true;
+		return;
+	}
+	if ((r = calloc(1, sizeof(*r))) == NULL)
+		fatalx("out of memory");
+	r->ctl = ctl;
+	buf_init(&r->msgs, 65536);
+	gw->reload = r;
+	notify("RELOADING=1\nMONOTONIC_USEC=%lld",
+	    (long long)clock_mono().ms * 1000);
+	gw->next = set_load(gw, gw->generation + 1, &r->msgs);
+	if (gw->next == NULL) {
+		reload_end(gw, false);
+		return;
+	}
+	if (!same_paths(gw->set->conf, gw->next->conf, &r->msgs) ||
+	    !bind_all(gw, gw->next, gw->set, &r->msgs)) {
+		set_free(gw->next);
+		gw->next = NULL;
+		reload_end(gw, false);
+		return;
+	}
+	r->stage = STAGE_CHECK;
+	ask_providers(gw, gw->next, true);
+}
+
+/* The workers of the next generation are to be stopped, the providers get the
+ * configuration in force back. */
+static void
+undo(struct gateway *gw)
+{
+	struct child	*c, *tmp;
+
+	TAILQ_FOREACH_SAFE(c, &gw->children, next, tmp)
+		if (c->set == gw->next) {
+			c->set = NULL;
+			c->state = c->state == CHILD_WAITING ? CHILD_WAITING :
+			    CHILD_ENDING;
+			child_stop(c);
+		}
+	drop_next(gw);
+	gw->reload->stage = STAGE_UNDO;
+	ask_providers(gw, gw->set, false);
+	if (gw->reload->waiting == 0)
+		reload_end(gw, false);
+}
+
+void
+reload_answer(struct child *c, bool ok, struct span why)
+{
+	struct gateway	*gw = c->gw;
+	struct reload	*r = gw->reload;
+
+	if (r == NULL || r->waiting == 0)
+		return;
+	if (!ok && r->stage != STAGE_UNDO) {
+		buf_fmt(&r->msgs, "%s: ", c->title);
+		buf_span(&r->msgs, why);
+		buf_byte(&r->msgs, '\n');
+	}
+	if (--r->waiting > 0)
+		return;
+	ok = buf_len(&r->msgs) == 0 || r->stage == STAGE_UNDO;
+	switch (r->stage) {
+	case STAGE_CHECK:
+		if (!ok) {
+			drop_next(gw);
+			reload_end(gw, false);
+			return;
+		}
+		r->stage = STAGE_COMMIT;
+		ask_providers(gw, gw->next, false);
+		return;
+	case STAGE_COMMIT:
+		if (!ok) {
+			undo(gw);
+			return;
+		}
+		r->stage = STAGE_WORKERS;
+		set_start(gw, gw->next);
+		return;
+	case STAGE_UNDO:
+		reload_end(gw, false);
+		return;
+	case STAGE_WORKERS:
+		return;
+	}
+}
+
+void
+reload_child_died(struct child *c)
+{
+	struct gateway	*gw = c->gw;
+
+	buf_fmt(&gw->reload->msgs, "%s did not get ready\n", c->title);
+	c->state = CHILD_WAITING;
+	undo(gw);
+}
+
+/* Is the next generation complete? Then it is the one in force. */
+void
+reload_child_ready(struct gateway *gw)
+{
+	struct set	*old = gw->set, *s;
+	unsigned	 n = 0;
+
+	if (gw->reload == NULL || gw->reload->stage != STAGE_WORKERS ||
+	    children_in(gw, gw->next, CHILD_STARTING) > 0)
+		return;
+	gw->set = gw->next;
+	gw->next = NULL;
+	gw->generation = gw->set->generation;
+	gw->log_level = -1;
+	bind_close(old, gw->set);
+	TAILQ_INSERT_HEAD(&gw->old, old, next);
+	set_drain(gw, old, DRAIN_MS);
+	TAILQ_FOREACH(s, &gw->old, next)
+		if (++n > OLD_SETS_MAX)
+			set_drain(gw, s, 0);
+	reload_end(gw, true);
+	gateway_check_end(gw);
+}
