@@ -1,6 +1,6 @@
 /*
- * Between the grammar and the tree: what the actions of gram.y call. For the
- * parser alone.
+ * Between the grammar and the tree: what the actions of gram.y call, in
+ * build.c, and what checks the whole. For the parser alone.
  */
 #ifndef CONF_BUILD_H
 #define CONF_BUILD_H
@@ -8,7 +8,17 @@
 #include "common/conf/lex.h"
 #include "common/conf/table_i.h"
 
-#define ACTION_NAME_MAX	64	/* fits msg.def */
+#define NAME_MAX_LEN		64	/* of a name: fits msg.def */
+#define SOCKET_PATH_MAX		107	/* sun_path without its NUL */
+#define CONTROL_PATH_MAX	80	/* sockets' names lie below it */
+#define QUEUE_PATH_MAX		1000
+#define GREET_DELAY_MAX_MS	(5 * 60000)	/* RFC 5321, 4.5.3.2.1: clients
+						 * wait five minutes */
+#define TTL_MIN_MS		60000
+#define TTL_MAX_MS		(365 * 86400000LL)
+#define RATE_MAX_MS		86400000
+#define SIZE_MAX_BYTES		(1ULL << 40)
+#define TREE_MAX		(512UL << 20)	/* bytes of a tree */
 
 /* An action by name: known as soon as something names it. */
 struct build_action {
@@ -18,21 +28,32 @@ struct build_action {
 	struct build_action	*next;
 };
 
+enum build_limit { LIMIT_SESSIONS, LIMIT_SESSIONS_SOURCE, LIMIT_AUTH_SOURCE,
+    LIMIT_RATE_SOURCE, LIMIT_RECIPIENTS, LIMIT_ERRORS, LIMIT_RECEIVED,
+    LIMIT_DELIVERIES, LIMIT_DELIVERIES_DEST };
+
 struct build {
 	struct lex		 lex;
 	struct conf		*conf;
 	struct arena		*mem;
 	struct build_action	*actions;
-	struct conf_listen	*listen;	/* the statement in work */
+	/* the statement in work */
+	struct conf_listen	*listen;
 	struct build_action	*action;
 	struct conf_rule	*rule;
 	struct conf_table	*table;
 	const char		*listen_on;
-	struct conf_pos		 listen_pos;
-	uint64_t		 port;
+	uint16_t		 port;
+	bool			 seen[256];	/* options of this statement */
+	/* of the whole file */
+	bool			 seen_all[256];
+	unsigned		 seen_limits;	/* bits of enum build_limit */
 	bool			 submission;	/* a listen on socket was seen */
-	bool			 seen_for, seen_from;
-	bool			 nat;		/* `not` stands before the value */
+	bool			 full;		/* the arena's end was reached */
+	/* Where the arena is at its end, an error is told and this is written
+	 * to instead, so that no caller has to ask. */
+	struct conf_table	*spare;
+	_Alignas(max_align_t) uint8_t nowhere[1024];
 };
 
 /* The union of conf, with what the tree's owner frees. */
@@ -41,23 +62,54 @@ struct conf_full {
 	struct arena		*mem;
 };
 
-/* "pki is not supported yet" at pos. */
+/* "pki" is not supported yet, at pos. */
 void	 build_later(struct build *, const struct conf_pos *, const char *what);
+/* An option (a token) stands once in a statement, or in all files. */
+void	 build_once(struct build *, const struct conf_pos *, int token);
+void	 build_once_all(struct build *, const struct conf_pos *, int token,
+	    const char *what);
+/* What stood there, and what could have: names as bison has them. */
+void	 build_unexpected(struct build *, const struct conf_pos *,
+	    const char **names, size_t n);
+/* Zeroed bytes of the tree, at most those of `nowhere`. */
 void	*build_alloc(struct build *, size_t);
+/* An array of n elements with room for one more; NULL at the arena's end. */
+void	*build_grow(struct build *, void *array, size_t n, size_t size);
 /* Appends p to an array of pointers of the tree. */
 void	 build_push(struct build *, void ***array, size_t *n, void *p);
+char	*build_str(struct build *, struct span);
 
 /* Values of words; an error at pos and a harmless value if they are none. */
-int64_t	 build_duration(struct build *, const struct conf_pos *, const char *);
+int64_t	 build_duration(struct build *, const struct conf_pos *, const char *,
+	    int64_t min_ms, int64_t max_ms);
 uint64_t build_size(struct build *, const struct conf_pos *, const char *);
-unsigned build_number(struct build *, const struct conf_pos *, uint64_t,
+unsigned build_number(struct build *, const struct conf_pos *, const char *,
 	    unsigned min, unsigned max);
 struct addr build_addr(struct build *, const struct conf_pos *, const char *,
 	    uint16_t port);
-const char *build_hostname(struct build *, const struct conf_pos *,
-	    const char *);
+char	*build_hostname(struct build *, const struct conf_pos *, const char *);
+char	*build_path(struct build *, const struct conf_pos *, const char *,
+	    size_t max);
 
-/* Tables: by name, or of one string. */
+/* Statements of a single value. */
+void	 build_macro(struct build *, const struct conf_pos *, const char *name,
+	    const char *value);
+void	 build_include(struct build *, const struct conf_pos *, const char *);
+void	 build_self(struct build *, const struct conf_pos *, const char *);
+void	 build_subaddress(struct build *, const struct conf_pos *,
+	    const char *);
+void	 build_resolver(struct build *, const struct conf_pos *, const char *);
+void	 build_pki(struct build *, const struct conf_pos *, const char *name,
+	    const char *cert, const char *key);
+void	 build_ttl(struct build *, const struct conf_pos *, const char *,
+	    int64_t *);
+void	 build_retry(struct build *, const struct conf_pos *, const char *);
+void	 build_limit(struct build *, const struct conf_pos *, enum build_limit,
+	    const char *);
+void	 build_limit_for(struct build *, const struct conf_pos *,
+	    enum build_limit, const char *, struct conf_table *);
+
+/* Tables: by name, in place, of a file. */
 struct conf_table *build_table(struct build *, const struct conf_pos *,
 	    const char *name);
 struct conf_table *build_inline(struct build *, const struct conf_pos *);
@@ -70,6 +122,8 @@ void	 build_table_file(struct build *, const struct conf_pos *,
 
 void	 build_action_begin(struct build *, const struct conf_pos *,
 	    const char *name, enum conf_action_type);
+/* For destinations that belong to no action of the tree. */
+void	 build_scratch_action(struct build *);
 void	 build_dest(struct build *, const struct conf_pos *, const char *);
 const struct conf_action *build_action_named(struct build *,
 	    const struct conf_pos *, const char *name);
@@ -77,14 +131,22 @@ const struct conf_action *build_action_named(struct build *,
 void	 build_listen_begin(struct build *, const struct conf_pos *,
 	    const char *where);
 void	 build_listen_socket(struct build *, const struct conf_pos *,
-	    const char *path);
+	    char *path);
+void	 build_port(struct build *, const struct conf_pos *, const char *);
 void	 build_listen_end(struct build *);
 
 void	 build_rule_begin(struct build *, const struct conf_pos *);
+void	 build_cond(struct build *, const struct conf_pos *, int token,
+	    struct conf_cond *, struct conf_table *, unsigned not);
+void	 build_from(struct build *, enum conf_from, struct conf_table *);
+void	 build_for(struct build *, enum conf_for, struct conf_table *);
 void	 build_rule_end(struct build *);
 void	 build_reject(struct build *, const struct conf_pos *, const char *);
 
 /* Everything that a grammar can't check; defaults that depend on the whole. */
 void	 check_all(struct build *);
+/* The part of it that looks at the rules; `regular`: not all listeners on
+ * addresses are proxied. */
+void	 check_rules(struct build *, bool regular);
 
 #endif

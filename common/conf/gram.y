@@ -1,7 +1,7 @@
 /*
  * The grammar of postern.conf(5), whole: every statement and option of the
- * language has its words reserved here; what a later version brings says so.
- * Actions only call build.h.
+ * language stands here with its words; what a later version brings is parsed
+ * and then refused at its word. Actions only call build.h.
  */
 %{
 #include <stdio.h>
@@ -16,6 +16,7 @@
 %define api.pure full
 %define api.location.type {struct conf_pos}
 %define parse.error custom
+%define parse.lac full
 %locations
 %parse-param { struct build *b }
 %lex-param { struct build *b }
@@ -23,11 +24,14 @@
 #include "common/conf/lex.h"
 struct build;
 }
-%initial-action { @$ = (struct conf_pos){ "postern.conf", 1, 1 }; }
+%code provides {
+/* Reserved words are the tokens K_ACCEPT to K_XCLIENT, sorted. */
+const char *gram_word(int token);
+}
+%initial-action { @$ = b->lex.pos; }
 
 %union {
 	const char		*string;
-	uint64_t		 number;
 	struct conf_table	*table;
 	unsigned		 flag;
 }
@@ -35,178 +39,80 @@ struct build;
 %code {
 static int	gram_lex(GRAM_STYPE *, struct conf_pos *, struct build *);
 static void	gram_error(struct conf_pos *, struct build *, const char *);
+/* A word of the tree: read-only afterwards, but for its type. */
+#define KEEP(s)			((char *)(uintptr_t)(s))
 #define LATER(pos, what)	build_later(b, &(pos), (what))
+#define ONCE(pos, token)	build_once(b, &(pos), (token))
 }
 
-%token BAD
+%token BAD "this byte"
 %token <string> STRING "a word or string"
 %token <string> TABLEREF "<table>"
-%token <number> NUMBER "a number"
+%token <string> NUMBER "a number"
+%token GE ">="
 %token '\n' "end of line"
-%token K_ACCEPT "accept"
-%token K_ACTION "action"
-%token K_ALGORITHM "algorithm"
-%token K_ALIASES "aliases"
-%token K_ALL "all"
-%token K_ANNOUNCE "announce"
-%token K_ANY "any"
-%token K_ARCHIVE "archive"
-%token K_AS "as"
-%token K_AT "at"
-%token K_AUTH "auth"
-%token K_AUTH_FAILURES "auth-failures"
-%token K_AUTH_OPTIONAL "auth-optional"
-%token K_AUTH_PLAINTEXT "auth-plaintext"
-%token K_AUTH_USER "auth-user"
-%token K_BACKUP_MX "backup-mx"
-%token K_BARE_NEWLINE "bare-newline"
-%token K_BOUNCES "bounces"
-%token K_BY "by"
-%token K_CA "ca"
-%token K_CACHE "cache"
-%token K_CDB "cdb"
-%token K_CERT "cert"
-%token K_COMPLETE_HEADERS "complete-headers"
-%token K_CONNECT "connect"
-%token K_CONTENT "content"
-%token K_CONTROL "control"
-%token K_COPY "copy"
-%token K_CREDENTIALS "credentials"
-%token K_DANE "dane"
-%token K_DEBUG "debug"
-%token K_DEFER "defer"
-%token K_DELIVERIES "deliveries"
-%token K_DESTINATION "destination"
-%token K_DIRECTORY "directory"
-%token K_DISCARD "discard"
-%token K_DKIM "dkim"
-%token K_DOMAIN "domain"
-%token K_DOVECOT "dovecot"
-%token K_ED25519 "ed25519"
-%token K_ERRORS "errors"
-%token K_EXPAND "expand"
-%token K_EXPANDED "expanded"
-%token K_FAN_OUT "fan-out"
-%token K_FILE "file"
-%token K_FILTER "filter"
-%token K_FIREWALL "firewall"
-%token K_FOLD "fold"
-%token K_FOR "for"
-%token K_FORMAT "format"
-%token K_FROM "from"
-%token K_GREET_DELAY "greet-delay"
-%token K_HEADER "header"
-%token K_HEADERS "headers"
-%token K_HELO "helo"
-%token K_HOLD "hold"
-%token K_HOST "host"
-%token K_HOSTNAME "hostname"
-%token K_HYBRID "hybrid"
-%token K_IDENTITY "identity"
-%token K_IDLE_CONNECTIONS "idle-connections"
-%token K_IGNORE "ignore"
-%token K_INCLUDE "include"
-%token K_INFO "info"
-%token K_JOURNAL "journal"
-%token K_KEEP "keep"
-%token K_KEY "key"
-%token K_KNOWN_GOOD "known-good"
-%token K_LEVEL "level"
-%token K_LIMIT "limit"
-%token K_LISTEN "listen"
-%token K_LMTP "lmtp"
-%token K_LOCAL "local"
-%token K_LOG "log"
-%token K_LONG_LINES "long-lines"
-%token K_MAIL_FROM "mail-from"
-%token K_MAILBOX "mailbox"
-%token K_MASK_SOURCE "mask-source"
-%token K_MATCH "match"
-%token K_MAX_CONNECTIONS "max-connections"
-%token K_MAX_MESSAGE_SIZE "max-message-size"
-%token K_MESSAGE_SIZE "message-size"
-%token K_MIRROR "mirror"
-%token K_MODE "mode"
-%token K_NAME "name"
-%token K_NONE "none"
-%token K_NORMALIZE "normalize"
-%token K_NOT "not"
-%token K_OFF "off"
-%token K_ON "on"
-%token K_ON_CONFLICT "on-conflict"
-%token K_ON_FAILURE "on-failure"
-%token K_ON_SLOW "on-slow"
-%token K_OPEN "open"
-%token K_OPPORTUNISTIC "opportunistic"
-%token K_PASS "pass"
-%token K_PATH "path"
-%token K_PATIENCE "patience"
-%token K_PER "per"
-%token K_PIN "pin"
-%token K_PKI "pki"
-%token K_PLAIN "plain"
-%token K_POLICY "policy"
-%token K_POOL "pool"
-%token K_PORT "port"
-%token K_PROBE "probe"
-%token K_PROXY "proxy"
-%token K_PROXY_PROTOCOL "proxy-protocol"
-%token K_PROXY_V1 "proxy-v1"
-%token K_PROXY_V2 "proxy-v2"
-%token K_QUEUE "queue"
-%token K_RATE "rate"
-%token K_RCPT "rcpt"
-%token K_RCPT_DOMAIN "rcpt-domain"
-%token K_RCPT_TO "rcpt-to"
-%token K_RECEIVED "received"
-%token K_RECIPIENTS "recipients"
-%token K_RECOGNISE_RETRY "recognise-retry"
-%token K_REGEX "regex"
-%token K_REJECT "reject"
-%token K_RELAY "relay"
-%token K_REPLIES "replies"
-%token K_REQUIRE "require"
-%token K_RESERVE "reserve"
-%token K_RESOLVER "resolver"
-%token K_RETRY "retry"
-%token K_ROOT "root"
-%token K_RSA "rsa"
-%token K_SAMPLE "sample"
-%token K_SELECTOR "selector"
-%token K_SELF "self"
-%token K_SENDERS "senders"
-%token K_SENT "sent"
-%token K_SERVER "server"
-%token K_SESSIONS "sessions"
-%token K_SMTPS "smtps"
-%token K_SOCKET "socket"
-%token K_SOURCE "source"
-%token K_SRS "srs"
-%token K_STANDALONE "standalone"
-%token K_STANDBY "standby"
-%token K_STRICT "strict"
-%token K_SUBADDRESS "subaddress"
-%token K_TABLE "table"
-%token K_TAG "tag"
-%token K_TEMPFAIL "tempfail"
-%token K_TLS "tls"
-%token K_TLS_REQUIRE "tls-require"
-%token K_TO "to"
-%token K_TRUST_AD "trust-ad"
-%token K_TTL "ttl"
-%token K_UNKNOWN "unknown"
-%token K_USERS "users"
-%token K_VERIFY "verify"
-%token K_VIA "via"
-%token K_WARN "warn"
-%token K_WARN_AFTER "warn-after"
-%token K_WEIGHT "weight"
-%token K_WHEN "when"
-%token K_XCLIENT "xclient"
+%token K_ACCEPT "accept" K_ACTION "action" K_ADD "add" K_ALGORITHM "algorithm"
+   K_ALIASES "aliases" K_ALL "all" K_ANNOUNCE "announce" K_ANY "any"
+   K_ARC "arc" K_ARCHIVE "archive" K_AS "as" K_AT "at"
+   K_ATTACHMENT "attachment" K_AUTH "auth" K_AUTH_FAILURES "auth-failures"
+   K_AUTH_OPTIONAL "auth-optional" K_AUTH_PLAINTEXT "auth-plaintext"
+   K_AUTH_USER "auth-user" K_BACKUP_MX "backup-mx"
+   K_BARE_NEWLINE "bare-newline" K_BODY "body" K_BOUNCES "bounces" K_BY "by"
+   K_CA "ca" K_CACHE "cache" K_CDB "cdb" K_CERT "cert" K_CHAIN "chain"
+   K_CLAMAV "clamav" K_COMPLETE_HEADERS "complete-headers" K_CONNECT "connect"
+   K_CONTENT "content" K_CONTROL "control" K_COPY "copy"
+   K_CREDENTIALS "credentials" K_DANE "dane" K_DATA "data" K_DEBUG "debug"
+   K_DEFER "defer" K_DELAY "delay" K_DELIVER "deliver"
+   K_DELIVERIES "deliveries" K_DESTINATION "destination"
+   K_DIRECTORY "directory" K_DISCARD "discard" K_DISCONNECT "disconnect"
+   K_DKIM "dkim" K_DMARC "dmarc" K_DNSBL "dnsbl" K_DOMAIN "domain"
+   K_DOVECOT "dovecot" K_DRY_RUN "dry-run" K_ED25519 "ed25519"
+   K_ERRORS "errors" K_EXPAND "expand" K_EXPANDED "expanded" K_EXPIRE "expire"
+   K_EXTENSION "extension" K_FAN_OUT "fan-out" K_FILE "file" K_FILTER "filter"
+   K_FIREWALL "firewall" K_FOLD "fold" K_FOLDER "folder" K_FOR "for"
+   K_FORMAT "format" K_FROM "from" K_GREET_DELAY "greet-delay"
+   K_GREYLIST "greylist" K_HEADER "header" K_HEADERS "headers" K_HELO "helo"
+   K_HOLD "hold" K_HOST "host" K_HOSTNAME "hostname" K_HYBRID "hybrid"
+   K_IDENTITY "identity" K_IDLE_CONNECTIONS "idle-connections"
+   K_IGNORE "ignore" K_INCLUDE "include" K_INFO "info" K_JOURNAL "journal"
+   K_KEEP "keep" K_KEY "key" K_KNOWN_GOOD "known-good" K_LEVEL "level"
+   K_LIMIT "limit" K_LISTEN "listen" K_LMTP "lmtp" K_LOCAL "local" K_LOG "log"
+   K_LONG_LINES "long-lines" K_MAGIC "magic" K_MAIL "mail"
+   K_MAIL_FROM "mail-from" K_MAILBOX "mailbox" K_MASK_SOURCE "mask-source"
+   K_MATCH "match" K_MAX_CONNECTIONS "max-connections"
+   K_MAX_MESSAGE_SIZE "max-message-size" K_MESSAGE_SIZE "message-size"
+   K_MESSAGES "messages" K_MILTER "milter" K_MIRROR "mirror" K_MODE "mode"
+   K_NAME "name" K_NONE "none" K_NORMALIZE "normalize" K_NOT "not" K_OFF "off"
+   K_ON "on" K_ON_CONFLICT "on-conflict" K_ON_FAILURE "on-failure"
+   K_ON_SLOW "on-slow" K_OPEN "open" K_OPPORTUNISTIC "opportunistic"
+   K_PASS "pass" K_PATH "path" K_PATIENCE "patience" K_PER "per"
+   K_PHASE "phase" K_PIN "pin" K_PKI "pki" K_PLAIN "plain" K_POLICY "policy"
+   K_POOL "pool" K_PORT "port" K_PROBE "probe" K_PROXY "proxy"
+   K_PROXY_PROTOCOL "proxy-protocol" K_PROXY_V1 "proxy-v1"
+   K_PROXY_V2 "proxy-v2" K_QUARANTINE "quarantine" K_QUEUE "queue"
+   K_RATE "rate" K_RATELIMIT "ratelimit" K_RCPT "rcpt"
+   K_RCPT_DOMAIN "rcpt-domain" K_RCPT_TO "rcpt-to" K_RDNS "rdns"
+   K_RECEIVED "received" K_RECIPIENTS "recipients"
+   K_RECOGNISE_RETRY "recognise-retry" K_REDIRECT "redirect" K_REGEX "regex"
+   K_REJECT "reject" K_RELAY "relay" K_REMOVE "remove" K_REPLIES "replies"
+   K_REQUIRE "require" K_RESERVE "reserve" K_RESOLVER "resolver"
+   K_RETRY "retry" K_ROOT "root" K_RSA "rsa" K_RSPAMD "rspamd"
+   K_SAMPLE "sample" K_SCORE "score" K_SELECTOR "selector" K_SELF "self"
+   K_SENDERS "senders" K_SENT "sent" K_SERVER "server" K_SESSIONS "sessions"
+   K_SET "set" K_SIZE "size" K_SKIP "skip" K_SMTPS "smtps" K_SOCKET "socket"
+   K_SOURCE "source" K_SPF "spf" K_SRS "srs" K_STANDALONE "standalone"
+   K_STANDBY "standby" K_STRICT "strict" K_STRIP "strip"
+   K_SUBADDRESS "subaddress" K_SUBJECT "subject" K_TABLE "table" K_TAG "tag"
+   K_TEMPFAIL "tempfail" K_THRESHOLD "threshold" K_TIMEOUT "timeout"
+   K_TLS "tls" K_TLS_REQUIRE "tls-require" K_TO "to" K_TRUST_AD "trust-ad"
+   K_TTL "ttl" K_TYPE "type" K_UNKNOWN "unknown" K_USERS "users"
+   K_VERDICT "verdict" K_VERIFY "verify" K_VIA "via" K_WARN "warn"
+   K_WARN_AFTER "warn-after" K_WEIGHT "weight" K_WHEN "when"
+   K_XCLIENT "xclient"
 
-%type <string> word duration
-%type <table> tspec
-%type <flag> not mirror_opt
+%type <string> word
+%type <table> tspec for_opt
+%type <flag> not
 
 %start file
 
@@ -215,86 +121,78 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
 file:	  %empty
 	| file '\n'
 	| file statement '\n'
+	| file K_INCLUDE word '\n' { build_include(b, &@3, $3); }
 	| file error '\n'	{ yyerrok; }
 	;
 
 statement:
-	  macro | include | hostname | mode | self | subaddress | table
-	| resolver | pki | credentials | listen | action | match | queue
-	| limit | control | log | later
+	  macro | global | table | pki | listen | action | match | queue
+	| limit | pool | dkim | filter | archive | later
 	;
 
-word:	  STRING
-	| NUMBER	{
-		char	 n[24];
-
-		snprintf(n, sizeof(n), "%llu", (unsigned long long)$1);
-		$$ = arena_str(b->mem, span_str(n));
-		if ($$ == NULL)
-			$$ = "";
-	}
-	;
-duration: word
+word:	  STRING | NUMBER
 	;
 opt_comma: %empty | ','
 	;
 
-macro:	  STRING '=' word	{
-		if (!lex_macro_set(&b->lex, $1, $3))
-			lex_error(&b->lex, &@1, "too many macros");
-	}
-	;
-include:  K_INCLUDE STRING	{
-		if (!lex_include(&b->lex, $2))
-			lex_error(&b->lex, &@2, "no file \"%s\" to include", $2);
-	}
+macro:	  STRING '=' word	{ build_macro(b, &@1, $1, $3); }
 	;
 
-hostname: K_HOSTNAME word	{
-		b->conf->hostname = (char *)(uintptr_t)build_hostname(b, &@2, $2);
+global:	  K_HOSTNAME word	{
+		build_once_all(b, &@1, K_HOSTNAME, "hostname");
+		b->conf->hostname = build_hostname(b, &@2, $2);
 	}
-	;
-mode:	  K_MODE K_STANDALONE	{ b->conf->mode = MODE_STANDALONE; }
-	| K_MODE K_FIREWALL	{ b->conf->mode = MODE_FIREWALL; }
-	| K_MODE K_HYBRID	{ b->conf->mode = MODE_HYBRID; }
-	;
-self:	  K_SELF '{' self_list opt_comma '}'
+	| K_MODE { build_once_all(b, &@1, K_MODE, "mode"); } mode
+	| K_SELF '{' self_list opt_comma '}'
 	| K_SELF self_addr
-	;
-self_list: self_addr
-	| self_list ',' self_addr
-	;
-self_addr: word	{
-		struct addr	*a = build_alloc(b, (b->conf->nself + 1) *
-				    sizeof(*a));
-
-		if (b->conf->nself > 0)
-			memcpy(a, b->conf->self, b->conf->nself * sizeof(*a));
-		a[b->conf->nself] = build_addr(b, &@1, $1, 0);
-		b->conf->self = a;
-		b->conf->nself++;
+	| K_SUBADDRESS word	{
+		build_once_all(b, &@1, K_SUBADDRESS, "subaddress");
+		build_subaddress(b, &@2, $2);
 	}
-	;
-subaddress: K_SUBADDRESS word	{
-		if (strlen($2) > 1)
-			lex_error(&b->lex, &@2, "subaddress is one character, "
-			    "or \"\" for none");
-		else
-			b->conf->subaddress = (char *)(uintptr_t)$2;
+	| K_RESOLVER '{' resolver_list opt_comma '}' trust_ad
+	| K_RESOLVER resolver_addr trust_ad
+	| K_CREDENTIALS word	{
+		build_once_all(b, &@1, K_CREDENTIALS, "credentials");
+		b->conf->credentials = KEEP($2);
 	}
+	| K_CONTROL K_PATH word	{
+		build_once_all(b, &@1, K_CONTROL, "control path");
+		b->conf->control_path = build_path(b, &@3, $3, CONTROL_PATH_MAX);
+	}
+	| K_LOG K_LEVEL { build_once_all(b, &@1, K_LEVEL, "log level"); }
+	    log_level
+	| K_LOG K_KEEP word	{ LATER(@2, "log keep"); }
+	;
+mode:	  K_STANDALONE		{ b->conf->mode = MODE_STANDALONE; }
+	| K_FIREWALL		{ b->conf->mode = MODE_FIREWALL; }
+	| K_HYBRID		{ b->conf->mode = MODE_HYBRID; }
+	;
+self_list: self_addr | self_list ',' self_addr
+	;
+self_addr: word			{ build_self(b, &@1, $1); }
+	;
+resolver_list: resolver_addr | resolver_list ',' resolver_addr
+	;
+resolver_addr: word		{ build_resolver(b, &@1, $1); }
+	;
+trust_ad: %empty
+	| K_TRUST_AD		{ b->conf->resolver_trust_ad = true; }
+	;
+log_level: K_WARN		{ b->conf->log_level = 0; }
+	| K_INFO		{ b->conf->log_level = 1; }
+	| K_DEBUG		{ b->conf->log_level = 2; }
 	;
 
 table:	  K_TABLE word { build_table_begin(b, &@2, $2); } table_body
 	;
 table_body: '{' table_list opt_comma '}'
 	| '{' '}'
-	| K_FILE STRING		{ build_table_file(b, &@2, $2); }
-	| K_CDB STRING		{ LATER(@1, "table … cdb"); }
-	| K_REGEX STRING	{ LATER(@1, "table … regex"); }
-	| K_DOVECOT STRING	{ LATER(@1, "table … dovecot"); }
+	| K_FILE word		{ build_table_file(b, &@2, $2); }
+	| K_CDB word		{ LATER(@1, "table … cdb"); }
+	| K_REGEX word		{ LATER(@1, "table … regex"); }
+	| K_DOVECOT word	{ LATER(@1, "table … dovecot"); }
 	;
-table_list: table_item
-	| table_list ',' table_item
+table_list: table_item | table_list ',' table_item
 	;
 table_item: word		{ build_entry(b, &@1, b->table, $1, ""); }
 	| word '=' word		{ build_entry(b, &@1, b->table, $1, $3); }
@@ -309,47 +207,12 @@ tspec:	  TABLEREF		{ $$ = build_table(b, &@1, $1); }
 		$$ = b->table;
 	}
 	;
-
-resolver: K_RESOLVER '{' resolver_list opt_comma '}' trust_ad
-	| K_RESOLVER resolver_addr trust_ad
-	;
-resolver_list: resolver_addr
-	| resolver_list ',' resolver_addr
-	;
-resolver_addr: word	{
-		struct addr	*a = build_alloc(b, (b->conf->nresolvers + 1) *
-				    sizeof(*a));
-
-		if (b->conf->nresolvers > 0)
-			memcpy(a, b->conf->resolvers, b->conf->nresolvers *
-			    sizeof(*a));
-		a[b->conf->nresolvers] = build_addr(b, &@1, $1, 53);
-		b->conf->resolvers = a;
-		b->conf->nresolvers++;
-	}
-	;
-trust_ad: %empty
-	| K_TRUST_AD		{ b->conf->resolver_trust_ad = true; }
+for_opt:  %empty		{ $$ = NULL; }
+	| K_FOR tspec		{ $$ = $2; }
 	;
 
-pki:	  K_PKI word K_CERT STRING K_KEY STRING	{
-		struct conf_pki	*p = build_alloc(b, (b->conf->npkis + 1) *
-				    sizeof(*p));
-
-		if (b->conf->npkis > 0)
-			memcpy(p, b->conf->pkis, b->conf->npkis * sizeof(*p));
-		for (size_t i = 0; i < b->conf->npkis; i++)
-			if (strcmp(p[i].name, $2) == 0)
-				lex_error(&b->lex, &@2, "pki \"%s\" stands twice",
-				    $2);
-		p[b->conf->npkis++] = (struct conf_pki){
-		    (char *)(uintptr_t)$2, (char *)(uintptr_t)$4,
-		    (char *)(uintptr_t)$6, @2 };
-		b->conf->pkis = p;
-	}
-	;
-credentials: K_CREDENTIALS STRING {
-		b->conf->credentials = (char *)(uintptr_t)$2;
+pki:	  K_PKI word K_CERT word K_KEY word {
+		build_pki(b, &@2, $2, $4, $6);
 	}
 	;
 
@@ -359,36 +222,46 @@ listen:	  K_LISTEN K_ON word { build_listen_begin(b, &@3, $3); }
 	    socket_path listen_opts { build_listen_end(b); }
 	;
 socket_path: %empty
-	| STRING		{ b->listen->path = (char *)(uintptr_t)$1; }
+	| word			{
+		b->listen->path = build_path(b, &@1, $1, SOCKET_PATH_MAX);
+	}
 	;
-listen_opts: %empty
-	| listen_opts listen_opt
+listen_opts: %empty | listen_opts listen_opt
 	;
 listen_opt:
-	  K_PORT NUMBER		{
-		b->port = build_number(b, &@2, $2, 1, 65535);
+	  K_PORT word		{
+		ONCE(@1, K_PORT);
+		build_port(b, &@2, $2);
 	}
 	| K_PROXY word		{
+		ONCE(@1, K_PROXY);
 		b->listen->proxy = build_action_named(b, &@2, $2);
-	}
-	| K_AT K_CONNECT	{ b->listen->proxy_at_rcpt = false; }
-	| K_AT K_RCPT		{ LATER(@1, "listen … proxy … at rcpt"); }
-	| K_ANNOUNCE word	{ LATER(@1, "listen … announce"); }
-	| K_ON_CONFLICT conflict { LATER(@1, "listen … on-conflict"); }
-	| K_COPY word		{ LATER(@1, "listen … copy"); }
+	  } proxy_opts
 	| K_HOSTNAME word	{
-		b->listen->hostname = (char *)(uintptr_t)build_hostname(b, &@2,
-		    $2);
+		ONCE(@1, K_HOSTNAME);
+		b->listen->hostname = build_hostname(b, &@2, $2);
 	}
-	| K_TAG word		{ b->listen->tag = (char *)(uintptr_t)$2; }
-	| K_RECIPIENTS tspec	{ b->listen->recipients = $2; }
+	| K_TAG word		{
+		ONCE(@1, K_TAG);
+		b->listen->tag = KEEP($2);
+	}
+	| K_RECIPIENTS tspec	{
+		ONCE(@1, K_RECIPIENTS);
+		b->listen->recipients = $2;
+	}
 	| K_MAX_MESSAGE_SIZE word {
+		ONCE(@1, K_MAX_MESSAGE_SIZE);
 		b->listen->max_message_size = build_size(b, &@2, $2);
 	}
-	| K_GREET_DELAY duration {
-		b->listen->greet_delay_ms = build_duration(b, &@2, $2);
+	| K_GREET_DELAY word	{
+		ONCE(@1, K_GREET_DELAY);
+		b->listen->greet_delay_ms = build_duration(b, &@2, $2, 0,
+		    GREET_DELAY_MAX_MS);
 	}
-	| K_AUTH_PLAINTEXT	{ b->listen->auth_plaintext = true; }
+	| K_AUTH_PLAINTEXT	{
+		ONCE(@1, K_AUTH_PLAINTEXT);
+		b->listen->auth_plaintext = true;
+	}
 	| K_TLS			{ LATER(@1, "listen … tls"); }
 	| K_TLS_REQUIRE verify	{ LATER(@1, "listen … tls-require"); }
 	| K_SMTPS		{ LATER(@1, "listen … smtps"); }
@@ -397,7 +270,9 @@ listen_opt:
 	| K_AUTH_OPTIONAL auth_table { LATER(@1, "listen … auth-optional"); }
 	| K_SENDERS tspec strict { LATER(@1, "listen … senders"); }
 	| K_FILTER word		{ LATER(@1, "listen … filter"); }
-	| K_PROXY_PROTOCOL K_FROM tspec { LATER(@1, "listen … proxy-protocol"); }
+	| K_PROXY_PROTOCOL K_FROM tspec {
+		LATER(@1, "listen … proxy-protocol");
+	}
 	| K_XCLIENT K_FROM tspec { LATER(@1, "listen … xclient"); }
 	| K_LONG_LINES K_PASS
 	| K_LONG_LINES K_FOLD	{ LATER(@1, "listen … long-lines fold"); }
@@ -409,6 +284,16 @@ listen_opt:
 	| K_COMPLETE_HEADERS	{ LATER(@1, "listen … complete-headers"); }
 	| K_MASK_SOURCE		{ LATER(@1, "listen … mask-source"); }
 	| K_RECOGNISE_RETRY	{ LATER(@1, "listen … recognise-retry"); }
+	;
+proxy_opts: %empty | proxy_opts proxy_opt
+	;
+proxy_opt: K_AT K_CONNECT
+	| K_AT K_RCPT		{ LATER(@1, "listen … proxy … at rcpt"); }
+	| K_ANNOUNCE word	{ LATER(@1, "listen … proxy … announce"); }
+	| K_ON_CONFLICT conflict {
+		LATER(@1, "listen … proxy … on-conflict");
+	}
+	| K_COPY word		{ LATER(@1, "listen … proxy … copy"); }
 	;
 conflict: K_DEFER | K_QUEUE | K_FAN_OUT
 	;
@@ -431,93 +316,101 @@ action:	  K_ACTION word K_RELAY {
 	| K_ACTION word K_MAILBOX {
 		build_action_begin(b, &@2, $2, ACT_MAILBOX);
 		LATER(@3, "action … mailbox");
-		lex_skip(&b->lex);
-	  }
+	  } mailbox_opts
 	| K_ACTION word K_LMTP {
 		build_action_begin(b, &@2, $2, ACT_LMTP);
 		LATER(@3, "action … lmtp");
-		lex_skip(&b->lex);
-	  }
+	  } lmtp_opts
 	| K_ACTION word K_EXPAND {
 		build_action_begin(b, &@2, $2, ACT_EXPAND);
 		LATER(@3, "action … expand");
-		lex_skip(&b->lex);
-	  }
+	  } K_ALIASES tspec
 	;
-action_opts: %empty
-	| action_opts action_opt
+mailbox_opts: %empty | mailbox_opts mailbox_opt
+	;
+mailbox_opt: K_ROOT word | K_USERS tspec | K_ALIASES tspec | K_SENT word
+	;
+lmtp_opts: %empty | lmtp_opts K_TO dests | lmtp_opts K_USERS tspec
+	;
+action_opts: %empty | action_opts action_opt
 	;
 action_opt:
-	  K_TO '{' dest_list opt_comma '}'
+	  K_TO { ONCE(@1, K_TO); } dests
 	| K_TO K_POOL word	{ LATER(@2, "relay to pool"); }
-	| K_TO dest_one
-	| K_TO TABLEREF K_BY by	{ LATER(@2, "relay to <table> by …"); }
+	| K_TO TABLEREF K_BY by	{
+		build_table(b, &@2, $2);
+		LATER(@2, "relay to <table> by …");
+	}
 	| K_HELO word		{
-		b->action->act.helo = (char *)(uintptr_t)build_hostname(b, &@2,
-		    $2);
+		ONCE(@1, K_HELO);
+		b->action->act.helo = build_hostname(b, &@2, $2);
 	}
 	| K_SOURCE word		{
+		ONCE(@1, K_SOURCE);
 		b->action->act.source = build_addr(b, &@2, $2, 0);
 	}
-	| K_MAX_CONNECTIONS NUMBER {
+	| K_MAX_CONNECTIONS word {
+		ONCE(@1, K_MAX_CONNECTIONS);
 		b->action->act.max_connections = build_number(b, &@2, $2, 1,
 		    10000);
 	}
-	| K_TTL duration	{
-		b->action->act.ttl_ms = build_duration(b, &@2, $2);
+	| K_TTL word		{
+		ONCE(@1, K_TTL);
+		build_ttl(b, &@2, $2, &b->action->act.ttl_ms);
 	}
 	| K_OPEN		{ b->action->act.open = true; }
-	| K_TLS tls_mode tls_opts { LATER(@1, "tls on an action"); }
+	| tls_use		{ LATER(@1, "tls on an action"); }
 	| K_AUTH word		{ LATER(@1, "auth on an action"); }
 	| K_RECIPIENTS '{' rcpt_sources opt_comma '}' {
 		LATER(@1, "recipients on an action");
 	}
 	| K_UNKNOWN NUMBER	{ LATER(@1, "unknown on an action"); }
-	| K_KNOWN_GOOD duration	{ LATER(@1, "known-good"); }
+	| K_KNOWN_GOOD word	{ LATER(@1, "known-good"); }
 	| K_MAIL_FROM word	{ LATER(@1, "mail-from on an action"); }
 	| K_SRS			{ LATER(@1, "srs"); }
 	| K_BACKUP_MX		{ LATER(@1, "backup-mx"); }
+	| K_IDENTITY K_NONE
 	| K_IDENTITY identity	{ LATER(@1, "identity"); }
 	| K_ON_FAILURE K_TEMPFAIL
 	| K_ON_FAILURE K_QUEUE word { LATER(@1, "on-failure queue"); }
-	| K_PATIENCE duration	{ LATER(@1, "patience"); }
+	| K_PATIENCE word	{ LATER(@1, "patience"); }
 	| K_ON_SLOW K_TEMPFAIL	{ LATER(@1, "on-slow"); }
 	| K_ON_SLOW K_QUEUE word { LATER(@1, "on-slow"); }
 	| K_REPLIES K_PASS
 	| K_REPLIES K_PLAIN	{ LATER(@1, "replies plain"); }
 	| K_IDLE_CONNECTIONS NUMBER { LATER(@1, "idle-connections"); }
-	| K_MIRROR word mirror_opt { LATER(@1, "mirror"); }
+	| K_MIRROR { LATER(@1, "mirror"); } word mirror_opts
 	;
-mirror_opt: %empty		{ $$ = 0; }
-	| mirror_opt K_RCPT
-	| mirror_opt K_CONTENT
-	| mirror_opt K_SAMPLE word
+mirror_opts: %empty | mirror_opts mirror_opt
+	;
+mirror_opt: K_RCPT | K_CONTENT | K_SAMPLE word
 	;
 by:	  K_RCPT_DOMAIN | K_RCPT_TO | K_MAIL_FROM | K_AUTH_USER
 	;
+tls_use:  K_TLS tls_mode tls_opts
+	;
 tls_mode: K_OFF | K_OPPORTUNISTIC | K_REQUIRE | K_VERIFY | K_DANE
 	;
-tls_opts: %empty
-	| tls_opts K_NAME word
-	| tls_opts K_CA STRING
-	| tls_opts K_PIN word
+tls_opts: %empty | tls_opts tls_opt
 	;
-rcpt_sources: rcpt_source
-	| rcpt_sources ',' rcpt_source
+tls_opt:  K_NAME word | K_CA word | K_PIN word
 	;
-rcpt_source: TABLEREF
-	| K_DIRECTORY TABLEREF
+rcpt_sources: rcpt_source | rcpt_sources ',' rcpt_source
+	;
+rcpt_source: TABLEREF		{ build_table(b, &@1, $1); }
+	| K_DIRECTORY TABLEREF	{ build_table(b, &@2, $2); }
 	| K_SERVER
-	| K_SERVER K_CACHE duration
+	| K_SERVER K_CACHE word
 	;
-identity: K_PROXY_V2 | K_PROXY_V1 | K_XCLIENT | K_HEADER | K_NONE
+identity: K_PROXY_V2 | K_PROXY_V1 | K_XCLIENT | K_HEADER
 	;
-dest_list: dest_item
-	| dest_list ',' dest_item
+dests:	  '{' dest_list opt_comma '}' | dest
 	;
-dest_item: dest_one dest_opts
+dest_list: dest_item | dest_list ',' dest_item
 	;
-dest_one: word			{ build_dest(b, &@1, $1); }
+dest_item: dest dest_opts
+	;
+dest:	  word			{ build_dest(b, &@1, $1); }
 	;
 dest_opts: %empty
 	| dest_opts K_WEIGHT NUMBER { LATER(@2, "weight"); }
@@ -529,71 +422,68 @@ match:	  K_MATCH { build_rule_begin(b, &@1); } conditions outcome {
 		build_rule_end(b);
 	}
 	;
-conditions: %empty
-	| conditions condition
+conditions: %empty | conditions condition
 	;
 not:	  %empty		{ $$ = 0; }
 	| K_NOT			{ $$ = 1; }
 	;
 condition:
-	  K_FROM not from	{ b->rule->from_table.not = $2; }
-	| K_FOR not for		{ b->rule->for_table.not = $2; }
+	  K_FROM not from	{
+		ONCE(@1, K_FROM);
+		b->rule->from_table.not = $2;
+	}
+	| K_FOR not for		{
+		ONCE(@1, K_FOR);
+		b->rule->for_table.not = $2;
+	}
 	| K_AUTH_USER not tspec	{
-		b->rule->auth_user = (struct conf_cond){ $3, $2 };
+		build_cond(b, &@1, K_AUTH_USER, &b->rule->auth_user, $3, $2);
 	}
 	| K_MAIL_FROM not tspec	{
-		b->rule->mail_from = (struct conf_cond){ $3, $2 };
+		build_cond(b, &@1, K_MAIL_FROM, &b->rule->mail_from, $3, $2);
 	}
 	| K_HELO not tspec	{
-		b->rule->helo = (struct conf_cond){ $3, $2 };
+		build_cond(b, &@1, K_HELO, &b->rule->helo, $3, $2);
 	}
 	| K_TAG not tspec	{
-		b->rule->tag = (struct conf_cond){ $3, $2 };
+		build_cond(b, &@1, K_TAG, &b->rule->tag, $3, $2);
 	}
 	| not K_TLS		{
+		ONCE(@2, K_TLS);
 		b->rule->tls_set = true;
 		b->rule->tls_not = $1;
-	}
+	  } tls_certs
 	;
-from:	  K_ANY			{ b->rule->from = FROM_ANY; b->seen_from = true; }
-	| K_LOCAL		{ b->rule->from = FROM_LOCAL; b->seen_from = true; }
-	| K_AUTH		{ b->rule->from = FROM_AUTH; b->seen_from = true; }
-	| K_EXPANDED		{ LATER(@1, "match from expanded"); b->seen_from = true; }
-	| K_SOURCE tspec	{
-		b->rule->from = FROM_SOURCE;
-		b->rule->from_table.table = $2;
-		b->seen_from = true;
-	}
-	| K_HOST tspec		{
-		b->rule->from = FROM_HOST;
-		b->rule->from_table.table = $2;
-		b->seen_from = true;
-	}
+tls_certs: %empty
+	| tspec			{ LATER(@1, "tls <table>"); }
 	;
-for:	  K_ANY			{ b->rule->fors = FOR_ANY; b->seen_for = true; }
-	| K_LOCAL		{ b->rule->fors = FOR_LOCAL; b->seen_for = true; }
-	| K_DOMAIN tspec	{
-		b->rule->fors = FOR_DOMAIN;
-		b->rule->for_table.table = $2;
-		b->seen_for = true;
+from:	  K_ANY			{ b->rule->from = FROM_ANY; }
+	| K_LOCAL		{ b->rule->from = FROM_LOCAL; }
+	| K_AUTH		{ b->rule->from = FROM_AUTH; }
+	| K_EXPANDED		{
+		b->rule->from = FROM_EXPANDED;
+		LATER(@1, "from expanded");
 	}
-	| K_RCPT_TO tspec	{
-		b->rule->fors = FOR_RCPT;
-		b->rule->for_table.table = $2;
-		b->seen_for = true;
-	}
+	| K_SOURCE tspec	{ build_from(b, FROM_SOURCE, $2); }
+	| K_HOST tspec		{ build_from(b, FROM_HOST, $2); }
+	;
+for:	  K_ANY			{ b->rule->fors = FOR_ANY; }
+	| K_LOCAL		{ b->rule->fors = FOR_LOCAL; }
+	| K_DOMAIN tspec	{ build_for(b, FOR_DOMAIN, $2); }
+	| K_RCPT_TO tspec	{ build_for(b, FOR_RCPT, $2); }
 	;
 outcome:  K_ACTION word		{
 		b->rule->action = build_action_named(b, &@2, $2);
 	}
 	| K_ACTION '{' names opt_comma '}' accept {
-		LATER(@2, "an action that is a list");
+		LATER(@2, "a list of actions");
 	}
 	| K_REJECT		{ build_reject(b, &@1, NULL); }
-	| K_REJECT STRING	{ build_reject(b, &@2, $2); }
+	| K_REJECT word		{ build_reject(b, &@2, $2); }
 	;
-names:	  word
-	| names ',' word
+names:	  name | names ',' name
+	;
+name:	  word			{ build_action_named(b, &@1, $1); }
 	;
 accept:	  %empty | K_ACCEPT K_ANY | K_ACCEPT K_ALL
 	;
@@ -602,129 +492,188 @@ queue:	  K_QUEUE queue_opt
 	| queue queue_opt
 	;
 queue_opt:
-	  K_PATH STRING		{ b->conf->queue_path = (char *)(uintptr_t)$2; }
-	| K_TTL duration	{ b->conf->ttl_ms = build_duration(b, &@2, $2); }
-	| K_BOUNCES duration	{
-		b->conf->bounce_ttl_ms = build_duration(b, &@2, $2);
+	  K_PATH word		{
+		build_once_all(b, &@1, K_PATH, "queue path");
+		b->conf->queue_path = build_path(b, &@2, $2, QUEUE_PATH_MAX);
 	}
-	| K_WARN_AFTER duration	{
-		b->conf->warn_after_ms = build_duration(b, &@2, $2);
+	| K_TTL word		{
+		build_once_all(b, &@1, K_TTL, "queue ttl");
+		build_ttl(b, &@2, $2, &b->conf->ttl_ms);
+	}
+	| K_BOUNCES word	{
+		build_once_all(b, &@1, K_BOUNCES, "queue bounces");
+		build_ttl(b, &@2, $2, &b->conf->bounce_ttl_ms);
+	}
+	| K_WARN_AFTER word	{
+		build_once_all(b, &@1, K_WARN_AFTER, "queue warn-after");
+		build_ttl(b, &@2, $2, &b->conf->warn_after_ms);
 	}
 	| K_RETRY word		{
-		const char	*dots = strstr($2, "..");
-
-		if (dots == NULL) {
-			lex_error(&b->lex, &@2, "a range of two durations is "
-			    "expected, as 1m..2h");
-		} else {
-			b->conf->retry_min_ms = build_duration(b, &@2,
-			    arena_str(b->mem, span($2, (size_t)(dots - $2))));
-			b->conf->retry_max_ms = build_duration(b, &@2, dots + 2);
-			if (b->conf->retry_min_ms < 1000 ||
-			    b->conf->retry_max_ms < b->conf->retry_min_ms)
-				lex_error(&b->lex, &@2, "the range begins at 1s "
-				    "or more and does not go back");
-		}
+		build_once_all(b, &@1, K_RETRY, "queue retry");
+		build_retry(b, &@2, $2);
 	}
-	| K_RESERVE word	{ b->conf->reserve = build_size(b, &@2, $2); }
-	| K_KEEP duration	{ LATER(@1, "queue keep"); }
+	| K_RESERVE word	{
+		build_once_all(b, &@1, K_RESERVE, "queue reserve");
+		b->conf->reserve = build_size(b, &@2, $2);
+	}
+	| K_KEEP word		{ LATER(@1, "queue keep"); }
 	;
 
 limit:	  K_LIMIT limit_opt
 	;
 limit_opt:
-	  K_SESSIONS NUMBER	{
-		b->conf->limits.sessions = build_number(b, &@2, $2, 1, 60000);
+	  K_SESSIONS word	{
+		build_limit(b, &@2, LIMIT_SESSIONS, $2);
 	}
-	| K_SESSIONS K_PER K_SOURCE NUMBER limit_for {
-		unsigned	 n = build_number(b, &@4, $4, 1, 60000);
-
-		if (b->table == NULL)
-			b->conf->limits.sessions_per_source = n;
-		else {
-			struct conf_limits *l = &b->conf->limits;
-			struct conf_limit_source *a = build_alloc(b,
-			    (l->nfor_source + 1) * sizeof(*a));
-
-			if (l->nfor_source > 0)
-				memcpy(a, l->for_source, l->nfor_source *
-				    sizeof(*a));
-			a[l->nfor_source++] = (struct conf_limit_source){
-			    b->table, n };
-			l->for_source = a;
-		}
+	| K_SESSIONS K_PER K_SOURCE word for_opt {
+		build_limit_for(b, &@4, LIMIT_SESSIONS_SOURCE, $4, $5);
 	}
-	| K_AUTH_FAILURES K_PER K_SOURCE NUMBER limit_for {
-		LATER(@1, "limit auth-failures");
+	| K_AUTH_FAILURES K_PER K_SOURCE word for_opt {
+		if ($5 != NULL)
+			LATER(@5, "limit auth-failures … for");
+		else
+			build_limit(b, &@4, LIMIT_AUTH_SOURCE, $4);
 	}
-	| K_RATE K_PER K_SOURCE NUMBER K_PER duration limit_for {
-		if (b->table != NULL)
-			LATER(@1, "limit rate … for");
-		b->conf->limits.rate_per_source = build_number(b, &@4, $4, 1,
-		    1000000);
-		b->conf->limits.rate_per_ms = build_duration(b, &@6, $6);
+	| K_RATE K_PER K_SOURCE word K_PER word for_opt {
+		if ($7 != NULL)
+			LATER(@7, "limit rate … for");
+		build_limit(b, &@4, LIMIT_RATE_SOURCE, $4);
+		b->conf->limits.rate_per_ms = build_duration(b, &@6, $6,
+		    1000, RATE_MAX_MS);
 	}
-	| K_RECIPIENTS NUMBER	{
-		b->conf->limits.recipients = build_number(b, &@2, $2, 1, 100000);
+	| K_RECIPIENTS word	{
+		build_limit(b, &@2, LIMIT_RECIPIENTS, $2);
 	}
 	| K_MESSAGE_SIZE word	{
+		build_once_all(b, &@1, K_MESSAGE_SIZE, "limit message-size");
 		b->conf->limits.message_size = build_size(b, &@2, $2);
 	}
-	| K_ERRORS NUMBER	{
-		b->conf->limits.errors = build_number(b, &@2, $2, 1, 10000);
+	| K_ERRORS word		{ build_limit(b, &@2, LIMIT_ERRORS, $2); }
+	| K_RECEIVED word	{ build_limit(b, &@2, LIMIT_RECEIVED, $2); }
+	| K_DELIVERIES word	{ build_limit(b, &@2, LIMIT_DELIVERIES, $2); }
+	| K_DELIVERIES K_PER K_DESTINATION word for_opt {
+		build_limit_for(b, &@4, LIMIT_DELIVERIES_DEST, $4, $5);
 	}
-	| K_RECEIVED NUMBER	{
-		b->conf->limits.received = build_number(b, &@2, $2, 1, 1000);
-	}
-	| K_DELIVERIES NUMBER	{
-		b->conf->limits.deliveries = build_number(b, &@2, $2, 1, 10000);
-	}
-	| K_DELIVERIES K_PER K_DESTINATION NUMBER {
-		b->conf->limits.deliveries_per_dest = build_number(b, &@4, $4,
-		    1, 10000);
-	}
-	| K_DELIVERIES K_PER K_DESTINATION NUMBER K_FOR tspec {
-		LATER(@5, "limit deliveries per destination … for");
-	}
-	;
-limit_for: %empty		{ b->table = NULL; }
-	| K_FOR tspec		{ b->table = $2; }
 	;
 
-control:  K_CONTROL K_PATH STRING {
-		b->conf->control_path = (char *)(uintptr_t)$3;
-	}
-	;
-log:	  K_LOG K_LEVEL K_WARN	{ b->conf->log_level = 0; }
-	| K_LOG K_LEVEL K_INFO	{ b->conf->log_level = 1; }
-	| K_LOG K_LEVEL K_DEBUG	{ b->conf->log_level = 2; }
-	| K_LOG K_KEEP duration	{ LATER(@2, "log keep"); }
+/* ---- later versions: parsed whole, refused at their first word ---------- */
+
+later:	  K_CA word		{ LATER(@1, "ca"); }
+	| K_TLS K_POLICY tspec	{ LATER(@1, "tls policy"); }
 	;
 
-/* Statements of later versions: their words are reserved, their form is not
- * looked at. */
-later:	  K_CA		{ LATER(@1, "ca"); lex_skip(&b->lex); }
-	| K_DKIM	{ LATER(@1, "dkim"); lex_skip(&b->lex); }
-	| K_TLS		{ LATER(@1, "tls policy"); lex_skip(&b->lex); }
-	| K_POOL	{ LATER(@1, "pool"); lex_skip(&b->lex); }
-	| K_FILTER	{ LATER(@1, "filter"); lex_skip(&b->lex); }
-	| K_ARCHIVE	{ LATER(@1, "archive"); lex_skip(&b->lex); }
+pool:	  K_POOL word {
+		LATER(@1, "pool");
+		build_scratch_action(b);
+	  } '{' dest_list opt_comma '}' pool_opts
+	;
+pool_opts: %empty | pool_opts pool_opt
+	;
+pool_opt: K_PROBE word | K_MAX_CONNECTIONS word | tls_use
+	;
+
+dkim:	  K_DKIM { LATER(@1, "dkim"); } word K_DOMAIN tspec K_SELECTOR word
+	    K_KEY word algorithm when_opt
+	;
+algorithm: %empty | K_ALGORITHM K_ED25519 | K_ALGORITHM K_RSA
+	;
+when_opt: %empty | when
+	;
+when:	  when_word conditions
+	;
+when_word: K_WHEN		{ build_rule_begin(b, &@1); }
+	;
+
+archive:  K_ARCHIVE K_TO word {
+		LATER(@1, "archive");
+		build_action_named(b, &@3, $3);
+	  } archive_opts
+	;
+archive_opts: %empty | archive_opts archive_opt
+	;
+archive_opt: K_AS word | K_FORMAT K_JOURNAL | K_FORMAT K_HEADERS
+	| K_ON_FAILURE K_TEMPFAIL | K_ON_FAILURE K_IGNORE | when
+	;
+
+filter:	  K_FILTER word { LATER(@1, "filter"); } filter_kind filter_opts
+	;
+filter_kind: K_PHASE phase test verdict
+	| K_PHASE phase when_word conditions verdict
+	| K_PHASE phase when_word conditions test verdict
+	| K_DNSBL '{' zones opt_comma '}' K_THRESHOLD word verdict
+	| auth_kind '{' results opt_comma '}'
+	| K_GREYLIST greylist_opts
+	| K_RATELIMIT K_BY rate_by rate_what word K_PER word verdict
+	| K_MILTER word | K_MILTER word K_TIMEOUT word
+	| K_CLAMAV word verdict
+	| K_RSPAMD word
+	| K_ATTACHMENT '{' kinds opt_comma '}' verdict
+	| K_CHAIN '{' chain opt_comma '}'
+	;
+filter_opts: %empty | filter_opts filter_opt
+	;
+filter_opt: when | K_ON_FAILURE on_failure | K_DRY_RUN
+	;
+on_failure: K_ACCEPT | K_TEMPFAIL | K_REJECT
+	;
+phase:	  K_CONNECT | K_HELO | K_AUTH | K_MAIL | K_RCPT | K_DATA | K_CONTENT
+	;
+test:	  K_RDNS K_REGEX word
+	| K_RDNS K_NONE
+	| K_HELO K_REGEX word
+	| K_HEADER word K_REGEX word
+	| K_BODY K_REGEX word
+	| K_SIZE GE word
+	| K_SCORE GE word
+	| K_VERDICT auth_kind result
+	;
+auth_kind: K_SPF | K_DKIM | K_DMARC | K_ARC
+	;
+results:  result verdict | results ',' result verdict
+	;
+result:	  word | K_PASS | K_NONE
+	;
+zones:	  zone | zones ',' zone
+	;
+zone:	  word zone_weight | word '=' word zone_weight
+	;
+zone_weight: %empty | K_WEIGHT word
+	;
+greylist_opts: %empty | greylist_opts greylist_opt
+	;
+greylist_opt: K_DELAY word | K_EXPIRE word
+	;
+rate_by:  K_SOURCE | K_AUTH | K_MAIL_FROM | K_RCPT_DOMAIN
+	;
+rate_what: K_MESSAGES | K_RECIPIENTS
+	;
+kinds:	  kind | kinds ',' kind
+	;
+kind:	  K_EXTENSION tspec | K_TYPE tspec | K_MAGIC tspec
+	;
+chain:	  word | chain ',' word
+	;
+verdict:  K_ACCEPT | K_TEMPFAIL | K_DISCONNECT | K_QUARANTINE | K_HOLD | K_STRIP
+	| K_REJECT word | K_SCORE word | K_FOLDER word | K_REDIRECT word
+	| K_SUBJECT word | K_SKIP '{' chain opt_comma '}'
+	| K_DELIVER word	{ build_action_named(b, &@2, $2); }
+	| K_HEADER K_ADD word word | K_HEADER K_SET word word
+	| K_HEADER K_REMOVE word
 	;
 
 %%
 
+const char *
+gram_word(int token)
+{
+	return token < K_ACCEPT || token > K_XCLIENT ? NULL :
+	    yysymbol_name(YYTRANSLATE(token));
+}
+
 static int
 gram_lex(GRAM_STYPE *val, struct conf_pos *pos, struct build *b)
 {
-	const char	*text;
-	uint64_t	 num;
-	int		 token = lex_next(&b->lex, &text, &num, pos);
-
-	if (token == NUMBER)
-		val->number = num;
-	else
-		val->string = text;
-	return token;
+	return lex_next(&b->lex, &val->string, pos);
 }
 
 static void
@@ -734,30 +683,18 @@ gram_error(struct conf_pos *pos, struct build *b, const char *why)
 	lex_skip(&b->lex);
 }
 
-/* What stood there and what could have: words as the language writes them. */
+/* What stood there and what could have, in the words of the language. */
 static int
 yyreport_syntax_error(const yypcontext_t *ctx, struct build *b)
 {
-	enum { MOST = 12 };
-	yysymbol_kind_t	 want[MOST];
-	struct buf	 text;
-	const char	*near = NULL, *word = b->lex.word;
-	int		 n = yypcontext_expected_tokens(ctx, want, MOST);
+	yysymbol_kind_t	 want[YYNTOKENS];
+	const char	*names[YYNTOKENS];
+	int		 n = yypcontext_expected_tokens(ctx, want, YYNTOKENS);
 
-	buf_init(&text, 1000);
-	buf_fmt(&text, b->lex.quoted ? "unexpected string \"%s\"" :
-	    "unexpected %s", word == NULL ? "input" : word);
 	for (int i = 0; i < n; i++)
-		buf_fmt(&text, "%s%s", i == 0 ? ", expected " :
-		    i + 1 == n ? " or " : ", ", yysymbol_name(want[i]));
-	if (yypcontext_token(ctx) == YYSYMBOL_STRING && !b->lex.quoted &&
-	    word != NULL)
-		near = lex_nearest(word);
-	if (near != NULL)
-		buf_fmt(&text, "; did you mean %s?", near);
-	lex_error(&b->lex, yypcontext_location(ctx), "%s", buf_cstr(&text) ==
-	    NULL ? "syntax error" : buf_cstr(&text));
-	buf_clear(&text);
+		names[i] = yysymbol_name(want[i]);
+	build_unexpected(b, yypcontext_location(ctx), names,
+	    n < 0 ? 0 : (size_t)n);
 	lex_skip(&b->lex);
 	return 0;
 }

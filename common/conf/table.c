@@ -4,10 +4,11 @@
  */
 #include <stdlib.h>
 
+#include "common/base/utf8.h"
 #include "common/conf/table_i.h"
 
-#define KEY_MAX		1000		/* bytes of a key */
 #define ENTRIES_MAX	10000000
+#define CANON_MAX	(TABLE_KEY_MAX + 256)	/* a domain may grow */
 
 struct conf_table *
 table_new(struct arena *mem, const char *name)
@@ -38,13 +39,29 @@ table_clear(struct conf_table *t)
 	t->entries = NULL;
 }
 
+/* A key as it is compared: ASCII in lower case, a domain with A-labels. */
 static struct span
-lowered(struct span key, char *dst)
+canon(struct span key, char *dst)
 {
+	char		 domain[256];
+	struct span	 s = span(dst, key.len), d;
+	size_t		 from;
+
 	for (size_t i = 0; i < key.len; i++)
 		dst[i] = (char)(key.p[i] >= 'A' && key.p[i] <= 'Z' ?
 		    key.p[i] | 0x20 : key.p[i]);
-	return span(dst, key.len);
+	if (utf8_is_ascii(key))
+		return s;
+	from = span_rfind(s, '@');
+	from = from < s.len ? from + 1 : 0;
+	if (from < s.len && s.p[from] == '.')
+		from++;
+	d = span_sub(s, from, s.len);
+	if (utf8_is_ascii(d) ||
+	    !utf8_domain_to_ascii(d, domain, sizeof(domain)))
+		return s;
+	memcpy(dst + from, domain, strlen(domain));
+	return span(dst, from + strlen(domain));
 }
 
 /* The key of a prefix: family, bits, the address's first bits. */
@@ -64,16 +81,16 @@ bool
 table_add(struct arena *mem, struct conf_table *t, struct span key,
     struct span value)
 {
-	char			 low[KEY_MAX];
+	char			 low[CANON_MAX];
 	uint8_t			 pk[18];
 	struct addr_prefix	 p;
 	struct table_entry	*e;
 	struct span		 k;
 	size_t			 at;
 
-	if (key.len == 0 || key.len > KEY_MAX)
+	if (key.len == 0 || key.len > TABLE_KEY_MAX)
 		return false;
-	k = lowered(key, low);
+	k = canon(key, low);
 	if (map_get(t->index, k) != NULL)
 		return true;
 	if (t->n == t->cap) {
@@ -108,30 +125,58 @@ table_add(struct arena *mem, struct conf_table *t, struct span key,
 	return true;
 }
 
+/* Up to a # that begins a word: local parts may hold one. */
+static struct span
+without_comment(struct span line)
+{
+	for (size_t i = 0; i < line.len; i++)
+		if (line.p[i] == '#' && (i == 0 || line.p[i - 1] == ' ' ||
+		    line.p[i - 1] == '\t'))
+			return span_sub(line, 0, i);
+	return line;
+}
+
+static bool
+line_is_text(struct span line)
+{
+	for (size_t i = 0; i < line.len; i++)
+		if ((line.p[i] < ' ' && line.p[i] != '\t') ||
+		    line.p[i] == 0x7f)
+			return false;
+	return utf8_valid(line);
+}
+
+static bool
+load_line(struct arena *mem, struct conf_table *t, struct span line)
+{
+	struct addr_prefix	 p;
+	struct span		 key, value;
+	size_t			 n;
+
+	for (n = 0; n < line.len && line.p[n] != ' ' && line.p[n] != '\t'; n++)
+		;
+	key = span_sub(line, 0, n);
+	value = span_trim(span_sub(line, n, line.len));
+	/* "key: value"; but "2001:db8::" ends in a colon of its own. */
+	if (key.len > 1 && key.p[key.len - 1] == ':' &&
+	    !addr_parse_prefix(key, &p))
+		key.len--;
+	return table_add(mem, t, key, value);
+}
+
 unsigned
 table_load(struct arena *mem, struct conf_table *t, struct span text)
 {
-	struct span	 line, key, value;
+	struct span	 line;
 	unsigned	 n = 0;
-	size_t		 i;
 
 	while (span_word(&text, "\n", &line)) {
 		n++;
-		line = span_sub(line, 0, span_find(line, '#'));
 		if (line.len > 0 && line.p[line.len - 1] == '\r')
 			line.len--;
-		line = span_trim(line);
-		if (line.len == 0)
-			continue;
-		for (i = 0; i < line.len && line.p[i] != ' ' &&
-		    line.p[i] != '\t'; i++)
-			;
-		key = span_sub(line, 0, i);
-		value = span_trim(span_sub(line, i, line.len));
-		/* "key: value"; an IPv6 prefix ends in no colon. */
-		if (key.len > 1 && key.p[key.len - 1] == ':' && value.len > 0)
-			key.len--;
-		if (!table_add(mem, t, key, value))
+		line = span_trim(without_comment(line));
+		if (line.len > 0 && (!line_is_text(line) ||
+		    !load_line(mem, t, line)))
 			return n;
 	}
 	return 0;
@@ -162,11 +207,11 @@ found(const struct conf_table *t, const void *number, struct span *value)
 bool
 table_get(const struct conf_table *t, struct span key, struct span *value)
 {
-	char	 low[KEY_MAX];
+	char	 low[CANON_MAX];
 
-	if (key.len == 0 || key.len > KEY_MAX)
+	if (key.len == 0 || key.len > TABLE_KEY_MAX)
 		return false;
-	return found(t, map_get(t->index, lowered(key, low)), value);
+	return found(t, map_get(t->index, canon(key, low)), value);
 }
 
 bool
@@ -192,7 +237,7 @@ table_get_mail(const struct conf_table *t, struct span address,
 {
 	size_t		 at = span_rfind(address, '@'), sub;
 	struct span	 local = span_sub(address, 0, at), domain, plain;
-	char		 tmp[KEY_MAX];
+	char		 tmp[TABLE_KEY_MAX];
 	size_t		 n;
 
 	domain = span_sub(address, at + 1, address.len);
@@ -227,10 +272,10 @@ table_get_mail(const struct conf_table *t, struct span address,
 bool
 table_has_domain(const struct conf_table *t, struct span domain)
 {
-	char	 low[KEY_MAX];
+	char	 low[CANON_MAX];
 
-	return domain.len > 0 && domain.len <= KEY_MAX &&
-	    map_get(t->domains, lowered(domain, low)) != NULL;
+	return domain.len > 0 && domain.len <= TABLE_KEY_MAX &&
+	    map_get(t->domains, canon(domain, low)) != NULL;
 }
 
 bool
@@ -247,6 +292,16 @@ table_get_addr(const struct conf_table *t, const struct addr *a,
 		    prefix_key(a, (uint8_t)b, key)), value))
 			return true;
 	return false;
+}
+
+bool
+table_has_prefix(const struct conf_table *t, const struct addr *a,
+    uint8_t bits)
+{
+	uint8_t	 key[18];
+
+	return (a->family == 4 ? t->bits4[bits] : t->bits6[bits]) &&
+	    map_get(t->prefixes, prefix_key(a, bits, key)) != NULL;
 }
 
 void

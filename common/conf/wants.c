@@ -2,6 +2,7 @@
  * Which files the configuration refers to: found by words alone, before it is
  * parsed. See conf.h.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/conf/lex.h"
@@ -14,19 +15,36 @@ struct scan {
 	size_t		 n;
 };
 
+struct wants {
+	struct lex	 lex;
+	struct conf_pos	 pos;
+	void		 (*f)(enum bundle_kind, struct span, void *);
+	void		*arg;
+};
+
 static void
-scan_end(struct lex *l, const struct scan *s,
-    void (*f)(enum bundle_kind, struct span, void *), void *arg)
+want(struct wants *w, enum bundle_kind kind, const char *key)
+{
+	struct bundle_item	 item;
+	struct span		 s = w->lex.bundle;
+
+	while (bundle_next(&s, &item))
+		if (item.kind == kind && span_is(item.key, key))
+			return;
+	w->f(kind, span_str(key), w->arg);
+}
+
+static void
+scan_end(struct wants *w, const struct scan *s)
 {
 	if (s->n >= 3 && s->token[1] == '=' && s->token[0] == STRING)
-		lex_macro_set(l, s->text[0], s->text[2]);
-	if (s->n >= 2 && s->token[0] == K_INCLUDE && s->token[1] == STRING) {
-		f(BUNDLE_INCLUDE, span_str(s->text[1]), arg);
-		lex_include(l, s->text[1]);
+		lex_macro_set(&w->lex, &w->pos, s->text[0], s->text[2]);
+	if (s->n >= 2 && s->token[0] == K_INCLUDE) {
+		want(w, BUNDLE_INCLUDE, s->text[1]);
+		lex_include(&w->lex, &w->pos, s->text[1]);
 	}
-	if (s->n >= 4 && s->token[0] == K_TABLE && s->token[2] == K_FILE &&
-	    s->token[3] == STRING)
-		f(BUNDLE_TABLE, span_str(s->text[3]), arg);
+	if (s->n >= 4 && s->token[0] == K_TABLE && s->token[2] == K_FILE)
+		want(w, BUNDLE_TABLE, s->text[3]);
 }
 
 void
@@ -34,27 +52,35 @@ conf_wants(struct span bundle, void (*f)(enum bundle_kind, struct span,
     void *), void *arg)
 {
 	struct arena	*mem = arena_new(256UL << 20);
+	struct wants	*w = calloc(1, sizeof(*w));
 	struct scan	 s = { .n = 0 };
-	struct conf_pos	 pos;
-	struct lex	 l;
 	struct buf	 ignored;
 	const char	*text;
-	uint64_t	 num;
 	int		 token;
 
-	if (mem == NULL)
-		return;
 	buf_init(&ignored, 65536);
-	lex_init(&l, mem, bundle, &ignored);
-	while ((token = lex_next(&l, &text, &num, &pos)) != 0) {
+	if (mem == NULL || w == NULL)
+		goto out;
+	w->f = f;
+	w->arg = arg;
+	lex_init(&w->lex, mem, bundle, &ignored);
+	while ((token = lex_next(&w->lex, &text, &w->pos)) != 0) {
+		if (w->lex.braces > 0 && w->lex.first &&
+		    lex_is_statement(token)) {
+			/* A brace was left open; the parser will tell. */
+			lex_skip(&w->lex);
+			token = '\n';
+		}
 		if (token == '\n') {
-			scan_end(&l, &s, f, arg);
+			scan_end(w, &s);
 			s.n = 0;
 		} else if (s.n < 4) {
 			s.token[s.n] = token;
 			s.text[s.n++] = text;
 		}
 	}
+out:
 	buf_clear(&ignored);
 	arena_free(mem);
+	free(w);
 }

@@ -1,0 +1,431 @@
+/*
+ * From words to the tree: the statements that define or name something, which
+ * are tables, actions with their destinations, listeners and rules. See
+ * build.h.
+ */
+#include <string.h>
+
+#include "common/base/utf8.h"
+#include "common/conf/build.h"
+#include "common/conf/gram.h"
+
+static char *
+lit(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+/* ---- tables -------------------------------------------------------------- */
+
+static struct conf_table *
+table_find(const struct build *b, const char *name)
+{
+	for (size_t i = 0; i < b->conf->ntables; i++)
+		if (b->conf->tables[i]->name != NULL &&
+		    strcmp(b->conf->tables[i]->name, name) == 0)
+			return b->conf->tables[i];
+	return NULL;
+}
+
+static struct conf_table *
+table_make(struct build *b, const struct conf_pos *pos, const char *name)
+{
+	struct conf_table	*t = table_new(b->mem, name);
+	size_t			 n = b->conf->ntables;
+
+	if (t != NULL) {
+		t->pos = *pos;
+		build_push(b, (void ***)&b->conf->tables, &b->conf->ntables, t);
+		if (b->conf->ntables > n)
+			return t;
+		table_clear(t);
+	} else
+		lex_error(&b->lex, pos, "the configuration is too large");
+	return b->spare;
+}
+
+struct conf_table *
+build_table(struct build *b, const struct conf_pos *pos, const char *name)
+{
+	struct conf_table	*t = table_find(b, name);
+
+	if (t == NULL)
+		t = table_make(b, pos, name);
+	t->used = true;
+	return t;
+}
+
+struct conf_table *
+build_inline(struct build *b, const struct conf_pos *pos)
+{
+	struct conf_table	*t = table_make(b, pos, NULL);
+
+	t->used = t->defined = true;
+	return t;
+}
+
+void
+build_entry(struct build *b, const struct conf_pos *pos, struct conf_table *t,
+    const char *key, const char *value)
+{
+	if (key[0] == '\0')
+		lex_error(&b->lex, pos, "an entry may not be empty");
+	else if (!table_add(b->mem, t, span_str(key), span_str(value)))
+		lex_error(&b->lex, pos, "an entry has at most %d bytes",
+		    TABLE_KEY_MAX);
+}
+
+void
+build_table_begin(struct build *b, const struct conf_pos *pos,
+    const char *name)
+{
+	struct conf_table	*t = table_find(b, name);
+
+	if (name[0] == '\0' || strpbrk(name, " \t{},=<>!#\"$") != NULL)
+		lex_error(&b->lex, pos, "\"%s\" is no name that can stand as "
+		    "<name>", name);
+	if (t == NULL) {
+		t = table_make(b, pos, name);
+	} else if (t->defined) {
+		lex_error(&b->lex, pos, "table \"%s\" is defined twice, first "
+		    "at %s:%u", name, t->pos.file, t->pos.line);
+		t = build_inline(b, pos);
+	}
+	t->defined = true;
+	t->pos = *pos;
+	b->table = t;
+}
+
+void
+build_table_file(struct build *b, const struct conf_pos *pos, const char *path)
+{
+	struct bundle_item	 item;
+	struct span		 s = b->lex.bundle;
+	unsigned		 bad;
+
+	b->table->path = path;
+	while (bundle_next(&s, &item)) {
+		if (item.kind != BUNDLE_TABLE || !span_is(item.key, path))
+			continue;
+		if ((bad = table_load(b->mem, b->table, item.text)) != 0)
+			lex_error(&b->lex, pos, "%s:%u: an entry is a key of "
+			    "at most %d bytes, and a value; all in UTF-8 "
+			    "without control characters", path, bad,
+			    TABLE_KEY_MAX);
+		return;
+	}
+	lex_error(&b->lex, pos, "cannot read the table's file \"%s\"", path);
+}
+
+/* ---- actions ------------------------------------------------------------- */
+
+static struct build_action *
+action_of(struct build *b, const char *name)
+{
+	struct build_action	*a;
+
+	for (a = b->actions; a != NULL; a = a->next)
+		if (strcmp(a->act.name, name) == 0)
+			return a;
+	a = build_alloc(b, sizeof(*a));
+	a->act.name = lit(name);
+	/* At the arena's end all share one place, which no list may hold. */
+	if ((uint8_t *)a != b->nowhere) {
+		a->next = b->actions;
+		b->actions = a;
+	}
+	return a;
+}
+
+void
+build_scratch_action(struct build *b)
+{
+	b->action = build_alloc(b, sizeof(*b->action));
+	b->action->act.name = lit("");
+}
+
+void
+build_action_begin(struct build *b, const struct conf_pos *pos,
+    const char *name, enum conf_action_type type)
+{
+	struct build_action	*a = action_of(b, name);
+
+	if (strlen(name) > NAME_MAX_LEN || name[0] == '\0')
+		lex_error(&b->lex, pos, "an action's name has 1 to %d bytes",
+		    NAME_MAX_LEN);
+	memset(b->seen, 0, sizeof(b->seen));
+	b->action = a;
+	if (a->defined) {
+		lex_error(&b->lex, pos, "action \"%s\" is defined twice, first "
+		    "at %s:%u", name, a->act.pos.file, a->act.pos.line);
+		build_scratch_action(b);
+		return;
+	}
+	a->defined = true;
+	a->act.type = type;
+	a->act.pos = *pos;
+	build_push(b, (void ***)&b->conf->actions, &b->conf->nactions, &a->act);
+}
+
+const struct conf_action *
+build_action_named(struct build *b, const struct conf_pos *pos,
+    const char *name)
+{
+	struct build_action	*a = action_of(b, name);
+
+	if (!a->used)
+		a->used_pos = *pos;
+	a->used = true;
+	return &a->act;
+}
+
+/* A scheme in front of a destination; *s moves behind it. */
+static enum conf_scheme
+dest_scheme(struct build *b, const struct conf_pos *pos, struct span *s)
+{
+	static const struct {
+		const char	*text;
+		enum conf_scheme scheme;
+		bool		 later;
+	} schemes[] = {
+		{ "smtp://", SCHEME_SMTP, false },
+		{ "smtp+notls://", SCHEME_SMTP_NOTLS, false },
+		{ "smtp+tls://", SCHEME_SMTP_TLS, true },
+		{ "smtps://", SCHEME_SMTPS, true },
+		{ "lmtp://", SCHEME_LMTP, true }
+	};
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		if (!span_casestarts(*s, span_str(schemes[i].text)))
+			continue;
+		if (schemes[i].later)
+			build_later(b, pos, schemes[i].text);
+		span_skip(s, strlen(schemes[i].text));
+		return schemes[i].scheme;
+	}
+	return SCHEME_NONE;
+}
+
+/* "host", "host:port", "[IPv6]:port", "mx:domain". */
+static bool
+dest_parse(struct build *b, const struct conf_pos *pos, struct span s,
+    struct conf_dest *d)
+{
+	char		 name[256], text[ADDR_STRLEN];
+	uint64_t	 port = 25;
+	size_t		 colon;
+
+	if (span_casestarts(s, span_str("mx:"))) {
+		d->kind = DEST_MX;
+		span_skip(&s, 3);
+	} else if (span_casestarts(s, span_str("unix:"))) {
+		d->kind = DEST_UNIX;
+		build_later(b, pos, "unix: destinations");
+		return true;
+	} else if (addr_parse_port(s, 25, &d->addr)) {
+		d->port = d->addr.port;
+		d->host = build_str(b, span_str(addr_str(&d->addr, text)));
+		return d->port != 0;
+	}
+	if (d->kind == DEST_HOST && (colon = span_rfind(s, ':')) < s.len) {
+		if (!span_u64(span_sub(s, colon + 1, s.len), 65535, &port) ||
+		    port == 0)
+			return false;
+		s.len = colon;
+	}
+	d->port = (uint16_t)port;
+	if (!utf8_domain_to_ascii(s, name, sizeof(name)))
+		return false;
+	d->host = build_str(b, span_str(name));
+	return true;
+}
+
+void
+build_dest(struct build *b, const struct conf_pos *pos, const char *text)
+{
+	struct conf_action	*a = &b->action->act;
+	struct conf_dest	*d = build_grow(b, a->dests, a->ndests,
+				    sizeof(*d));
+	struct span		 s = span_str(text);
+
+	if (d == NULL)
+		return;
+	a->dests = d;
+	d += a->ndests++;
+	*d = (struct conf_dest){ .host = lit(""), .port = 25 };
+	d->scheme = dest_scheme(b, pos, &s);
+	if (!dest_parse(b, pos, s, d))
+		lex_error(&b->lex, pos, "\"%s\" is no destination; one is a "
+		    "host, host:port, [IPv6]:port or mx:domain", text);
+}
+
+/* ---- listeners ----------------------------------------------------------- */
+
+static void
+listen_new(struct build *b, const struct conf_pos *pos,
+    enum conf_listen_kind kind)
+{
+	b->listen = build_alloc(b, sizeof(*b->listen));
+	b->listen->kind = kind;
+	b->listen->pos = *pos;
+	b->listen->tag = lit("");
+	b->port = 25;
+	memset(b->seen, 0, sizeof(b->seen));
+}
+
+void
+build_listen_begin(struct build *b, const struct conf_pos *pos,
+    const char *where)
+{
+	listen_new(b, pos, LISTEN_INET);
+	b->listen_on = where;
+}
+
+void
+build_listen_socket(struct build *b, const struct conf_pos *pos, char *path)
+{
+	listen_new(b, pos, LISTEN_UNIX);
+	b->listen->path = path;
+	b->submission = true;
+}
+
+void
+build_port(struct build *b, const struct conf_pos *pos, const char *s)
+{
+	if (b->listen->kind == LISTEN_UNIX)
+		lex_error(&b->lex, pos, "a socket of this machine has no port");
+	b->port = (uint16_t)build_number(b, pos, s, 1, 65535);
+}
+
+/* What stands there instead of an address. */
+static void
+listen_complain(struct build *b, const char *on)
+{
+	const struct conf_pos	*pos = &b->listen->pos;
+	struct addr		 a;
+
+	if (addr_parse_port(span_str(on), 25, &a))
+		lex_error(&b->lex, pos, "a listener's port stands as: listen "
+		    "on ADDRESS port %u", a.port);
+	else if (strchr(on, '.') == NULL && strchr(on, ':') == NULL &&
+	    strpbrk(on, "abcdefghijklmnopqrstuvwxyz") != NULL)
+		build_later(b, pos, "listen on an interface");
+	else
+		lex_error(&b->lex, pos, "\"%s\" is no IP address", on);
+}
+
+void
+build_listen_end(struct build *b)
+{
+	struct conf_listen	*l = b->listen;
+	struct span		 on;
+
+	l->index = (unsigned)b->conf->nlistens;
+	if (l->kind == LISTEN_INET) {
+		on = span_str(b->listen_on);
+		l->addrs = build_alloc(b, 2 * sizeof(*l->addrs));
+		l->naddrs = 1;
+		if (span_is(on, "*")) {
+			l->naddrs = 2;
+			l->addrs[0].family = 6;
+			l->addrs[1].family = 4;
+		} else if (on.len > 2 && on.p[0] == '[' &&
+		    on.p[on.len - 1] == ']' ? !addr_parse(span_sub(on, 1,
+		    on.len - 2), &l->addrs[0]) : !addr_parse(on, &l->addrs[0]))
+			listen_complain(b, b->listen_on);
+		for (size_t i = 0; i < l->naddrs; i++)
+			l->addrs[i].port = b->port;
+	}
+	build_push(b, (void ***)&b->conf->listens, &b->conf->nlistens, l);
+}
+
+/* ---- rules --------------------------------------------------------------- */
+
+void
+build_rule_begin(struct build *b, const struct conf_pos *pos)
+{
+	b->rule = build_alloc(b, sizeof(*b->rule));
+	b->rule->pos = *pos;
+	b->rule->from = FROM_LOCAL;	/* `from` left out */
+	b->rule->fors = FOR_ANY;
+	memset(b->seen, 0, sizeof(b->seen));
+}
+
+void
+build_cond(struct build *b, const struct conf_pos *pos, int token,
+    struct conf_cond *c, struct conf_table *t, unsigned not)
+{
+	build_once(b, pos, token);
+	c->table = t;
+	c->not = not != 0;
+}
+
+void
+build_from(struct build *b, enum conf_from from, struct conf_table *t)
+{
+	b->rule->from = from;
+	b->rule->from_table.table = t;
+}
+
+void
+build_for(struct build *b, enum conf_for fors, struct conf_table *t)
+{
+	b->rule->fors = fors;
+	b->rule->for_table.table = t;
+}
+
+void
+build_rule_end(struct build *b)
+{
+	build_push(b, (void ***)&b->conf->rules, &b->conf->nrules, b->rule);
+}
+
+/* RFC 2034, 4: class "." subject "." detail, in front of the text. */
+static bool
+has_enhanced(const char *s, unsigned class)
+{
+	size_t	 n, m;
+
+	if ((unsigned char)s[0] != '0' + class || s[1] != '.')
+		return false;
+	n = strspn(s + 2, "0123456789");
+	if (n == 0 || n > 3 || s[2 + n] != '.')
+		return false;
+	m = strspn(s + 3 + n, "0123456789");
+	return m > 0 && m <= 3 && s[3 + n + m] == ' ';
+}
+
+void
+build_reject(struct build *b, const struct conf_pos *pos, const char *text)
+{
+	struct span	 s, code, rest;
+	struct buf	 full;
+	uint64_t	 v;
+
+	b->rule->reject_code = 550;
+	b->rule->reject_text = lit("5.7.1 refused by policy");
+	if (text == NULL)
+		return;
+	s = span_str(text);
+	rest = s;
+	if (!span_word(&rest, " ", &code) || !span_u64(code, 599, &v) ||
+	    v < 400 || code.len != 3 || rest.len == 0 || rest.len > 400) {
+		lex_error(&b->lex, pos, "a reply begins with a code from 400 "
+		    "to 599, as \"550 5.7.1 go away\"");
+		return;
+	}
+	/* RFC 5321, 4.2: textstring is printable ASCII. */
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] < ' ' || s.p[i] > '~') {
+			lex_error(&b->lex, pos, "a reply is printable ASCII");
+			return;
+		}
+	b->rule->reject_code = (uint16_t)v;
+	b->rule->reject_text = lit(text + code.len + 1);
+	if (has_enhanced(b->rule->reject_text, (unsigned)v / 100))
+		return;
+	buf_init(&full, 500);
+	buf_fmt(&full, "%u.7.1 %s", (unsigned)v / 100, text + code.len + 1);
+	b->rule->reject_text = build_str(b, buf_content(&full));
+	buf_clear(&full);
+}

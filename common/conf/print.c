@@ -1,0 +1,357 @@
+/*
+ * The tree written back, defaults included, as a configuration that parses to
+ * the same tree. What `postern -nv` shows, and what the tests compare.
+ */
+#include <inttypes.h>
+
+#include "common/conf/table_i.h"
+
+static void
+put_escaped(struct buf *b, struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] == '"' || s.p[i] == '\\')
+			buf_byte(b, '\\');
+		buf_byte(b, s.p[i]);
+	}
+}
+
+static void
+put_quoted_span(struct buf *b, struct span s)
+{
+	buf_byte(b, '"');
+	put_escaped(b, s);
+	buf_byte(b, '"');
+}
+
+static void
+put_quoted(struct buf *b, const char *s)
+{
+	put_quoted_span(b, span_str(s));
+}
+
+/* In the largest unit that loses nothing. */
+static void
+put_duration(struct buf *b, int64_t ms)
+{
+	static const struct { int64_t ms; char letter; } units[] = {
+		{ 86400000, 'd' }, { 3600000, 'h' }, { 60000, 'm' }
+	};
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (ms > 0 && ms % units[i].ms == 0) {
+			buf_fmt(b, "%" PRId64 "%c", ms / units[i].ms,
+			    units[i].letter);
+			return;
+		}
+	buf_fmt(b, "%" PRId64 "s", ms / 1000);
+}
+
+static void
+put_size(struct buf *b, uint64_t n)
+{
+	static const char	 letters[] = "GMK";
+
+	for (unsigned i = 0; i < 3; i++)
+		if (n % (1ULL << (30 - 10 * i)) == 0) {
+			buf_fmt(b, "%" PRIu64 "%c", n >> (30 - 10 * i),
+			    letters[i]);
+			return;
+		}
+	buf_fmt(b, "%" PRIu64, n);
+}
+
+static void
+put_addr(struct buf *b, const struct addr *a)
+{
+	char	 text[ADDR_STRLEN];
+
+	buf_str(b, addr_str(a, text));
+}
+
+/* ---- tables -------------------------------------------------------------- */
+
+static void
+put_entries(struct buf *b, const struct conf_table *t)
+{
+	buf_str(b, "{");
+	for (size_t i = 0; i < t->n; i++) {
+		buf_str(b, i == 0 ? " " : ", ");
+		put_quoted_span(b, t->entries[i].key);
+		if (t->entries[i].value.len > 0) {
+			buf_str(b, " = ");
+			put_quoted_span(b, t->entries[i].value);
+		}
+	}
+	buf_str(b, " }");
+}
+
+/* Where <T> stands. */
+static void
+put_tspec(struct buf *b, const struct conf_table *t)
+{
+	buf_byte(b, ' ');
+	if (t->name != NULL)
+		buf_fmt(b, "<%s>", t->name);
+	else
+		put_entries(b, t);
+}
+
+static void
+print_table(struct buf *b, const struct conf_table *t)
+{
+	buf_str(b, "table ");
+	put_quoted(b, t->name);
+	if (t->path != NULL) {
+		buf_str(b, " file ");
+		put_quoted(b, t->path);
+	} else {
+		buf_byte(b, ' ');
+		put_entries(b, t);
+	}
+	buf_str(b, "\n");
+}
+
+/* ---- the whole ----------------------------------------------------------- */
+
+static void
+print_global(struct buf *b, const struct conf *c)
+{
+	static const char *const modes[] = { NULL, "standalone", "firewall",
+	    "hybrid" };
+	static const char *const levels[] = { "warn", "info", "debug" };
+	char			 text[ADDR_STRLEN];
+
+	buf_str(b, "hostname ");
+	put_quoted(b, c->hostname);
+	buf_str(b, "\n");
+	if (modes[c->mode] != NULL)
+		buf_fmt(b, "mode %s\n", modes[c->mode]);
+	for (size_t i = 0; i < c->nself; i++) {
+		buf_str(b, i == 0 ? "self { " : ", ");
+		put_addr(b, &c->self[i]);
+	}
+	buf_str(b, c->nself > 0 ? " }\n" : "");
+	buf_str(b, "subaddress ");
+	put_quoted(b, c->subaddress);
+	buf_str(b, "\n");
+	for (size_t i = 0; i < c->nresolvers; i++)
+		buf_fmt(b, "%s%s", i == 0 ? "resolver { " : ", ",
+		    addr_str_port(&c->resolvers[i], text));
+	if (c->nresolvers > 0)
+		buf_fmt(b, " }%s\n", c->resolver_trust_ad ? " trust-ad" : "");
+	buf_fmt(b, "log level %s\ncontrol path ", levels[c->log_level]);
+	put_quoted(b, c->control_path);
+	buf_str(b, "\n");
+}
+
+static void
+print_queue(struct buf *b, const struct conf *c)
+{
+	buf_str(b, "queue path ");
+	put_quoted(b, c->queue_path);
+	buf_str(b, " ttl ");
+	put_duration(b, c->ttl_ms);
+	buf_str(b, " bounces ");
+	put_duration(b, c->bounce_ttl_ms);
+	buf_str(b, " warn-after ");
+	put_duration(b, c->warn_after_ms);
+	buf_str(b, " retry ");
+	put_duration(b, c->retry_min_ms);
+	buf_str(b, "..");
+	put_duration(b, c->retry_max_ms);
+	buf_str(b, " reserve ");
+	put_size(b, c->reserve);
+	buf_str(b, "\n");
+}
+
+static void
+print_limit_for(struct buf *b, const char *what,
+    const struct conf_limit_source *l, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		buf_fmt(b, "limit %s %u for", what, l[i].n);
+		put_tspec(b, l[i].table);
+		buf_str(b, "\n");
+	}
+}
+
+static void
+print_limits(struct buf *b, const struct conf_limits *l)
+{
+	buf_fmt(b, "limit sessions %u\n", l->sessions);
+	buf_fmt(b, "limit sessions per source %u\n", l->sessions_per_source);
+	print_limit_for(b, "sessions per source", l->for_source,
+	    l->nfor_source);
+	if (l->rate_per_source > 0) {
+		buf_fmt(b, "limit rate per source %u per ", l->rate_per_source);
+		put_duration(b, l->rate_per_ms);
+		buf_str(b, "\n");
+	}
+	buf_fmt(b, "limit auth-failures per source %u\n",
+	    l->auth_failures_per_source);
+	buf_fmt(b, "limit recipients %u\nlimit message-size ", l->recipients);
+	put_size(b, l->message_size);
+	buf_fmt(b, "\nlimit errors %u\nlimit received %u\n", l->errors,
+	    l->received);
+	buf_fmt(b, "limit deliveries %u\n", l->deliveries);
+	buf_fmt(b, "limit deliveries per destination %u\n",
+	    l->deliveries_per_dest);
+	print_limit_for(b, "deliveries per destination", l->for_dest,
+	    l->nfor_dest);
+}
+
+static void
+print_dest(struct buf *b, const struct conf_dest *d)
+{
+	static const char *const schemes[] = { "", "smtp://", "smtp+notls://",
+	    "smtp+tls://", "smtps://", "lmtp://" };
+	char			 text[ADDR_STRLEN];
+
+	buf_fmt(b, "\"%s", schemes[d->scheme]);
+	if (d->kind == DEST_MX)
+		buf_fmt(b, "mx:%s\"", d->host);
+	else if (d->addr.family != 0)
+		buf_fmt(b, "%s\"", addr_str_port(&d->addr, text));
+	else
+		buf_fmt(b, "%s:%u\"", d->host, d->port);
+}
+
+static void
+print_action(struct buf *b, const struct conf_action *a)
+{
+	static const char *const types[] = { "relay", "proxy", "discard" };
+
+	buf_str(b, "action ");
+	put_quoted(b, a->name);
+	buf_fmt(b, " %s", types[a->type]);
+	for (size_t i = 0; i < a->ndests; i++) {
+		buf_str(b, i == 0 ? " to { " : ", ");
+		print_dest(b, &a->dests[i]);
+	}
+	buf_str(b, a->ndests > 0 ? " }" : "");
+	if (a->helo != NULL) {
+		buf_str(b, " helo ");
+		put_quoted(b, a->helo);
+	}
+	if (a->source.family != 0) {
+		buf_str(b, " source ");
+		put_addr(b, &a->source);
+	}
+	if (a->max_connections > 0)
+		buf_fmt(b, " max-connections %u", a->max_connections);
+	if (a->ttl_ms > 0) {
+		buf_str(b, " ttl ");
+		put_duration(b, a->ttl_ms);
+	}
+	buf_str(b, a->open ? " open\n" : "\n");
+}
+
+static void
+print_listen(struct buf *b, const struct conf *c, const struct conf_listen *l)
+{
+	buf_str(b, "listen on ");
+	if (l->kind == LISTEN_UNIX) {
+		buf_str(b, "socket ");
+		put_quoted(b, l->path);
+	} else {
+		if (l->naddrs > 1)
+			buf_str(b, "*");
+		else
+			put_addr(b, &l->addrs[0]);
+		buf_fmt(b, " port %u", l->addrs[0].port);
+	}
+	if (l->proxy != NULL) {
+		buf_str(b, " proxy ");
+		put_quoted(b, l->proxy->name);
+	}
+	buf_str(b, " hostname ");
+	put_quoted(b, l->hostname);
+	if (l->tag[0] != '\0') {
+		buf_str(b, " tag ");
+		put_quoted(b, l->tag);
+	}
+	if (l->recipients != NULL) {
+		buf_str(b, " recipients");
+		put_tspec(b, l->recipients);
+	}
+	if (l->max_message_size != c->limits.message_size) {
+		buf_str(b, " max-message-size ");
+		put_size(b, l->max_message_size);
+	}
+	if (l->greet_delay_ms > 0) {
+		buf_str(b, " greet-delay ");
+		put_duration(b, l->greet_delay_ms);
+	}
+	buf_str(b, l->auth_plaintext ? " auth-plaintext\n" : "\n");
+}
+
+static void
+print_cond(struct buf *b, const char *name, const struct conf_cond *cond)
+{
+	if (cond->table == NULL)
+		return;
+	buf_fmt(b, " %s%s", name, cond->not ? " not" : "");
+	put_tspec(b, cond->table);
+}
+
+static void
+print_rule(struct buf *b, const struct conf_rule *r)
+{
+	static const char *const from[] = { "local", "any", "auth", "source",
+	    "host", "expanded" };
+	static const char *const fors[] = { "any", "domain", "rcpt-to",
+	    "local" };
+
+	buf_fmt(b, "match from %s%s", r->from_table.not ? "not " : "",
+	    from[r->from]);
+	if (r->from_table.table != NULL)
+		put_tspec(b, r->from_table.table);
+	print_cond(b, "auth-user", &r->auth_user);
+	print_cond(b, "mail-from", &r->mail_from);
+	print_cond(b, "helo", &r->helo);
+	print_cond(b, "tag", &r->tag);
+	if (r->tls_set)
+		buf_fmt(b, "%s tls", r->tls_not ? " not" : "");
+	buf_fmt(b, " for %s%s", r->for_table.not ? "not " : "", fors[r->fors]);
+	if (r->for_table.table != NULL)
+		put_tspec(b, r->for_table.table);
+	if (r->action != NULL) {
+		buf_str(b, " action ");
+		put_quoted(b, r->action->name);
+	} else {
+		buf_fmt(b, " reject \"%u ", r->reject_code);
+		put_escaped(b, span_str(r->reject_text));
+		buf_byte(b, '"');
+	}
+	buf_str(b, "\n");
+}
+
+void
+conf_print(const struct conf *c, struct buf *b)
+{
+	print_global(b, c);
+	print_queue(b, c);
+	print_limits(b, &c->limits);
+	for (size_t i = 0; i < c->ntables; i++)
+		if (c->tables[i]->name != NULL)
+			print_table(b, c->tables[i]);
+	for (size_t i = 0; i < c->npkis; i++) {
+		buf_fmt(b, "pki \"%s\" cert ", c->pkis[i].name);
+		put_quoted(b, c->pkis[i].cert);
+		buf_str(b, " key ");
+		put_quoted(b, c->pkis[i].key);
+		buf_str(b, "\n");
+	}
+	if (c->credentials != NULL) {
+		buf_str(b, "credentials ");
+		put_quoted(b, c->credentials);
+		buf_str(b, "\n");
+	}
+	for (size_t i = 0; i < c->nactions; i++)
+		print_action(b, c->actions[i]);
+	for (size_t i = 0; i < c->nlistens; i++)
+		print_listen(b, c, c->listens[i]);
+	for (size_t i = 0; i < c->nrules; i++)
+		print_rule(b, c->rules[i]);
+}

@@ -1,0 +1,261 @@
+/*
+ * The rules looked at as a whole: those that can never match, those that are
+ * dead, what their tables may hold, and open relays.
+ */
+#include <string.h>
+
+#include "common/base/utf8.h"
+#include "common/conf/build.h"
+
+/* ---- entries ------------------------------------------------------------- */
+
+struct entries {
+	struct build		*b;
+	struct conf_table	*table;
+	const struct conf_table	*other;
+	const char		*what;
+	bool			(*good)(struct span);
+	bool			 all;
+};
+
+static bool
+is_prefix(struct span s)
+{
+	struct addr_prefix	 p;
+
+	return addr_parse_prefix(s, &p);
+}
+
+/* "example.org", ".example.org" for all below it, "[192.0.2.1]". */
+static bool
+is_domain(struct span s)
+{
+	char	 tmp[256];
+
+	if (s.len > 2 && s.p[0] == '[' && s.p[s.len - 1] == ']')
+		return true;
+	if (s.len > 1 && s.p[0] == '.')
+		span_skip(&s, 1);
+	return utf8_domain_to_ascii(s, tmp, sizeof(tmp));
+}
+
+static bool
+entry_check(struct span key, struct span value, void *arg)
+{
+	struct entries	*e = arg;
+
+	(void)value;
+	if (e->good(key))
+		return true;
+	lex_error(&e->b->lex, &e->table->pos, "\"%.*s\" in table %s is no %s",
+	    (int)key.len, (const char *)key.p, table_name(e->table), e->what);
+	return false;
+}
+
+/* Tells the first entry that can't be; a table once. */
+static void
+entries_check(struct build *b, const struct conf_table *t,
+    bool (*good)(struct span), const char *what)
+{
+	struct entries	 e = { .b = b, .what = what, .good = good };
+
+	for (size_t i = 0; i < b->conf->ntables; i++)
+		if (b->conf->tables[i] == t)
+			e.table = b->conf->tables[i];
+	if (e.table == NULL || e.table->told)
+		return;
+	e.table->told = true;
+	table_each(t, entry_check, &e);
+}
+
+static void
+check_entries(struct build *b, const struct conf_rule *r)
+{
+	static const char	 address[] =
+	    "address or prefix (whose host bits are 0)";
+	static const char	 domain[] = "domain, nor a .domain for all "
+	    "below it";
+
+	if (r->from == FROM_SOURCE)
+		entries_check(b, r->from_table.table, is_prefix, address);
+	if (r->from == FROM_HOST)
+		entries_check(b, r->from_table.table, is_domain, domain);
+	if (r->fors == FOR_DOMAIN)
+		entries_check(b, r->for_table.table, is_domain, domain);
+}
+
+/* ---- rules that never match ---------------------------------------------- */
+
+static bool
+has_more(const struct conf_rule *r)
+{
+	return r->auth_user.table != NULL || r->mail_from.table != NULL ||
+	    r->helo.table != NULL || r->tag.table != NULL || r->tls_set;
+}
+
+static bool
+domain_is_in(struct span key, struct span value, void *arg)
+{
+	struct entries	*e = arg;
+
+	(void)value;
+	return e->all = table_get_domain(e->other, key, NULL);
+}
+
+static bool
+prefix_is_in(struct span key, struct span value, void *arg)
+{
+	struct entries		*e = arg;
+	struct addr_prefix	 p;
+
+	(void)value;
+	e->all = false;
+	if (!addr_parse_prefix(key, &p))
+		return false;
+	for (int n = p.bits; n >= 0 && !e->all; n--)
+		e->all = table_has_prefix(e->other, &p.addr, (uint8_t)n);
+	return e->all;
+}
+
+/* Is all of b's table in a's? */
+static bool
+table_covers(const struct conf_table *a, const struct conf_table *b,
+    bool (*is_in)(struct span, struct span, void *))
+{
+	struct entries	 e = { .other = a, .all = false };
+
+	if (a == b)
+		return true;
+	table_each(b, is_in, &e);
+	return e.all;
+}
+
+static bool
+from_covers(const struct conf_rule *a, const struct conf_rule *b)
+{
+	if (a->from == FROM_ANY)
+		return !a->from_table.not;
+	if (a->from != b->from || a->from_table.not != b->from_table.not)
+		return false;
+	if (a->from_table.table == b->from_table.table)
+		return true;
+	return !a->from_table.not && table_covers(a->from_table.table,
+	    b->from_table.table, a->from == FROM_SOURCE ? prefix_is_in :
+	    domain_is_in);
+}
+
+static bool
+for_covers(const struct conf_rule *a, const struct conf_rule *b)
+{
+	if (a->fors == FOR_ANY)
+		return !a->for_table.not;
+	if (a->fors != b->fors || a->for_table.not != b->for_table.not)
+		return false;
+	if (a->for_table.table == b->for_table.table)
+		return true;
+	return a->fors == FOR_DOMAIN && !a->for_table.not &&
+	    table_covers(a->for_table.table, b->for_table.table,
+	    domain_is_in);
+}
+
+static void
+check_covered(struct build *b, size_t i)
+{
+	const struct conf_rule	*r = b->conf->rules[i], *a;
+
+	for (size_t k = 0; k < i; k++) {
+		a = b->conf->rules[k];
+		if (has_more(a) || !from_covers(a, r) || !for_covers(a, r))
+			continue;
+		lex_warning(&b->lex, &r->pos, "this rule never matches: the "
+		    "one at %s:%u takes all of it", a->pos.file, a->pos.line);
+		return;
+	}
+	if ((r->from == FROM_ANY && r->from_table.not) ||
+	    (r->fors == FOR_ANY && r->for_table.not))
+		lex_warning(&b->lex, &r->pos, "this rule never matches: `not "
+		    "any` is nobody");
+}
+
+/* ---- open relays --------------------------------------------------------- */
+
+/* Does the table hold this prefix, whole or in parts of up to 8 bits? */
+static bool
+holds(const struct conf_table *t, struct addr a, uint8_t bits)
+{
+	struct addr	 half = a;
+
+	if (table_has_prefix(t, &a, bits))
+		return true;
+	if (bits == 8)
+		return false;
+	half.ip[0] |= (uint8_t)(0x80 >> bits);
+	return holds(t, a, bits + 1) && holds(t, half, bits + 1);
+}
+
+static bool
+source_is_all(const struct conf_rule *r)
+{
+	const struct conf_table	*t = r->from_table.table;
+	struct addr		 v4 = { .family = 4 }, v6 = { .family = 6 };
+
+	return r->from_table.not ? !holds(t, v4, 0) && !holds(t, v6, 0) :
+	    holds(t, v4, 0) || holds(t, v6, 0);
+}
+
+static bool
+from_anyone(const struct conf_rule *r)
+{
+	switch (r->from) {
+	case FROM_ANY:
+		return !r->from_table.not;
+	case FROM_SOURCE:
+		return source_is_all(r);
+	default:
+		return r->from_table.not;
+	}
+}
+
+/* An open relay: what a stranger may choose himself (helo, mail-from, tls)
+ * narrows nothing; a listener's tag and a user that has said his password do. */
+static void
+check_open(struct build *b, const struct conf_rule *r)
+{
+	bool	 anywhere;
+
+	if (r->action == NULL || r->action->open ||
+	    (r->action->type != ACT_RELAY && r->action->type != ACT_PROXY) ||
+	    (r->auth_user.table != NULL && !r->auth_user.not) ||
+	    (r->tag.table != NULL && !r->tag.not))
+		return;
+	anywhere = (r->fors == FOR_ANY) != r->for_table.not;
+	if (from_anyone(r) && anywhere)
+		lex_error(&b->lex, &r->pos, "an open relay: anyone may send to "
+		    "anywhere through action \"%s\"; if that is meant, the "
+		    "action says `open`", r->action->name);
+}
+
+void
+check_rules(struct build *b, bool regular)
+{
+	struct conf	*c = b->conf;
+
+	for (size_t i = 0; i < c->nrules; i++) {
+		const struct conf_rule *r = c->rules[i];
+
+		check_entries(b, r);
+		check_open(b, r);
+		check_covered(b, i);
+		if (!regular && r->action != NULL && (r->from != FROM_LOCAL ||
+		    r->from_table.not))
+			lex_warning(&b->lex, &r->pos, "this rule is dead: all "
+			    "listeners are proxied, and only reject rules "
+			    "apply there");
+	}
+	for (size_t i = 0; i < c->limits.nfor_source; i++)
+		entries_check(b, c->limits.for_source[i].table, is_prefix,
+		    "address or prefix (whose host bits are 0)");
+	if (regular && c->nrules == 0)
+		lex_warning(&b->lex, &b->lex.pos, "there is no match rule: "
+		    "every recipient will be refused");
+}
