@@ -3,6 +3,7 @@
  * that cost nothing to set anew, buffers only while bytes are in them. See
  * stream.h.
  */
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,52 +11,155 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <event2/event_struct.h>
+
 #include "common/base/clock.h"
 #include "common/io/stream.h"
 
-#define READ_FIRST	4096	/* bytes of the first read buffer */
-#define READ_MORE	32768	/* and of one read once it has been full */
+#define READ_MAX	65536	/* bytes of one read */
 #define TIMER_GRAIN_MS	100
+#define IDLE_SIZE_MAX	500	/* bytes of an idle stream */
 
+struct stream;
+LIST_HEAD(streams, stream);
+
+/* What the streams of one event base share: the end of its pass. */
+struct loop {
+	LIST_ENTRY(loop)	 next;
+	struct event_base	*base;
+	struct event		 soon;
+	struct streams		 work;	/* kicked in this pass */
+	unsigned		 refs;	/* streams, and loop_run() */
+	bool			 running;
+};
+static LIST_HEAD(, loop)	 loops;
+
+/* Where a stream stands in the work at the end of the pass. */
+enum soon { SOON_NO, SOON_LISTED, SOON_RUNS };
+
+/*
+ * The events are part of it, and the one for writing is made when a socket is
+ * full for the first time: most never are.
+ */
 struct stream {
-	int			 fd;
-	struct event		*rd;	/* persistent */
-	struct event		*wr;	/* only while the socket is full */
-	struct event		*soon;	/* end of this pass: write, readable */
-	struct event		*timer;
+	struct event		 rd;	/* persistent */
+	struct event		 timer;
+	struct event		*wr;	/* or NULL; only while it is full */
+	struct loop		*loop;
+	LIST_ENTRY(stream)	 next;	/* in loop->work */
 	struct buf		 in, out;
 	const struct stream_ops	*ops;
 	void			*arg;
-	struct addr		 peer;
 	int64_t			 deadline_ms;	/* 0: none */
 	int64_t			 armed_ms;	/* when the timer fires; 0: not */
+	struct addr		 peer;
+	int			 fd;
+	int			 error;		/* to be told at the end of the pass */
 	unsigned		 busy;		/* callbacks that run */
-	bool			 paused, reading, connecting;
-	bool			 closed;	/* EOF or error was told */
+	enum soon		 soon;
+	bool			 paused, reading, writing, connecting;
+	bool			 ended;		/* EOF or error was told */
+	bool			 broken;	/* error: nothing can be sent */
 	bool			 offer;		/* call readable soon */
 	bool			 dead;		/* freed while busy */
 	bool			 finishing;
 	bool			 was_waiting;	/* bytes left: drained is owed
 						 * once none is there */
-	bool			 read_full;
 };
+_Static_assert(sizeof(struct stream) <= IDLE_SIZE_MAX, "a stream is too big");
 
 static void	stream_on_read(evutil_socket_t, short, void *);
 static void	stream_on_write(evutil_socket_t, short, void *);
-static void	stream_on_soon(evutil_socket_t, short, void *);
 static void	stream_on_timer(evutil_socket_t, short, void *);
+static void	stream_soon(struct stream *);
+
+/* ---- the end of the pass -------------------------------------------------- */
+
+static void
+loop_unref(struct loop *l)
+{
+	if (--l->refs > 0)
+		return;
+	event_del(&l->soon);
+	LIST_REMOVE(l, next);
+	free(l);
+}
+
+/* What is kicked from here on waits for the next pass, so that no stream that
+ * fills and drains keeps the others from being read. */
+static void
+loop_run(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop	*l = arg;
+	struct streams	 batch = LIST_HEAD_INITIALIZER(batch);
+	struct stream	*s;
+
+	(void)fd;
+	(void)what;
+	l->refs++;
+	l->running = true;
+	LIST_SWAP(&batch, &l->work, stream, next);
+	while ((s = LIST_FIRST(&batch)) != NULL) {
+		LIST_REMOVE(s, next);
+		s->soon = SOON_RUNS;
+		stream_soon(s);
+	}
+	l->running = false;
+	loop_unref(l);
+}
+
+static struct loop *
+loop_of(struct event_base *base)
+{
+	struct loop	*l;
+
+	LIST_FOREACH(l, &loops, next)
+		if (l->base == base)
+			break;
+	if (l == NULL) {
+		if ((l = calloc(1, sizeof(*l))) == NULL)
+			return NULL;
+		l->base = base;
+		LIST_INIT(&l->work);
+		if (event_assign(&l->soon, base, -1, 0, loop_run, l) == -1) {
+			free(l);
+			return NULL;
+		}
+		LIST_INSERT_HEAD(&loops, l, next);
+	}
+	l->refs++;
+	return l;
+}
+
+void
+stream_kick(struct stream *s)
+{
+	static const struct timeval	 zero;
+	struct loop			*l = s->loop;
+	bool				 first = LIST_EMPTY(&l->work);
+
+	if (s->dead || s->soon != SOON_NO)
+		return;
+	s->soon = SOON_LISTED;
+	LIST_INSERT_HEAD(&l->work, s, next);
+	if (!first)
+		return;
+	if (l->running)
+		event_add(&l->soon, &zero);
+	else
+		event_active(&l->soon, EV_TIMEOUT, 0);
+}
+
+/* ---- making and freeing --------------------------------------------------- */
 
 static void
 stream_destroy(struct stream *s)
 {
-	event_free(s->rd);
-	event_free(s->wr);
-	event_free(s->soon);
-	event_free(s->timer);
-	if (s->fd != -1)
-		close(s->fd);
+	if (s->wr != NULL)
+		event_free(s->wr);
 	buf_clear(&s->in);
 	buf_clear(&s->out);
+	loop_unref(s->loop);
 	free(s);
 }
 
@@ -66,28 +170,41 @@ stream_enter(struct stream *s)
 	s->busy++;
 }
 
-static bool
+static void
 stream_leave(struct stream *s)
 {
-	if (--s->busy > 0 || !s->dead)
-		return !s->dead;
-	stream_destroy(s);
-	return false;
+	if (--s->busy > 0)
+		return;
+	if (s->dead)
+		stream_destroy(s);
+	else
+		stream_trim(s);
 }
 
 static void
 stream_want_read(struct stream *s)
 {
-	bool	 want = !s->paused && !s->closed && !s->connecting &&
+	bool	 want = !s->paused && !s->ended && !s->connecting &&
 		    !s->finishing && buf_len(&s->in) < s->in.max;
 
 	if (want == s->reading)
 		return;
 	s->reading = want;
 	if (want)
-		event_add(s->rd, NULL);
+		event_add(&s->rd, NULL);
 	else
-		event_del(s->rd);
+		event_del(&s->rd);
+}
+
+/* Waits until the socket takes bytes, or is connected. */
+static bool
+stream_want_write(struct stream *s)
+{
+	if (s->wr == NULL && (s->wr = event_new(s->loop->base, s->fd, EV_WRITE,
+	    stream_on_write, s)) == NULL)
+		return false;
+	s->writing = event_add(s->wr, NULL) == 0;
+	return s->writing;
 }
 
 static struct stream *
@@ -98,29 +215,22 @@ stream_make(struct event_base *base, int fd, size_t in_max, size_t out_max,
 
 	if (s == NULL)
 		return NULL;
+	if ((s->loop = loop_of(base)) == NULL) {
+		free(s);
+		return NULL;
+	}
+	if (event_assign(&s->rd, base, fd, EV_READ | EV_PERSIST,
+	    stream_on_read, s) == -1 ||
+	    event_assign(&s->timer, base, -1, 0, stream_on_timer, s) == -1) {
+		loop_unref(s->loop);
+		free(s);
+		return NULL;
+	}
 	s->fd = fd;
 	s->ops = ops;
 	s->arg = arg;
 	buf_init(&s->in, in_max);
 	buf_init(&s->out, out_max);
-	s->rd = event_new(base, fd, EV_READ | EV_PERSIST, stream_on_read, s);
-	s->wr = event_new(base, fd, EV_WRITE, stream_on_write, s);
-	s->soon = event_new(base, -1, 0, stream_on_soon, s);
-	s->timer = event_new(base, -1, 0, stream_on_timer, s);
-	if (s->rd == NULL || s->wr == NULL || s->soon == NULL ||
-	    s->timer == NULL) {
-		s->fd = -1;
-		if (s->rd != NULL)
-			event_free(s->rd);
-		if (s->wr != NULL)
-			event_free(s->wr);
-		if (s->soon != NULL)
-			event_free(s->soon);
-		if (s->timer != NULL)
-			event_free(s->timer);
-		free(s);
-		return NULL;
-	}
 	return s;
 }
 
@@ -161,6 +271,10 @@ stream_connect(struct event_base *base, const struct addr *to,
 	socklen_t		 len = addr_to_sockaddr(to, &ss);
 	int			 fd, one = 1, saved;
 
+	if (to->family == 0) {
+		errno = EAFNOSUPPORT;
+		return NULL;
+	}
 	if ((fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0)) == -1)
 		return NULL;
@@ -183,8 +297,11 @@ stream_connect(struct event_base *base, const struct addr *to,
 	}
 	s->peer = *to;
 	s->connecting = true;
-	event_add(s->wr, NULL);
-	return s;
+	if (stream_want_write(s))
+		return s;
+	stream_free(s);
+	errno = ENOMEM;
+	return NULL;
 fail:
 	saved = errno;
 	close(fd);
@@ -198,12 +315,14 @@ stream_free(struct stream *s)
 	if (s == NULL || s->dead)
 		return;
 	s->dead = true;
-	event_del(s->rd);
-	event_del(s->wr);
-	event_del(s->soon);
-	event_del(s->timer);
-	if (s->fd != -1)
-		close(s->fd);
+	event_del(&s->rd);
+	event_del(&s->timer);
+	if (s->wr != NULL)
+		event_del(s->wr);
+	if (s->soon == SOON_LISTED)
+		LIST_REMOVE(s, next);
+	s->soon = SOON_NO;
+	close(s->fd);
 	s->fd = -1;
 	if (s->busy == 0)
 		stream_destroy(s);
@@ -215,11 +334,11 @@ stream_finish(struct stream *s, int linger_ms)
 	s->finishing = true;
 	s->ops = NULL;
 	stream_want_read(s);
-	if (buf_len(&s->out) == 0 || s->closed || s->connecting) {
+	if (buf_len(&s->out) == 0 || s->broken || s->connecting) {
 		stream_free(s);
 		return;
 	}
-	stream_timeout(s, linger_ms);
+	stream_timeout(s, linger_ms > 0 ? linger_ms : 1);
 	stream_kick(s);
 }
 
@@ -227,104 +346,142 @@ stream_finish(struct stream *s, int linger_ms)
 static void
 stream_fail(struct stream *s, int error)
 {
-	if (s->closed)
-		return;
-	s->closed = true;
+	bool	 told = s->ended;
+
+	s->ended = true;
+	s->error = 0;
 	s->connecting = false;
-	s->deadline_ms = 0;
+	if (error != 0) {
+		s->broken = true;
+		if (s->writing)
+			event_del(s->wr);
+		s->writing = false;
+	}
 	stream_want_read(s);
-	event_del(s->wr);
-	if (s->finishing)
+	if (s->finishing) {
 		stream_free(s);
-	else
+	} else if (!told) {
+		s->deadline_ms = 0;
 		s->ops->closed(s, s->arg, error);
+	}
 }
 
+/* ---- reading -------------------------------------------------------------- */
+
+/*
+ * Into one place for all streams first, so that a read takes whatever there is
+ * and a stream holds no more memory than it has bytes.
+ */
 static void
 stream_on_read(evutil_socket_t fd, short what, void *arg)
 {
+	static uint8_t	 bytes[READ_MAX];
 	struct stream	*s = arg;
-	size_t		 room = s->in.max - buf_len(&s->in);
-	size_t		 n = s->read_full ? READ_MORE : READ_FIRST;
-	uint8_t		*p;
+	size_t		 n = s->in.max - buf_len(&s->in);
 	ssize_t		 got;
 
 	(void)what;
-	if (n > room)
-		n = room;
+	if (n > sizeof(bytes))
+		n = sizeof(bytes);
 	if (n == 0) {
 		stream_want_read(s);
 		return;
 	}
-	if ((p = buf_room(&s->in, n)) == NULL) {
-		stream_enter(s);
-		stream_fail(s, ENOMEM);
-		stream_leave(s);
+	got = recv(fd, bytes, n, 0);
+	if (got == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
-	}
-	got = recv(fd, p, n, 0);
-	if (got == -1 && (errno == EAGAIN || errno == EINTR)) {
-		stream_trim(s);
-		return;
-	}
 	stream_enter(s);
 	if (got <= 0) {
 		stream_fail(s, got == 0 ? 0 : errno);
+	} else if (!buf_add(&s->in, bytes, (size_t)got)) {
+		stream_fail(s, ENOMEM);
 	} else {
-		s->read_full = (size_t)got == n;
-		buf_added(&s->in, (size_t)got);
 		stream_want_read(s);
 		s->ops->readable(s, s->arg);
 	}
 	stream_leave(s);
 }
 
-/* Writes what there is; false if the stream has failed. */
-static bool
+struct span
+stream_in(const struct stream *s)
+{
+	return buf_content(&s->in);
+}
+
+void
+stream_eat(struct stream *s, size_t n)
+{
+	buf_drain(&s->in, n);
+	stream_want_read(s);
+	/* Its memory goes when the callback, or this pass, is over. */
+	if (s->busy == 0 && buf_len(&s->in) == 0 && s->in.p != NULL)
+		stream_kick(s);
+}
+
+void
+stream_pause(struct stream *s)
+{
+	s->paused = true;
+	stream_want_read(s);
+}
+
+void
+stream_resume(struct stream *s)
+{
+	s->paused = false;
+	stream_want_read(s);
+	if (buf_len(&s->in) == 0)
+		return;
+	s->offer = true;
+	/* From readable() itself the work of this pass is under way already. */
+	if (s->soon == SOON_RUNS)
+		s->soon = SOON_NO;
+	stream_kick(s);
+}
+
+/* ---- writing -------------------------------------------------------------- */
+
+/* Writes what there is; 0 or the error. */
+static int
 stream_push(struct stream *s)
 {
 	struct span	 o;
 	ssize_t		 n;
 
-	while ((o = buf_content(&s->out)).len > 0 && !s->connecting &&
-	    !s->closed) {
+	if (s->connecting || s->writing || s->broken)
+		return 0;
+	while ((o = buf_content(&s->out)).len > 0) {
 		n = send(s->fd, o.p, o.len, MSG_NOSIGNAL);
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n == -1 && errno == EAGAIN) {
-			s->was_waiting = true;
-			event_add(s->wr, NULL);
-			return true;
-		}
-		if (n == -1) {
-			stream_fail(s, errno);
-			return false;
-		}
-		buf_drain(&s->out, (size_t)n);
+		if (n == -1 && errno != EAGAIN)
+			return errno;
 		s->was_waiting = true;
-		if ((size_t)n < o.len) {
-			event_add(s->wr, NULL);
-			return true;
-		}
+		if (n > 0)
+			buf_drain(&s->out, (size_t)n);
+		if (n == -1 || (size_t)n < o.len)
+			return stream_want_write(s) ? 0 : ENOMEM;
 	}
-	if (s->out.cap > READ_FIRST)
-		buf_trim(&s->out);
-	return true;
+	return 0;
 }
 
-/* After a push: what an empty output buffer means. */
+/* Pushes, and tells what came of it. */
 static void
-stream_pushed(struct stream *s)
+stream_output(struct stream *s)
 {
-	if (s->dead || buf_len(&s->out) > 0)
+	int	 error = s->error != 0 ? s->error : stream_push(s);
+
+	if (error != 0) {
+		stream_fail(s, error);
+		return;
+	}
+	if (buf_len(&s->out) > 0)
 		return;
 	if (s->finishing) {
 		stream_free(s);
-		return;
-	}
-	if (s->was_waiting) {
+	} else if (s->was_waiting && !s->connecting) {
 		s->was_waiting = false;
-		if (s->ops->drained != NULL)
+		if (s->ops->drained != NULL && !s->ended)
 			s->ops->drained(s, s->arg);
 	}
 }
@@ -337,6 +494,7 @@ stream_on_write(evutil_socket_t fd, short what, void *arg)
 	socklen_t	 len = sizeof(error);
 
 	(void)what;
+	s->writing = false;
 	stream_enter(s);
 	if (s->connecting) {
 		s->connecting = false;
@@ -350,29 +508,76 @@ stream_on_write(evutil_socket_t fd, short what, void *arg)
 				s->ops->connected(s, s->arg);
 		}
 	}
-	if (!s->dead && !s->closed && stream_push(s))
-		stream_pushed(s);
+	if (!s->dead && !s->broken)
+		stream_output(s);
 	stream_leave(s);
 }
 
+/* At the end of the pass: bytes that wait are offered, what the owner says to
+ * them and has said before is sent. */
 static void
-stream_on_soon(evutil_socket_t fd, short what, void *arg)
+stream_soon(struct stream *s)
 {
-	struct stream	*s = arg;
-
-	(void)fd;
-	(void)what;
 	stream_enter(s);
-	if (buf_len(&s->out) > 0 || s->was_waiting)
-		if (!event_pending(s->wr, EV_WRITE, NULL) && stream_push(s))
-			stream_pushed(s);
-	if (!s->dead && s->offer) {
+	if (s->offer) {
 		s->offer = false;
 		if (!s->paused && !s->finishing && buf_len(&s->in) > 0)
 			s->ops->readable(s, s->arg);
 	}
+	if (s->soon == SOON_RUNS)
+		s->soon = SOON_NO;
+	if (!s->dead && !s->broken)
+		stream_output(s);
 	stream_leave(s);
 }
+
+bool
+stream_write(struct stream *s, struct span b)
+{
+	if (b.len > s->out.max - buf_len(&s->out) || !buf_span(&s->out, b))
+		return false;
+	stream_kick(s);
+	return true;
+}
+
+bool
+stream_fmt(struct stream *s, const char *fmt, ...)
+{
+	bool	 ok, failed = s->out.failed;
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	ok = buf_vfmt(&s->out, fmt, ap);
+	va_end(ap);
+	/* Refused as a whole: what comes next may go. */
+	s->out.failed = failed;
+	stream_kick(s);
+	return ok;
+}
+
+struct buf *
+stream_out(struct stream *s)
+{
+	return &s->out;
+}
+
+void
+stream_flush(struct stream *s)
+{
+	if (s->dead || s->error != 0)
+		return;
+	s->error = stream_push(s);
+	/* What came of it is told from the loop, never from in here. */
+	stream_kick(s);
+}
+
+size_t
+stream_waiting(const struct stream *s)
+{
+	return buf_len(&s->out);
+}
+
+/* ---- time ----------------------------------------------------------------- */
 
 static void
 stream_arm(struct stream *s, int64_t now)
@@ -384,7 +589,7 @@ stream_arm(struct stream *s, int64_t now)
 		wait = TIMER_GRAIN_MS;
 	tv = (struct timeval){ wait / 1000, wait % 1000 * 1000 };
 	s->armed_ms = now + wait;
-	event_add(s->timer, &tv);
+	event_add(&s->timer, &tv);
 }
 
 static void
@@ -424,93 +629,8 @@ stream_timeout(struct stream *s, int64_t ms)
 	now = clock_mono().ms;
 	s->deadline_ms = now + ms;
 	/* An armed timer that fires earlier is set anew then. */
-	if (s->armed_ms == 0 || s->armed_ms > s->deadline_ms)
+	if (s->armed_ms == 0 || s->armed_ms > s->deadline_ms + TIMER_GRAIN_MS)
 		stream_arm(s, now);
-}
-
-struct span
-stream_in(const struct stream *s)
-{
-	return buf_content(&s->in);
-}
-
-void
-stream_eat(struct stream *s, size_t n)
-{
-	buf_drain(&s->in, n);
-	if (buf_len(&s->in) == 0 && s->in.cap > READ_FIRST) {
-		buf_trim(&s->in);
-		s->read_full = false;
-	}
-	stream_want_read(s);
-}
-
-void
-stream_pause(struct stream *s)
-{
-	s->paused = true;
-	stream_want_read(s);
-}
-
-void
-stream_resume(struct stream *s)
-{
-	s->paused = false;
-	stream_want_read(s);
-	if (buf_len(&s->in) > 0) {
-		s->offer = true;
-		event_active(s->soon, EV_TIMEOUT, 0);
-	}
-}
-
-bool
-stream_write(struct stream *s, struct span b)
-{
-	if (!buf_span(&s->out, b))
-		return false;
-	stream_kick(s);
-	return true;
-}
-
-bool
-stream_fmt(struct stream *s, const char *fmt, ...)
-{
-	va_list	 ap;
-	bool	 ok;
-
-	va_start(ap, fmt);
-	ok = buf_vfmt(&s->out, fmt, ap);
-	va_end(ap);
-	stream_kick(s);
-	return ok;
-}
-
-struct buf *
-stream_out(struct stream *s)
-{
-	return &s->out;
-}
-
-void
-stream_kick(struct stream *s)
-{
-	if (!s->dead)
-		event_active(s->soon, EV_TIMEOUT, 0);
-}
-
-void
-stream_flush(struct stream *s)
-{
-	stream_enter(s);
-	if (!s->dead && !event_pending(s->wr, EV_WRITE, NULL) && stream_push(s))
-		stream_pushed(s);
-	stream_leave(s);
-}
-
-size_t
-stream_waiting(const struct stream *s)
-{
-	return buf_len(&s->out);
 }
 
 const struct addr *

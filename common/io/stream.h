@@ -20,7 +20,8 @@ struct stream_ops {
 	/* The output buffer has become empty. May be NULL. May free. */
 	void	(*drained)(struct stream *, void *arg);
 	/* EOF (error 0) or an error (errno). No more bytes will come; what is
-	 * in stream_in() was offered before. May free. */
+	 * in stream_in() was offered before. After EOF stream_finish() still
+	 * sends what is buffered. May free. */
 	void	(*closed)(struct stream *, void *arg, int error);
 	/* The time set by stream_timeout() has passed. May free. */
 	void	(*timeout)(struct stream *, void *arg);
@@ -44,13 +45,16 @@ void	 stream_free(struct stream *);
  * Gives up after linger_ms. */
 void	 stream_finish(struct stream *, int linger_ms);
 
+/* The bytes that wait. What was eaten stays readable until the callback (or,
+ * outside of one, this pass of the loop) is over. */
 struct span stream_in(const struct stream *);
 void	 stream_eat(struct stream *, size_t n);
 void	 stream_pause(struct stream *);		/* reading */
 void	 stream_resume(struct stream *);	/* calls readable soon if bytes wait */
 
 /* Appends output; it is written at the end of this pass of the loop, or now
- * with stream_flush(). False if it does not fit in out_max. */
+ * with stream_flush(), which calls nothing back. False, and nothing appended,
+ * if it does not fit in out_max. */
 bool	 stream_write(struct stream *, struct span);
 bool	 stream_fmt(struct stream *, const char *, ...)
 	    __attribute__((format(printf, 2, 3)));
@@ -62,7 +66,7 @@ size_t	 stream_waiting(const struct stream *);	/* bytes not yet sent */
 void	 stream_timeout(struct stream *, int64_t ms);
 const struct addr *stream_peer(const struct stream *);
 int	 stream_fd(const struct stream *);
-/* Frees buffers that are empty (when a session idles). */
+/* Frees buffers that are empty; done by itself after each callback. */
 void	 stream_trim(struct stream *);
 
 #endif
