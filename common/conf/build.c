@@ -13,7 +13,8 @@
 void
 build_later(struct build *b, const struct conf_pos *pos, const char *what)
 {
-	lex_error(&b->lex, pos, "\"%s\" is not supported yet", what);
+	if (!b->muted)
+		lex_error(&b->lex, pos, "\"%s\" is not supported yet", what);
 }
 
 void

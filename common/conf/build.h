@@ -44,6 +44,7 @@ struct build {
 	struct conf_table	*table;
 	const char		*listen_on;
 	uint16_t		 port;
+	bool			 muted;		/* not supported as a whole */
 	bool			 seen[256];	/* options of this statement */
 	/* of the whole file */
 	bool			 seen_all[256];
@@ -62,7 +63,7 @@ struct conf_full {
 	struct arena		*mem;
 };
 
-/* "pki" is not supported yet, at pos. */
+/* "pool" is not supported yet, at pos. */
 void	 build_later(struct build *, const struct conf_pos *, const char *what);
 /* An option (a token) stands once in a statement, or in all files. */
 void	 build_once(struct build *, const struct conf_pos *, int token);
@@ -137,9 +138,14 @@ void	 build_listen_end(struct build *);
 
 void	 build_rule_begin(struct build *, const struct conf_pos *);
 void	 build_cond(struct build *, const struct conf_pos *, int token,
-	    struct conf_cond *, struct conf_table *, unsigned not);
-void	 build_from(struct build *, enum conf_from, struct conf_table *);
-void	 build_for(struct build *, enum conf_for, struct conf_table *);
+	    struct conf_cond *, struct conf_table *, unsigned negated);
+void	 build_from(struct build *, enum conf_from, struct conf_table *,
+	    unsigned negated);
+void	 build_for(struct build *, enum conf_for, struct conf_table *,
+	    unsigned negated);
+/* `not` may stand before or behind the word, not at both places. */
+void	 build_not(struct build *, const struct conf_pos *, struct conf_cond *,
+	    unsigned negated);
 void	 build_rule_end(struct build *);
 void	 build_reject(struct build *, const struct conf_pos *, const char *);
 

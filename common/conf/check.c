@@ -59,9 +59,9 @@ check_dests(struct build *b, const struct conf_action *a)
 			lex_error(&b->lex, &a->pos, "a proxy's actual server "
 			    "is a host, not mx:");
 		if ((l = own_listener(b->conf, &a->dests[i])) != NULL)
-			lex_error(&b->lex, &a->pos, "a loop: this action leads "
-			    "to the listener at %s:%u", l->pos.file,
-			    l->pos.line);
+			lex_error(&b->lex, &a->pos, "a loop: %s port %u is the "
+			    "listener at %s:%u", a->dests[i].host,
+			    a->dests[i].port, l->pos.file, l->pos.line);
 	}
 }
 

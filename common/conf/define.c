@@ -353,25 +353,36 @@ build_rule_begin(struct build *b, const struct conf_pos *pos)
 
 void
 build_cond(struct build *b, const struct conf_pos *pos, int token,
-    struct conf_cond *c, struct conf_table *t, unsigned not)
+    struct conf_cond *c, struct conf_table *t, unsigned negated)
 {
 	build_once(b, pos, token);
 	c->table = t;
-	c->not = not != 0;
+	c->not = negated != 0;
 }
 
 void
-build_from(struct build *b, enum conf_from from, struct conf_table *t)
+build_from(struct build *b, enum conf_from from, struct conf_table *t,
+    unsigned negated)
 {
 	b->rule->from = from;
-	b->rule->from_table.table = t;
+	b->rule->from_table = (struct conf_cond){ t, negated != 0 };
 }
 
 void
-build_for(struct build *b, enum conf_for fors, struct conf_table *t)
+build_for(struct build *b, enum conf_for fors, struct conf_table *t,
+    unsigned negated)
 {
 	b->rule->fors = fors;
-	b->rule->for_table.table = t;
+	b->rule->for_table = (struct conf_cond){ t, negated != 0 };
+}
+
+void
+build_not(struct build *b, const struct conf_pos *pos, struct conf_cond *c,
+    unsigned negated)
+{
+	if (negated && c->not)
+		lex_error(&b->lex, pos, "`not` stands twice");
+	c->not = c->not || negated;
 }
 
 void

@@ -143,8 +143,7 @@ global:	  K_HOSTNAME word	{
 		b->conf->hostname = build_hostname(b, &@2, $2);
 	}
 	| K_MODE { build_once_all(b, &@1, K_MODE, "mode"); } mode
-	| K_SELF '{' self_list opt_comma '}'
-	| K_SELF self_addr
+	| K_SELF '{' self_list opt_comma '}' | K_SELF self_addr
 	| K_SUBADDRESS word	{
 		build_once_all(b, &@1, K_SUBADDRESS, "subaddress");
 		build_subaddress(b, &@2, $2);
@@ -175,8 +174,7 @@ resolver_list: resolver_addr | resolver_list ',' resolver_addr
 	;
 resolver_addr: word		{ build_resolver(b, &@1, $1); }
 	;
-trust_ad: %empty
-	| K_TRUST_AD		{ b->conf->resolver_trust_ad = true; }
+trust_ad: %empty | K_TRUST_AD	{ b->conf->resolver_trust_ad = true; }
 	;
 log_level: K_WARN		{ b->conf->log_level = 0; }
 	| K_INFO		{ b->conf->log_level = 1; }
@@ -430,11 +428,11 @@ not:	  %empty		{ $$ = 0; }
 condition:
 	  K_FROM not from	{
 		ONCE(@1, K_FROM);
-		b->rule->from_table.not = $2;
+		build_not(b, &@1, &b->rule->from_table, $2);
 	}
 	| K_FOR not for		{
 		ONCE(@1, K_FOR);
-		b->rule->for_table.not = $2;
+		build_not(b, &@1, &b->rule->for_table, $2);
 	}
 	| K_AUTH_USER not tspec	{
 		build_cond(b, &@1, K_AUTH_USER, &b->rule->auth_user, $3, $2);
@@ -454,8 +452,7 @@ condition:
 		b->rule->tls_not = $1;
 	  } tls_certs
 	;
-tls_certs: %empty
-	| tspec			{ LATER(@1, "tls <table>"); }
+tls_certs: %empty | tspec	{ LATER(@1, "tls <table>"); }
 	;
 from:	  K_ANY			{ b->rule->from = FROM_ANY; }
 	| K_LOCAL		{ b->rule->from = FROM_LOCAL; }
@@ -464,13 +461,13 @@ from:	  K_ANY			{ b->rule->from = FROM_ANY; }
 		b->rule->from = FROM_EXPANDED;
 		LATER(@1, "from expanded");
 	}
-	| K_SOURCE tspec	{ build_from(b, FROM_SOURCE, $2); }
-	| K_HOST tspec		{ build_from(b, FROM_HOST, $2); }
+	| K_SOURCE not tspec	{ build_from(b, FROM_SOURCE, $3, $2); }
+	| K_HOST not tspec	{ build_from(b, FROM_HOST, $3, $2); }
 	;
 for:	  K_ANY			{ b->rule->fors = FOR_ANY; }
 	| K_LOCAL		{ b->rule->fors = FOR_LOCAL; }
-	| K_DOMAIN tspec	{ build_for(b, FOR_DOMAIN, $2); }
-	| K_RCPT_TO tspec	{ build_for(b, FOR_RCPT, $2); }
+	| K_DOMAIN not tspec	{ build_for(b, FOR_DOMAIN, $3, $2); }
+	| K_RCPT_TO not tspec	{ build_for(b, FOR_RCPT, $3, $2); }
 	;
 outcome:  K_ACTION word		{
 		b->rule->action = build_action_named(b, &@2, $2);
@@ -565,7 +562,8 @@ later:	  K_CA word		{ LATER(@1, "ca"); }
 pool:	  K_POOL word {
 		LATER(@1, "pool");
 		build_scratch_action(b);
-	  } '{' dest_list opt_comma '}' pool_opts
+		b->muted = true;
+	  } '{' dest_list opt_comma '}' { b->muted = false; } pool_opts
 	;
 pool_opts: %empty | pool_opts pool_opt
 	;
@@ -691,6 +689,7 @@ yyreport_syntax_error(const yypcontext_t *ctx, struct build *b)
 	const char	*names[YYNTOKENS];
 	int		 n = yypcontext_expected_tokens(ctx, want, YYNTOKENS);
 
+	b->muted = false;
 	for (int i = 0; i < n; i++)
 		names[i] = yysymbol_name(want[i]);
 	build_unexpected(b, yypcontext_location(ctx), names,

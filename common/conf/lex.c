@@ -324,12 +324,46 @@ lex_tableref(struct lex *l, struct lex_source *s, const char **text)
 }
 
 static int
+next_mark(const struct lex_source *s)
+{
+	size_t	 i = s->pos;
+
+	while (i < s->text.len && (s->text.p[i] == ' ' || s->text.p[i] == '\t'))
+		i++;
+	return i < s->text.len ? s->text.p[i] : '\n';
+}
+
+/* Where only a name can stand, a reserved word is a name too: behind these
+ * words, in a table, and in front of the "=" of a macro. */
+static bool
+is_name(const struct lex *l, const struct lex_source *s, int token)
+{
+	switch (l->token) {
+	case K_ACTION:
+	case K_DKIM:
+	case K_FILTER:
+	case K_PKI:
+	case K_POOL:
+	case K_TABLE:
+		return true;
+	case '\n':
+	case 0:
+		return next_mark(s) == '=';
+	default:
+		/* A statement in there: the brace was left open. */
+		return l->in_table && l->braces > 0 && !(l->first &&
+		    lex_is_statement(token) &&
+		    strchr(",=}#\r\n", next_mark(s)) == NULL);
+	}
+}
+
+static int
 lex_word(struct lex *l, struct lex_source *s, const char **text)
 {
 	struct span	 w = bare_word(s);
 	int		 token = keyword(w);
 
-	if (token != 0) {
+	if (token != 0 && !is_name(l, s, token)) {
 		*text = gram_word(token);
 		return token;
 	}
@@ -345,8 +379,10 @@ lex_mark(struct lex *l, struct lex_source *s, const char **text)
 	s->pos++;
 	switch (c) {
 	case '{':
-		if (l->braces++ == 0)
+		if (l->braces++ == 0) {
 			l->brace_line = s->line;
+			l->in_table = l->before == K_TABLE;
+		}
 		*text = "{";
 		return c;
 	case '}':
@@ -490,6 +526,7 @@ int
 lex_next(struct lex *l, const char **text, struct conf_pos *pos)
 {
 	struct lex_source	*s;
+	int			 token;
 
 	*text = "";
 	*pos = l->prev_pos = l->pos;
@@ -513,7 +550,8 @@ lex_next(struct lex *l, const char **text, struct conf_pos *pos)
 	s->fresh = false;
 	if (peek(s) == -1)
 		return l->token = lex_end(l);
-	l->token = lex_token(l, s, text);
+	token = lex_token(l, s, text);
+	l->before = l->token;
 	l->word = *text;
-	return l->token;
+	return l->token = token;
 }

@@ -41,11 +41,13 @@ struct lex {
 	size_t		 nmacros;
 	unsigned	 braces;	/* newlines within them mean nothing */
 	unsigned	 brace_line;	/* of the first one that is open */
+	bool		 in_table;	/* these are `table NAME { … }` */
 	bool		 skip;		/* to the end of this statement */
 	bool		 newline;	/* give a newline first */
 	bool		 ended;		/* the final newline was given */
 	/* the token that was given last */
 	int		 token;
+	int		 before;	/* the token before it */
 	size_t		 start;		/* where it begins in its text */
 	struct conf_pos	 pos;
 	const char	*word;		/* its text, for "unexpected …" */

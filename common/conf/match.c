@@ -107,7 +107,18 @@ for_matches(const struct conf *c, const struct conf_rule *r,
 	return hit != r->for_table.not;
 }
 
-/* In the order that is told: cheap and telling ones first. */
+/* The sender <> has no address; in tables it stands as "<>". */
+static bool
+sender_is_in(const struct conf *c, const struct conf_table *t,
+    struct span from)
+{
+	if (from.len == 0)
+		return table_get(t, span_str("<>"), NULL);
+	return table_get_mail(t, from, c->subaddress, false, NULL);
+}
+
+/* In the order that is told: cheap and telling ones first; a reverse name,
+ * which may have to be asked for, last. */
 static enum match_miss
 rule_miss(const struct conf *c, const struct conf_rule *r,
     const struct match_in *in, bool *need)
@@ -123,8 +134,7 @@ rule_miss(const struct conf *c, const struct conf_rule *r,
 	    table_get_mail(r->auth_user.table, in->auth_user, "", true, NULL)))
 		return MISS_AUTH_USER;
 	if (!cond(&r->mail_from, r->mail_from.table != NULL &&
-	    table_get_mail(r->mail_from.table, in->mail_from, c->subaddress,
-	    false, NULL)))
+	    sender_is_in(c, r->mail_from.table, in->mail_from)))
 		return MISS_MAIL_FROM;
 	if (!cond(&r->helo, r->helo.table != NULL &&
 	    table_get_domain(r->helo.table, in->helo, NULL)))
@@ -134,21 +144,24 @@ rule_miss(const struct conf *c, const struct conf_rule *r,
 	return MISS_NOTHING;
 }
 
-/* Is the recipient's domain one that some rule serves by name? */
+/* Is the recipient's domain one that some rule serves by name, for this
+ * client? For others it is no business of theirs. */
 static bool
 domain_served(const struct conf *c, const struct match_in *in)
 {
 	struct span	 d = domain_of(in->rcpt_to);
+	bool		 need = false;
 
 	for (size_t i = 0; i < c->nrules; i++) {
 		const struct conf_rule *r = c->rules[i];
 
 		if (r->action == NULL || r->for_table.not ||
-		    r->for_table.table == NULL)
-			continue;
-		if (r->fors == FOR_DOMAIN ?
+		    r->for_table.table == NULL ||
+		    !(r->fors == FOR_DOMAIN ?
 		    table_get_domain(r->for_table.table, d, NULL) :
-		    table_has_domain(r->for_table.table, d))
+		    table_has_domain(r->for_table.table, d)))
+			continue;
+		if (from_matches(r, in, &need) || need)
 			return true;
 	}
 	return false;

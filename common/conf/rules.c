@@ -47,8 +47,10 @@ entry_check(struct span key, struct span value, void *arg)
 	(void)value;
 	if (e->good(key))
 		return true;
-	lex_error(&e->b->lex, &e->table->pos, "\"%.*s\" in table %s is no %s",
-	    (int)key.len, (const char *)key.p, table_name(e->table), e->what);
+	lex_error(&e->b->lex, &e->table->pos, "\"%.*s\"%s%s is no %s",
+	    (int)key.len, (const char *)key.p, e->table->name == NULL ? "" :
+	    " in table ", e->table->name == NULL ? "" : e->table->name,
+	    e->what);
 	return false;
 }
 
@@ -245,12 +247,13 @@ check_rules(struct build *b, bool regular)
 
 		check_entries(b, r);
 		check_open(b, r);
-		check_covered(b, i);
 		if (!regular && r->action != NULL && (r->from != FROM_LOCAL ||
 		    r->from_table.not))
 			lex_warning(&b->lex, &r->pos, "this rule is dead: all "
 			    "listeners are proxied, and only reject rules "
 			    "apply there");
+		else
+			check_covered(b, i);
 	}
 	for (size_t i = 0; i < c->limits.nfor_source; i++)
 		entries_check(b, c->limits.for_source[i].table, is_prefix,
