@@ -99,10 +99,17 @@ addr_parse_prefix(struct span s, struct addr_prefix *p)
 
 	if (!addr_parse(span_sub(s, 0, i), &p->addr))
 		return false;
-	max = p->addr.family == 4 ? 32 : 128;
+	max = span_find(s, ':') < s.len ? 128 : 32;
 	bits = max;
 	if (i < s.len && !span_u64(span_sub(s, i + 1, s.len), max, &bits))
 		return false;
+	/* ::ffff:192.0.2.0/120 is 192.0.2.0/24; a shorter one than /96 would
+	 * hold more than mapped addresses. */
+	if (p->addr.family == 4 && max == 128) {
+		if (bits < 96)
+			return false;
+		bits -= 96;
+	}
 	p->bits = (uint8_t)bits;
 	m = addr_mask(&p->addr, p->bits);
 	return addr_eq(&m, &p->addr);

@@ -38,16 +38,13 @@ buf_trim(struct buf *b)
 	b->start = b->len = b->cap = 0;
 }
 
-uint8_t *
-buf_room(struct buf *b, size_t n)
+/* Room for n more at the end, whatever the maximum says. */
+static uint8_t *
+buf_grow(struct buf *b, size_t n)
 {
 	size_t	 used = b->len - b->start, cap;
 	uint8_t	*p;
 
-	if (n > b->max || used > b->max - n) {
-		b->failed = true;
-		return NULL;
-	}
 	if (b->cap - b->len >= n && b->p != NULL)
 		return b->p + b->len;
 	if (b->start > 0 && b->cap - used >= n) {
@@ -73,6 +70,16 @@ buf_room(struct buf *b, size_t n)
 	b->start = 0;
 	b->len = used;
 	return b->p + b->len;
+}
+
+uint8_t *
+buf_room(struct buf *b, size_t n)
+{
+	if (n > b->max || b->len - b->start > b->max - n) {
+		b->failed = true;
+		return NULL;
+	}
+	return buf_grow(b, n);
 }
 
 void
@@ -166,8 +173,10 @@ buf_drain(struct buf *b, size_t n)
 const char *
 buf_cstr(struct buf *b)
 {
-	if (b->failed || !buf_byte(b, 0))
+	uint8_t	*end;
+
+	if (b->failed || (end = buf_grow(b, 1)) == NULL)
 		return NULL;
-	b->len--;
+	*end = '\0';
 	return (const char *)b->p + b->start;
 }

@@ -145,32 +145,50 @@ crc_sse(uint32_t crc, const uint8_t *p, size_t n)
 	return crc;
 }
 
-static uint32_t
-crc_table(uint32_t crc, const uint8_t *p, size_t n)
+/* table[k][b] is the remainder of byte b with k zero bytes behind it. */
+static uint32_t	table[8][256];
+
+static void
+crc_make(void)
 {
-	static uint32_t	 table[256];
-	static bool	 made;
+	for (uint32_t i = 0; i < 256; i++) {
+		uint32_t c = i;
 
-	if (!made) {
-		for (uint32_t i = 0; i < 256; i++) {
-			uint32_t c = i;
-
-			for (int k = 0; k < 8; k++)
-				c = c & 1 ? c >> 1 ^ 0x82f63b78 : c >> 1;
-			table[i] = c;
-		}
-		made = true;
+		for (int k = 0; k < 8; k++)
+			c = c & 1 ? c >> 1 ^ 0x82f63b78 : c >> 1;
+		table[0][i] = c;
 	}
+	for (int k = 1; k < 8; k++)
+		for (int i = 0; i < 256; i++)
+			table[k][i] = table[k - 1][i] >> 8 ^
+			    table[0][table[k - 1][i] & 255];
+}
+
+uint32_t
+enc_crc32c_table(uint32_t crc, struct span s)
+{
+	const uint8_t	*p = s.p;
+	size_t		 n = s.len;
+
+	if (table[0][1] == 0)
+		crc_make();
+	crc = ~crc;
+	for (; n >= 8; p += 8, n -= 8)
+		crc = table[7][(crc ^ p[0]) & 255] ^
+		    table[6][(crc >> 8 ^ p[1]) & 255] ^
+		    table[5][(crc >> 16 ^ p[2]) & 255] ^
+		    table[4][crc >> 24 ^ p[3]] ^
+		    table[3][p[4]] ^ table[2][p[5]] ^
+		    table[1][p[6]] ^ table[0][p[7]];
 	for (; n > 0; p++, n--)
-		crc = table[(crc ^ *p) & 255] ^ crc >> 8;
-	return crc;
+		crc = table[0][(crc ^ *p) & 255] ^ crc >> 8;
+	return ~crc;
 }
 
 uint32_t
 enc_crc32c(uint32_t crc, struct span s)
 {
-	crc = ~crc;
-	crc = __builtin_cpu_supports("sse4.2") ? crc_sse(crc, s.p, s.len) :
-	    crc_table(crc, s.p, s.len);
-	return ~crc;
+	if (!__builtin_cpu_supports("sse4.2"))
+		return enc_crc32c_table(crc, s);
+	return ~crc_sse(~crc, s.p, s.len);
 }

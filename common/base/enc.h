@@ -16,5 +16,7 @@ bool	 dec_base64(struct buf *, struct span);
 bool	 dec_xtext(struct buf *, struct span);
 /* CRC32C of the bytes, continued from crc (0 to begin). */
 uint32_t enc_crc32c(uint32_t crc, struct span);
+/* The same without the processor's instruction, for those that lack it. */
+uint32_t enc_crc32c_table(uint32_t crc, struct span);
 
 #endif

@@ -15,6 +15,8 @@
 
 #define SAME_PER_SECOND	100	/* equal lines let through */
 #define FACILITY_MAIL	(2 << 3)
+#define QUOTED_MAX(n)	(4 * (n) + 8)	/* bytes that n quoted ones take */
+#define QUOTES		8		/* results that stay at a time */
 
 static char		title[64] = "postern";
 static enum log_form	form = LOG_FORM_TEXT;
@@ -22,10 +24,16 @@ static enum log_level	level = LOG_LV_INFO;
 static void		(*on_lost)(void);
 static unsigned long	lost;		/* lines that did not get through */
 
-/* Of the line before: how often it came within this second. */
-static uint64_t		same_hash;
-static int64_t		same_second;
-static unsigned		same_count, same_hidden;
+/* The lines of this second that came most often, by their hash. */
+#define PLACES		16
+#define PLACE_TEXT	160	/* bytes of a line kept to name it by */
+static struct place {
+	uint64_t	 hash;
+	unsigned	 count, hidden;
+	enum log_level	 level;
+	char		 text[PLACE_TEXT];
+} places[PLACES];
+static int64_t		places_second;
 
 void
 log_init(const char *name, enum log_form f, enum log_level l)
@@ -77,59 +85,159 @@ log_head(char *dst, size_t size, enum log_level l)
 	return n;
 }
 
-static void
+/* Whatever the caller forgot to quote, a line stays one line. */
+static size_t
+log_body(char *dst, size_t size, const char *text)
+{
+	size_t	 n;
+
+	for (n = 0; n < size && text[n] != '\0'; n++)
+		dst[n] = (uint8_t)text[n] < ' ' || text[n] == 0x7f ? '?' :
+		    text[n];
+	return n;
+}
+
+static bool
 log_emit(enum log_level l, const char *text)
 {
-	char	 line[LOG_LINE_MAX];
-	size_t	 n = log_head(line, sizeof(line), l), len = strlen(text);
-	ssize_t	 did;
+	static bool	 telling;	/* on_lost may log itself */
+	char		 line[LOG_LINE_MAX];
+	size_t		 n = log_head(line, sizeof(line), l);
+	ssize_t		 did;
 
-	if (len > sizeof(line) - n - 1)
-		len = sizeof(line) - n - 1;
-	memcpy(line + n, text, len);
-	n += len;
+	n += log_body(line + n, sizeof(line) - n - 1, text);
 	if (form == LOG_FORM_TEXT)
 		line[n++] = '\n';
 	while ((did = write(2, line, n)) == -1 && errno == EINTR)
 		;
-	if (did == -1) {
-		lost++;
-		if (errno != EAGAIN && on_lost != NULL)
-			on_lost();
+	if (did != -1)
+		return true;
+	/* The logger has gone. EAGAIN is only one that is slow. */
+	if ((errno == ECONNREFUSED || errno == ENOTCONN || errno == EPIPE ||
+	    errno == ECONNRESET) && on_lost != NULL && !telling) {
+		telling = true;
+		on_lost();
+		telling = false;
 	}
+	return false;
+}
+
+/* A line, and before it the number of those that did not get through. */
+static void
+log_send(enum log_level l, const char *text)
+{
+	char		 note[64];
+	unsigned long	 was = lost;
+
+	if (was > 0) {
+		snprintf(note, sizeof(note), "event=lost lines=%lu", was);
+		if (!log_emit(LOG_LV_WARN, note)) {
+			lost++;
+			return;
+		}
+		lost -= was;
+	}
+	if (!log_emit(l, text))
+		lost++;
+}
+
+/* Puts at most max bytes of s, quoted, into text; gives where it begins. */
+static const char *
+quote(struct span s, size_t max, char *text)
+{
+	static const char	hex[] = "0123456789abcdef";
+	char			*p = text + 1;
+	bool			 cut = s.len > max, quotes = s.len == 0;
+
+	if (cut)
+		s.len = max;
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t	 c = s.p[i];
+
+		if (c == ' ' || c == '=')
+			quotes = true;
+		if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+			*p++ = (char)c;
+			continue;
+		}
+		*p++ = '\\';
+		*p++ = 'x';
+		*p++ = hex[c >> 4];
+		*p++ = hex[c & 15];
+	}
+	if (cut) {
+		memcpy(p, "...", 3);
+		p += 3;
+	}
+	if (!quotes) {
+		*p = '\0';
+		return text + 1;
+	}
+	text[0] = '"';
+	*p++ = '"';
+	*p = '\0';
+	return text;
+}
+
+/* Tells how many were held back, and forgets them. */
+static void
+log_tell_hidden(struct place *p)
+{
+	char	 text[QUOTED_MAX(PLACE_TEXT)], note[sizeof(text) + 64];
+
+	if (p->hidden > 0) {
+		snprintf(note, sizeof(note), "event=repeated count=%u line=%s",
+		    p->hidden, quote(span_str(p->text), PLACE_TEXT, text));
+		log_send(p->level, note);
+	}
+	p->count = p->hidden = 0;
+}
+
+/* The place of this hash, or the one that is missed least. */
+static struct place *
+log_place(uint64_t hash)
+{
+	struct place	*p = &places[0];
+
+	for (size_t i = 0; i < PLACES; i++) {
+		if (places[i].hash == hash)
+			return &places[i];
+		if (places[i].count < p->count)
+			p = &places[i];
+	}
+	return p;
 }
 
 /* An attacker's favourite line may come 100 times a second, then it is only
  * counted. */
 static bool
-log_too_many(const char *text)
+log_too_many(enum log_level l, const char *text)
 {
 	uint64_t	 h = 14695981039346656037ULL;
 	int64_t		 second = clock_mono().ms / 1000;
-	char		 note[64];
-	unsigned	 hidden;
+	struct place	*p;
 
-	for (const char *p = text; *p != '\0'; p++)
-		h = (h ^ (uint8_t)*p) * 1099511628211ULL;
-	if (h == same_hash && second == same_second) {
-		if (++same_count > SAME_PER_SECOND) {
-			same_hidden++;
-			return true;
-		}
+	if (second != places_second) {
+		for (size_t i = 0; i < PLACES; i++)
+			log_tell_hidden(&places[i]);
+		places_second = second;
+	}
+	for (const char *c = text; *c != '\0'; c++)
+		h = (h ^ (uint8_t)*c) * 1099511628211ULL;
+	p = log_place(h);
+	if (p->hash != h || p->count == 0) {
+		log_tell_hidden(p);
+		p->hash = h;
+		p->level = l;
+		strlcpy(p->text, text, sizeof(p->text));
+	}
+	if (++p->count <= SAME_PER_SECOND)
 		return false;
-	}
-	hidden = same_hidden;
-	same_hash = h;
-	same_second = second;
-	same_count = 1;
-	same_hidden = 0;
-	if (hidden > 0) {
-		snprintf(note, sizeof(note), "event=repeated count=%u", hidden);
-		log_emit(LOG_LV_WARN, note);
-	}
-	return false;
+	p->hidden++;
+	return true;
 }
 
+__attribute__((format(printf, 2, 0)))
 static void
 log_line(enum log_level l, const char *fmt, va_list ap, int err)
 {
@@ -138,24 +246,14 @@ log_line(enum log_level l, const char *fmt, va_list ap, int err)
 
 	if (l > level)
 		return;
+	text[0] = '\0';
 	n = vsnprintf(text, sizeof(text), fmt, ap);
 	if (err != 0 && n >= 0 && (size_t)n < sizeof(text))
 		snprintf(text + n, sizeof(text) - (size_t)n, ": %s",
 		    strerrordesc_np(err) != NULL ? strerrordesc_np(err) :
 		    "unknown error");
-	if (!log_too_many(text)) {
-		if (lost > 0) {
-			char	 note[64];
-			unsigned long was = lost;
-
-			snprintf(note, sizeof(note), "event=lost lines=%lu",
-			    was);
-			log_emit(LOG_LV_WARN, note);
-			if (lost == was)
-				lost = 0;
-		}
-		log_emit(l, text);
-	}
+	if (!log_too_many(l, text))
+		log_send(l, text);
 	errno = saved;
 }
 
@@ -221,56 +319,20 @@ fatalx(const char *fmt, ...)
 	_exit(1);
 }
 
-#define QUOTES		8
-#define QUOTED_MAX	(4 * LOG_REPLY_MAX + 8)
-
-static const char *
-quote(struct span s, size_t max)
-{
-	static const char	hex[] = "0123456789abcdef";
-	static char		texts[QUOTES][QUOTED_MAX];
-	static unsigned		turn;
-	char			*text = texts[turn++ % QUOTES], *p = text + 1;
-	bool			 cut = s.len > max, quotes = s.len == 0;
-
-	if (cut)
-		s.len = max;
-	for (size_t i = 0; i < s.len; i++) {
-		uint8_t	 c = s.p[i];
-
-		if (c == ' ' || c == '=')
-			quotes = true;
-		if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-			*p++ = (char)c;
-			continue;
-		}
-		*p++ = '\\';
-		*p++ = 'x';
-		*p++ = hex[c >> 4];
-		*p++ = hex[c & 15];
-	}
-	if (cut) {
-		memcpy(p, "...", 3);
-		p += 3;
-	}
-	if (!quotes) {
-		*p = '\0';
-		return text + 1;
-	}
-	text[0] = '"';
-	*p++ = '"';
-	*p = '\0';
-	return text;
-}
-
 const char *
 log_quote(struct span s)
 {
-	return quote(s, LOG_VALUE_MAX);
+	static char	 texts[QUOTES][QUOTED_MAX(LOG_VALUE_MAX)];
+	static unsigned	 turn;
+
+	return quote(s, LOG_VALUE_MAX, texts[turn++ % QUOTES]);
 }
 
 const char *
 log_quote_reply(struct span s)
 {
-	return quote(s, LOG_REPLY_MAX);
+	static char	 texts[QUOTES][QUOTED_MAX(LOG_REPLY_MAX)];
+	static unsigned	 turn;
+
+	return quote(s, LOG_REPLY_MAX, texts[turn++ % QUOTES]);
 }

@@ -36,9 +36,9 @@ _Noreturn void fatalx(const char *, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * The bytes as a log value: printable ASCII as it is, all else (and `"`, `\`)
- * as \xNN; put between double quotes if there is a space, a quote or nothing;
+ * as \xNN; put between double quotes if there is a space, a "=" or nothing;
  * at most max input bytes are shown, then "...". The result lives in one of 8
- * rotating static buffers, so up to 8 may stand in one call.
+ * rotating static buffers of each function, so up to 8 may stand in one call.
  */
 const char *log_quote(struct span);
 const char *log_quote_reply(struct span);

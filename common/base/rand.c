@@ -40,7 +40,7 @@ void
 id_init(uint16_t w, int64_t floor_ms)
 {
 	worker = w & ((1 << WORKER_BITS) - 1);
-	last_ms = floor_ms - EPOCH_MS;
+	last_ms = floor_ms > EPOCH_MS ? floor_ms - EPOCH_MS : 0;
 	counter = 0;
 }
 
