@@ -4,15 +4,16 @@
 #include "common/mime/date.h"
 #include "common/mime/received.h"
 
-/* What a client said may stand in our header only as printable text without
- * what would end or fold a comment. */
+/* What a client said, or a name server, may stand in our header only as what
+ * neither ends the clause nor begins a comment or string. Domains in HELO and
+ * in DNS are ASCII (RFC 6531, 3.7.1). */
 static bool
 received_safe(struct buf *b, struct span s)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		uint8_t	 c = s.p[i];
 
-		if (c <= ' ' || c == 0x7f || c == '(' || c == ')' || c == '\\')
+		if (c <= ' ' || c >= 0x7f || strchr("()<>\"\\;,", c) != NULL)
 			c = '?';
 		if (!buf_byte(b, c))
 			return false;
@@ -65,7 +66,7 @@ received_write(struct buf *b, const struct received *r)
 	return buf_str(b, "\r\n");
 }
 
-static const char	name[] = "received:";
+static const char	name[] = "received";
 
 void
 received_count_begin(struct received_count *c)
@@ -73,34 +74,60 @@ received_count_begin(struct received_count *c)
 	*c = (struct received_count){ .bol = true };
 }
 
+/* A field begins, goes on, or the header is over at ch, the first of a line. */
+static void
+received_line(struct received_count *c, uint8_t ch)
+{
+	c->bol = false;
+	c->in_name = c->match = false;
+	if (ch == ' ' || ch == '\t') {
+		if (c->fields == 0)
+			c->over = true;
+	} else if (ch <= ' ' || ch >= 0x7f || ch == ':') {
+		c->over = true;
+	} else {
+		c->pos = 0;
+		c->in_name = c->match = true;
+	}
+}
+
+/* ftext *WSP ":" (RFC 5322, 2.2 and 4.5); what is no field ends the header. */
+static void
+received_name(struct received_count *c, uint8_t ch)
+{
+	bool	 end = name[c->pos] == '\0';
+
+	if (ch == ':') {
+		c->in_name = false;
+		c->fields++;
+		if (c->match && end)
+			c->received++;
+	} else if (ch == ' ' || ch == '\t') {
+		c->blank = true;
+	} else if (ch <= ' ' || ch >= 0x7f || c->blank) {
+		c->over = true;
+	} else if (c->match && !end && (ch | 0x20) == name[c->pos]) {
+		c->pos++;
+	} else {
+		c->match = false;
+	}
+}
+
 /* One byte of the header. */
 static void
 received_byte(struct received_count *c, uint8_t ch)
 {
-	c->header_bytes++;
 	if (c->bol) {
-		c->bol = false;
-		if (ch == '\r' || ch == '\n') {
-			c->over = true;
-			return;
-		}
-		c->pos = 0;
-		c->match = ch != ' ' && ch != '\t';
-		if (c->match)
-			c->fields++;
+		c->blank = false;
+		received_line(c, ch);
 	}
-	if (ch == '\n') {
+	if (c->over)
+		return;
+	c->header_bytes++;
+	if (c->in_name)
+		received_name(c, ch);
+	if (ch == '\n')
 		c->bol = true;
-		return;
-	}
-	if (!c->match)
-		return;
-	if ((ch | 0x20) != name[c->pos] && ch != name[c->pos])
-		c->match = false;
-	else if (name[++c->pos] == '\0') {
-		c->received++;
-		c->match = false;
-	}
 }
 
 void

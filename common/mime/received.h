@@ -28,10 +28,11 @@ struct received_count {
 	unsigned	 received;	/* Received fields */
 	unsigned	 fields;	/* fields in all */
 	size_t		 header_bytes;	/* up to the empty line */
-	bool		 over;		/* the empty line (or no header) is past */
+	bool		 over;		/* the empty line, or a line that is no
+					 * field, is reached */
 	/* private */
 	uint8_t		 pos;
-	bool		 bol, match;
+	bool		 bol, in_name, blank, match;
 };
 void	 received_count_begin(struct received_count *);
 /* Canonical content in any pieces. */
