@@ -339,6 +339,7 @@ static bool
 is_name(const struct lex *l, const struct lex_source *s, int token)
 {
 	switch (l->token) {
+	case '=':
 	case K_ACTION:
 	case K_DKIM:
 	case K_FILTER:
