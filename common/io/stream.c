@@ -73,7 +73,7 @@ static void	stream_on_write(evutil_socket_t, short, void *);
 static void	stream_on_timer(evutil_socket_t, short, void *);
 static void	stream_soon(struct stream *);
 
-/* ---- the end of the pass -------------------------------------------------- */
+/* ---- the end of the pass ------------------------------------------------ */
 
 static void
 loop_unref(struct loop *l)
@@ -150,7 +150,7 @@ stream_kick(struct stream *s)
 		event_active(&l->soon, EV_TIMEOUT, 0);
 }
 
-/* ---- making and freeing --------------------------------------------------- */
+/* ---- making and freeing ------------------------------------------------- */
 
 static void
 stream_destroy(struct stream *s)
@@ -366,7 +366,7 @@ stream_fail(struct stream *s, int error)
 	}
 }
 
-/* ---- reading -------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 /*
  * Into one place for all streams first, so that a read takes whatever there is
@@ -439,7 +439,7 @@ stream_resume(struct stream *s)
 	stream_kick(s);
 }
 
-/* ---- writing -------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 /* Writes what there is; 0 or the error. */
 static int
@@ -577,7 +577,7 @@ stream_waiting(const struct stream *s)
 	return buf_len(&s->out);
 }
 
-/* ---- time ----------------------------------------------------------------- */
+/* ---- time --------------------------------------------------------------- */
 
 static void
 stream_arm(struct stream *s, int64_t now)
