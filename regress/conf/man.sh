@@ -38,19 +38,15 @@ for f; do
 	cat "$f" >"$conf"
 	grep -q '^listen ' "$f" || echo "listen on 127.0.0.1" >>"$conf"
 	# Names that a single statement leaves to others.
-	sed -n 's/.*[^a-z]action "\([^"]*\)".*/\1/p
-	    s/.* proxy "\([^"]*\)".*/\1 proxy/p' "$f" | sort -u |
-	while read -r a type; do
-		grep -q "^action \"$a\"" "$f" && continue
-		if [ "$type" = proxy ]; then
-			echo "action \"$a\" proxy to 192.0.2.25"
-		else
-			echo "action \"$a\" discard"
-		fi
+	grep -o 'proxy "[a-z]*"' "$f" | tr -d '"' | sort -u |
+	while read -r _ name_; do
+		grep -q "^action \"$name_\"" "$f" ||
+		    echo "action \"$name_\" proxy to 192.0.2.25"
 	done >>"$conf"
-	grep -o '<[a-z]*>' "$f" | tr -d '<>' | sort -u |
-	while read -r name_; do
-		grep -q "^table $name_" "$f" || echo "table $name_ { 192.0.2.0/24 }"
+	grep -o 'action "[a-z]*"' "$f" | tr -d '"' | sort -u |
+	while read -r _ name_; do
+		grep -q "^action \"$name_\"" "$f" ||
+		    echo "action \"$name_\" relay"
 	done >>"$conf"
 	if "$dump" "$conf" >"$t/out" 2>"$t/msgs"; then
 		echo "ok - manual: $name"
