@@ -56,10 +56,12 @@ need_peers() {
 # The statements that name its own paths are added.
 gateway_start() {
 	mkdir -p "$T/gw"
+	cat >"$T/gw/test.conf"
 	{
-		echo "queue path \"$T/gw/spool\""
+		grep -q '^queue path' "$T/gw/test.conf" ||
+		    echo "queue path \"$T/gw/spool\""
 		echo "control path \"$T/gw/run\""
-		cat
+		cat "$T/gw/test.conf"
 	} >"$T/gw/postern.conf"
 	chmod 644 "$T/gw/postern.conf"
 	gateway_again "$@"
