@@ -7,6 +7,9 @@
 #include "common/base/utf8.h"
 #include "common/conf/build.h"
 
+#define COVER_RULES_MAX	1000	/* compared with each other: the time grows
+				 * with the square */
+
 /* ---- entries ------------------------------------------------------------- */
 
 struct entries {
@@ -59,31 +62,30 @@ static void
 entries_check(struct build *b, const struct conf_table *t,
     bool (*good)(struct span), const char *what)
 {
-	struct entries	 e = { .b = b, .what = what, .good = good };
+	/* The tree has it constant; the parser, which made it, notes here that
+	 * its entries were looked at. */
+	struct entries	 e = { .b = b, .what = what, .good = good,
+		.table = (struct conf_table *)(uintptr_t)t };
 
-	for (size_t i = 0; i < b->conf->ntables; i++)
-		if (b->conf->tables[i] == t)
-			e.table = b->conf->tables[i];
-	if (e.table == NULL || e.table->told)
+	if (e.table->told)
 		return;
 	e.table->told = true;
 	table_each(t, entry_check, &e);
 }
 
+static const char	an_address[] =
+    "address or prefix (whose host bits are 0)";
+static const char	a_domain[] = "domain, nor a .domain for all below it";
+
 static void
 check_entries(struct build *b, const struct conf_rule *r)
 {
-	static const char	 address[] =
-	    "address or prefix (whose host bits are 0)";
-	static const char	 domain[] = "domain, nor a .domain for all "
-	    "below it";
-
 	if (r->from == FROM_SOURCE)
-		entries_check(b, r->from_table.table, is_prefix, address);
+		entries_check(b, r->from_table.table, is_prefix, an_address);
 	if (r->from == FROM_HOST)
-		entries_check(b, r->from_table.table, is_domain, domain);
+		entries_check(b, r->from_table.table, is_domain, a_domain);
 	if (r->fors == FOR_DOMAIN)
-		entries_check(b, r->for_table.table, is_domain, domain);
+		entries_check(b, r->for_table.table, is_domain, a_domain);
 }
 
 /* ---- rules that never match ---------------------------------------------- */
@@ -165,7 +167,7 @@ check_covered(struct build *b, size_t i)
 {
 	const struct conf_rule	*r = b->conf->rules[i], *a;
 
-	for (size_t k = 0; k < i; k++) {
+	for (size_t k = 0; k < i && i < COVER_RULES_MAX; k++) {
 		a = b->conf->rules[k];
 		if (has_more(a) || !from_covers(a, r) || !for_covers(a, r))
 			continue;
@@ -257,7 +259,10 @@ check_rules(struct build *b, bool regular)
 	}
 	for (size_t i = 0; i < c->limits.nfor_source; i++)
 		entries_check(b, c->limits.for_source[i].table, is_prefix,
-		    "address or prefix (whose host bits are 0)");
+		    an_address);
+	for (size_t i = 0; i < c->limits.nfor_dest; i++)
+		entries_check(b, c->limits.for_dest[i].table, is_domain,
+		    a_domain);
 	if (regular && c->nrules == 0)
 		lex_warning(&b->lex, &b->lex.pos, "there is no match rule: "
 		    "every recipient will be refused");

@@ -25,7 +25,7 @@ struct conf_table {
 	struct map	*prefixes;	/* family, bits, address → number + 1 */
 	struct map	*domains;	/* of keys with an @ */
 	bool		 bits4[33], bits6[129];
-	bool		 told;		/* a bad entry of it was told */
+	bool		 told;		/* its entries were looked at */
 };
 
 /* NULL: out of memory. The table is the arena's, but for its maps. */
