@@ -85,7 +85,8 @@ main(int argc, char **argv)
 	proc_confine(p, &profile);
 	buf_init(&msgs, 64 << 10);
 	if ((conf = conf_parse(proc_conf(p), &msgs)) == NULL)
-		fatalx("the configuration does not parse");
+		fatalx("the configuration does not parse: %s",
+		    log_quote(buf_content(&msgs)));
 	buf_clear(&msgs);
 	ask = ask_new(p, IPC_DELIVERD);
 	pool_init(p, conf, ask);
