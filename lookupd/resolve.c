@@ -347,10 +347,10 @@ on_answer(void *arg, int status, int timeouts, unsigned char *buf, int len)
 	log_debug("event=answer name=%s type=%d why=%s",
 	    log_quote(span_str(q->next)), (int)q->type,
 	    log_quote(span_str(ares_strerror(status))));
-	/* A server that refuses is asked again with the next question, as it
-	 * may be about to start; silence and SERVFAIL are remembered. */
+	/* c-ares 1.18 says the same of SERVFAIL and of a server that can't be
+	 * reached; either is remembered for some seconds. */
 	finish(q, answer_none(DNS_TEMPFAIL, CACHE_FAIL_S),
-	    status == ARES_ETIMEOUT || status == ARES_ESERVFAIL);
+	    status != ARES_ENOMEM);
 }
 
 /* The id is from getrandom(2), not from c-ares (R4). */
