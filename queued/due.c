@@ -94,7 +94,7 @@ static void
 dest_rest(struct queue *q, struct dest *d)
 {
 	dest_activate(q, d);
-	if (!d->active && d->running == 0 && d->state == DEST_UP)
+	if (!d->active && d->njobs == 0 && d->state == DEST_UP)
 		dest_free(q, d);
 }
 
@@ -119,6 +119,7 @@ job_free(struct queue *q, struct job *j)
 	if (j->dirty)
 		TAILQ_REMOVE(&q->dirty, j, dirty_entry);
 	map_del_u64(q->jobs, job_key(j->id, j->dest->key));
+	j->dest->njobs--;
 	job_clear(j);
 	free(j);
 }
@@ -138,6 +139,7 @@ job_push(struct queue *q, struct dest *d, uint64_t id, bool fresh)
 		return NULL;
 	}
 	TAILQ_INSERT_TAIL(&d->ready, j, entry);
+	d->njobs++;
 	d->nready++;
 	q->nready++;
 	return j;

@@ -107,7 +107,7 @@ struct dest {
 	int64_t		 down_since_ms;
 	bool		 paused;
 	struct job_list	 ready;
-	unsigned	 nready;
+	unsigned	 nready, njobs;		/* njobs: with those that run */
 	/* More rows than memory has: they are fetched from pos on. With sweep
 	 * set all are wanted that were last tried before that time. */
 	bool		 backlog;
