@@ -377,15 +377,15 @@ class Session:
             with open(os.path.join(self.opt.dir, name), "wb") as f:
                 f.write(content)
         self.clear()
-        try:
-            reply = usual
-            if r is None:
-                self.put(self.format(usual))
-            else:
-                reply = "(no reply)"
-                reply = self.act(r, usual)
-        finally:
-            self.log.write("message", self.conn, reply=reply, **kw)
+        # Written before the answer, so who has the answer finds it.
+        reply = usual
+        if r is not None:
+            reply = r["arg"] if "reply" in r["verb"] else "(%s)" % r["verb"]
+        self.log.write("message", self.conn, reply=reply, **kw)
+        if r is None:
+            self.put(self.format(usual))
+        else:
+            self.act(r, usual)
 
     def do_rset(self, arg, line):
         self.clear()
