@@ -217,9 +217,9 @@ link_fail(struct link *l, uint16_t code, const char *text)
 void
 link_refused(struct link *l, const struct smtp_client_event *ev)
 {
-	log_info("session=%s event=server server=%s result=closed reply=\"%u "
-	    "%s\"", l->session, log_quote(span_str(l->server)), ev->code,
-	    log_quote_reply(ev->text));
+	log_info("session=%s event=server server=%s result=closed reply=%s",
+	    l->session, log_quote(span_str(l->server)),
+	    log_reply(ev->code, ev->text));
 	if (l->asked > 0)
 		link_reply(l, ev->code, ev->text, false);
 	link_closed(l, "the server closed the session");

@@ -336,3 +336,20 @@ log_quote_reply(struct span s)
 
 	return quote(s, LOG_REPLY_MAX, texts[turn++ % QUOTES]);
 }
+
+const char *
+log_reply(uint16_t code, struct span text)
+{
+	char	 flat[LOG_REPLY_MAX + 16];
+	size_t	 n;
+
+	n = (size_t)snprintf(flat, sizeof(flat), "%03u ", (unsigned)code);
+	for (size_t i = 0; i < text.len && n + 3 < sizeof(flat); i++) {
+		if (text.p[i] == '\n') {
+			memcpy(flat + n, " / ", 3);
+			n += 3;
+		} else
+			flat[n++] = (char)text.p[i];
+	}
+	return log_quote_reply(span(flat, n));
+}

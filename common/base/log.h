@@ -42,5 +42,7 @@ _Noreturn void fatalx(const char *, ...) __attribute__((format(printf, 1, 2)));
  */
 const char *log_quote(struct span);
 const char *log_quote_reply(struct span);
+/* An SMTP reply as one value, "250 2.0.0 Ok"; its lines joined by " / ". */
+const char *log_reply(uint16_t code, struct span text);
 
 #endif

@@ -278,20 +278,32 @@ table_has_domain(const struct conf_table *t, struct span domain)
 	    map_get(t->domains, canon(domain, low)) != NULL;
 }
 
-bool
-table_get_addr(const struct conf_table *t, const struct addr *a,
-    struct span *value)
+static int
+longest(const struct conf_table *t, const struct addr *a, struct span *value)
 {
 	const bool	*bits = a->family == 4 ? t->bits4 : t->bits6;
 	uint8_t		 key[18];
 
 	if (a->family == 0)
-		return false;
+		return -1;
 	for (int b = a->family == 4 ? 32 : 128; b >= 0; b--)
 		if (bits[b] && found(t, map_get(t->prefixes,
 		    prefix_key(a, (uint8_t)b, key)), value))
-			return true;
-	return false;
+			return b;
+	return -1;
+}
+
+bool
+table_get_addr(const struct conf_table *t, const struct addr *a,
+    struct span *value)
+{
+	return longest(t, a, value) >= 0;
+}
+
+int
+table_addr_bits(const struct conf_table *t, const struct addr *a)
+{
+	return longest(t, a, NULL);
 }
 
 bool

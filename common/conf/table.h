@@ -24,6 +24,8 @@ bool	 table_has_domain(const struct conf_table *, struct span domain);
 /* Prefixes and addresses. */
 bool	 table_get_addr(const struct conf_table *, const struct addr *,
 	    struct span *value);
+/* Bits of the longest prefix that holds this address; -1: none. */
+int	 table_addr_bits(const struct conf_table *, const struct addr *);
 /* Each entry in order until f returns false. */
 void	 table_each(const struct conf_table *,
 	    bool (*f)(struct span key, struct span value, void *arg), void *arg);

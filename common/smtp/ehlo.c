@@ -116,29 +116,20 @@ announced(const struct smtp_caps *caps, size_t i)
 }
 
 bool
-smtp_caps_write(struct buf *b, const char *hostname, const char *greet,
+smtp_caps_text(struct buf *b, const char *hostname,
     const struct smtp_caps *caps)
 {
-	size_t	last = NKEYWORDS, i;
-	bool	ok;
+	bool	ok = buf_str(b, hostname);
 
-	for (i = 0; i < NKEYWORDS; i++) {
-		if (announced(caps, i))
-			last = i;
-	}
-	ok = buf_fmt(b, "250%c%s%s%s\r\n", last < NKEYWORDS ? '-' : ' ',
-	    hostname, greet[0] != '\0' ? " " : "", greet);
-	for (i = 0; i < NKEYWORDS && ok; i++) {
+	for (size_t i = 0; i < NKEYWORDS && ok; i++) {
 		if (!announced(caps, i))
 			continue;
-		ok = buf_fmt(b, "250%c%s", i == last ? ' ' : '-',
-		    keywords[i].name);
+		ok = buf_fmt(b, "\n%s", keywords[i].name);
 		if (ok && keywords[i].cap == CAP_SIZE && caps->size > 0)
 			ok = buf_fmt(b, " %llu",
 			    (unsigned long long)caps->size);
 		if (ok && keywords[i].cap == CAP_AUTH)
 			ok = buf_fmt(b, " %s", caps->auth);
-		ok = ok && buf_str(b, "\r\n");
 	}
 	return ok;
 }

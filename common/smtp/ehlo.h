@@ -31,9 +31,9 @@ struct smtp_caps {
 /* One line behind the first of an EHLO reply, without code. Unknown keywords
  * and malformed lines are passed over; "AUTH=..." is read as AUTH. */
 void	 smtp_caps_line(struct smtp_caps *, struct span line);
-/* The reply to EHLO: "250-host …" to "250 LAST" with CRLF. greet follows the
- * host name on the first line ("at your service"); may be empty. */
-bool	 smtp_caps_write(struct buf *, const char *hostname, const char *greet,
+/* The text of the reply to EHLO, for reply.h: the host name, then a keyword on
+ * each line, LF between. */
+bool	 smtp_caps_text(struct buf *, const char *hostname,
 	    const struct smtp_caps *);
 
 #endif

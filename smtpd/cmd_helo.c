@@ -1,0 +1,103 @@
+/*
+ * EHLO and HELO (RFC 5321, 4.1.1.1), and what is announced.
+ */
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "smtpd/cmd.h"
+#include "smtpd/link.h"
+#include "smtpd/txn.h"
+
+/* What we do for every client of the regular server. */
+#define CAPS_OURS	(CAP_PIPELINING | CAP_SIZE | CAP_8BITMIME | CAP_DSN | \
+			 CAP_SMTPUTF8 | CAP_CHUNKING | CAP_ENHANCED)
+/* What we do whatever the actual server can. */
+#define CAPS_ALWAYS	(CAP_PIPELINING | CAP_SIZE | CAP_CHUNKING)
+/* What it takes the actual server to do; STARTTLS is ours, XCLIENT nobody's. */
+#define CAPS_THROUGH	(CAP_8BITMIME | CAP_DSN | CAP_SMTPUTF8 | CAP_ENHANCED | \
+			 CAP_VRFY | CAP_EXPN | CAP_HELP | CAP_AUTH)
+
+static uint64_t
+smaller(uint64_t a, uint64_t b)
+{
+	if (a == 0 || b == 0)
+		return a == 0 ? b : a;
+	return a < b ? a : b;
+}
+
+void
+cmd_ehlo_announce(struct cmd *c, const struct smtp_caps *server)
+{
+	struct session	*s = c->s;
+	struct smtp_caps caps = { .bits = CAPS_OURS };
+	struct buf	 text;
+
+	caps.size = smaller(s->listen->max_message_size,
+	    session_conf()->limits.message_size);
+	if (server != NULL) {
+		caps.bits = CAPS_ALWAYS | (server->bits & CAPS_THROUGH);
+		if ((server->bits & CAP_SIZE) != 0)
+			caps.size = smaller(caps.size, server->size);
+		strlcpy(caps.auth, server->auth, sizeof(caps.auth));
+		/* Passwords do not go in clear, unless the listener says so. */
+		if (!s->listen->auth_plaintext)
+			caps.bits &= ~(uint32_t)CAP_AUTH;
+	}
+	s->caps = caps.bits;
+	s->size_max = caps.size;
+	buf_init(&text, 4096);
+	if (!smtp_caps_text(&text, s->listen->hostname, &caps))
+		fatalx("EHLO does not fit");
+	session_phase(s, PH_READY);
+	session_answer(c, 250, buf_content(&text));
+	buf_clear(&text);
+}
+
+static void
+hello(struct cmd *c, struct span arg, bool ehlo)
+{
+	struct session	*s = c->s;
+	const char	*why = "";
+	char		*name;
+
+	if (smtp_helo_parse(arg, ehlo, &why) != PARSE_OK) {
+		log_info("session=%s event=error what=%s helo=%s", s->id,
+		    log_quote(span_str(why)), log_quote(arg));
+		session_reply(c, 501, "5.5.4 %s: %s",
+		    ehlo ? "EHLO" : "HELO", why);
+		return;
+	}
+	if ((name = span_dup(arg)) == NULL)
+		fatal("helo");
+	/* 4.1.4: as if by RSET; at the server EHLO does it by itself. */
+	if (s->txn != NULL && session_proxied(s))
+		s->txn->way = NULL;
+	txn_end(s);
+	free(s->helo);
+	s->helo = name;
+	log_debug("session=%s event=hello helo=%s", s->id, log_quote(arg));
+	if (session_proxied(s)) {
+		session_hold(c);
+		link_ehlo(s->link, c, ehlo, arg);
+	} else if (ehlo) {
+		cmd_ehlo_announce(c, NULL);
+	} else {
+		s->caps = 0;
+		s->size_max = smaller(s->listen->max_message_size,
+		    session_conf()->limits.message_size);
+		session_phase(s, PH_READY);
+		session_answer(c, 250, span_str(s->listen->hostname));
+	}
+}
+
+void
+cmd_ehlo(struct cmd *c, struct span arg)
+{
+	hello(c, arg, true);
+}
+
+void
+cmd_helo(struct cmd *c, struct span arg)
+{
+	hello(c, arg, false);
+}

@@ -1,0 +1,88 @@
+/*
+ * MAIL (RFC 5321, 4.1.1.2).
+ */
+#include "common/base/log.h"
+#include "common/smtp/path.h"
+#include "smtpd/cmd.h"
+#include "smtpd/handoff.h"
+#include "smtpd/link.h"
+
+static void
+refuse(struct cmd *c, struct span arg, uint16_t code, const char *enhanced,
+    const char *why)
+{
+	log_info("session=%s event=mail arg=%s reply=\"%u %s %s\"", c->s->id,
+	    log_quote(arg), (unsigned)code, enhanced, why);
+	session_reply(c, code, "%s %s", enhanced, why);
+}
+
+/* 4.1.1.11: a parameter may stand only if its extension was offered. */
+static bool
+offered(uint32_t caps, const struct smtp_mail_params *p)
+{
+	return (!p->size_set || (caps & CAP_SIZE)) &&
+	    (p->body == BODY_NONE || (caps & CAP_8BITMIME)) &&
+	    (!p->utf8 || (caps & CAP_SMTPUTF8)) &&
+	    ((p->ret == RET_NONE && p->envid.len == 0) || (caps & CAP_DSN)) &&
+	    (p->auth.len == 0 || (caps & CAP_AUTH));
+}
+
+static const char *
+enhanced_of(uint16_t code)
+{
+	return code == 553 ? "5.6.7" : code == 501 ? "5.5.2" : "5.5.4";
+}
+
+static bool
+begin(struct cmd *c, const struct smtp_path *path,
+    const struct smtp_mail_params *p)
+{
+	struct session	*s = c->s;
+	struct buf	 from;
+	bool		 ok;
+
+	buf_init(&from, SMTP_PATH_MAX + 64);
+	ok = smtp_path_write(&from, path) && (s->txn = txn_new(s)) != NULL;
+	if (ok && !(ok = txn_mail(s->txn, buf_content(&from), p)))
+		txn_end(s);
+	buf_clear(&from);
+	return ok;
+}
+
+void
+cmd_mail(struct cmd *c, struct span arg)
+{
+	struct session		*s = c->s;
+	struct smtp_mail_params	 p;
+	struct smtp_path	 path;
+	const char		*why = "";
+	uint16_t		 code = 501;
+
+	if (smtp_mail_parse(arg, &path, &p, &code, &why) != PARSE_OK) {
+		refuse(c, arg, code, enhanced_of(code), why);
+		return;
+	}
+	if (!offered(s->caps, &p)) {
+		refuse(c, arg, 555, "5.5.4", "A parameter that was not offered");
+		return;
+	}
+	/* RFC 1870, 6.1 */
+	if (p.size_set && s->size_max > 0 && p.size > s->size_max) {
+		refuse(c, arg, 552, "5.3.4", "The message is too large");
+		return;
+	}
+	if (!begin(c, &path, &p)) {
+		refuse(c, arg, 451, "4.3.0", "No memory");
+		return;
+	}
+	s->vain = 0;
+	session_phase(s, PH_MAIL);
+	log_debug("session=%s id=%s event=mail from=<%s>", s->id, s->txn->ids,
+	    txn_quote(s->txn->from));
+	if (session_proxied(s)) {
+		s->txn->way = &handoff_proxy;
+		s->txn->action = s->listen->proxy;
+		link_mail(s->link, c, s->txn);
+	} else
+		session_reply(c, 250, "2.1.0 Ok");
+}

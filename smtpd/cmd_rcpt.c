@@ -1,0 +1,158 @@
+/*
+ * RCPT (RFC 5321, 4.1.1.3): may this client send to this recipient, and which
+ * way does it go. All recipients of a transaction go one way; one that would go
+ * another is for a transaction of its own (4.5.3.1.10).
+ */
+#include "common/base/log.h"
+#include "common/conf/table.h"
+#include "common/smtp/path.h"
+#include "smtpd/cmd.h"
+#include "smtpd/handoff.h"
+#include "smtpd/route.h"
+
+static void	decide(struct cmd *, struct rcpt *);
+
+static void
+refuse(struct cmd *c, struct span to, uint16_t code, const char *text,
+    const struct conf_pos *rule)
+{
+	struct session	*s = c->s;
+
+	if (rule != NULL)
+		log_info("session=%s id=%s event=rcpt to=<%s> reply=%s "
+		    "why=\"%s:%u\"", s->id, s->txn->ids, log_quote(to),
+		    log_reply(code, span_str(text)), rule->file, rule->line);
+	else
+		log_info("session=%s id=%s event=rcpt to=<%s> reply=%s",
+		    s->id, s->txn->ids, log_quote(to),
+		    log_reply(code, span_str(text)));
+	session_reply(c, code, "%s", text);
+}
+
+/* The way that the action stands for. */
+static const struct handoff *
+way_of(const struct session *s, const struct conf_action *a)
+{
+	return session_proxied(s) || a->type == ACT_PROXY ? &handoff_proxy :
+	    &handoff_queue;
+}
+
+static void
+take(struct cmd *c, struct rcpt *r, const struct conf_action *action)
+{
+	struct txn		*t = c->s->txn;
+	const struct handoff	*way = way_of(c->s, action);
+	bool			 other;
+
+	other = t->way != NULL && (t->way != way ||
+	    (way == &handoff_proxy && t->action != action));
+	if (other && t->asked + t->taken > 0) {
+		refuse(c, r->to, 452, "4.5.3 This recipient goes another way; "
+		    "send it in a transaction of its own", &action->pos);
+		return;
+	}
+	if (other)
+		t->way->abort(t);
+	t->way = way;
+	t->action = action;
+	r->action = action;
+	way->rcpt(t, r, c);
+}
+
+static void
+on_peer(void *arg)
+{
+	struct cmd	*c = arg;
+	struct txn	*t = c->s->txn;
+
+	/* Nothing was read since, so it is still the last one. */
+	decide(c, &t->rcpts[t->nrcpts - 1]);
+}
+
+static void
+decide(struct cmd *c, struct rcpt *r)
+{
+	struct session		*s = c->s;
+	struct match_out	 out;
+
+	route(s->txn, r->to, &out);
+	switch (out.kind) {
+	case MATCH_NEED_RDNS:
+		session_hold(c);
+		peer_wait(&s->peer, on_peer, c);
+		break;
+	case MATCH_REJECT:
+		refuse(c, r->to, out.code, out.text, &out.rule->pos);
+		break;
+	case MATCH_ACTION:
+	case MATCH_NONE:
+		/* On a proxied listener the actual server decides. */
+		if (session_proxied(s))
+			take(c, r, s->listen->proxy);
+		else if (out.kind == MATCH_ACTION)
+			take(c, r, out.action);
+		else
+			refuse(c, r->to, out.code, out.text, NULL);
+		break;
+	}
+}
+
+/* Is it one that this listener takes (listen … recipients)? */
+static bool
+wanted(const struct session *s, struct span to)
+{
+	return s->listen->recipients == NULL ||
+	    table_get_mail(s->listen->recipients, to,
+	    session_conf()->subaddress, false, NULL);
+}
+
+static void
+recipient(struct cmd *c, struct span to, const struct smtp_rcpt_params *p)
+{
+	struct session	*s = c->s;
+	struct txn	*t = s->txn;
+	struct rcpt	*r;
+
+	if (t->asked + t->taken >= session_conf()->limits.recipients)
+		refuse(c, to, 452, "4.5.3 Too many recipients", NULL);
+	else if (!wanted(s, to))
+		refuse(c, to, 550, "5.1.1 unknown user", &s->listen->pos);
+	else if ((r = txn_rcpt(t, to, p)) == NULL)
+		refuse(c, to, 452, "4.5.3 Too many recipients", NULL);
+	else
+		decide(c, r);
+}
+
+void
+cmd_rcpt(struct cmd *c, struct span arg)
+{
+	struct session		*s = c->s;
+	struct smtp_rcpt_params	 p;
+	struct smtp_path	 path;
+	const char		*why = "", *enhanced = "5.5.4";
+	uint16_t		 code = 501;
+	struct buf		 to;
+
+	if (smtp_rcpt_parse(arg, s->txn->mail.utf8, &path, &p, &code, &why) !=
+	    PARSE_OK) {
+		enhanced = code == 553 ? "5.6.7" : code == 501 ? "5.1.3" :
+		    "5.5.4";
+	} else if ((p.notify != 0 || p.orcpt.len > 0) &&
+	    (s->caps & CAP_DSN) == 0) {
+		code = 555;
+		why = "A parameter that was not offered";
+	} else {
+		buf_init(&to, SMTP_PATH_MAX + 64);
+		if (smtp_path_write(&to, &path)) {
+			recipient(c, buf_content(&to), &p);
+			buf_clear(&to);
+			return;
+		}
+		buf_clear(&to);
+		enhanced = "5.1.3";
+		why = "No such domain is possible";
+	}
+	log_info("session=%s id=%s event=rcpt arg=%s reply=\"%u %s %s\"", s->id,
+	    s->txn->ids, log_quote(arg), (unsigned)code, enhanced, why);
+	session_reply(c, code, "%s %s", enhanced, why);
+}

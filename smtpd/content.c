@@ -1,0 +1,334 @@
+/*
+ * The machine of content.h, and the Received field (RFC 5321, 4.4).
+ */
+#include "smtpd/content.h"
+
+#include <stdio.h>
+
+#include "common/base/log.h"
+#include "smtpd/handoff.h"
+#include "smtpd/link.h"
+
+void
+content_init(struct content *c)
+{
+	buf_init(&c->prefix, CONTENT_PREFIX_MAX);
+	buf_init(&c->out, CONTENT_ROOM);
+}
+
+void
+content_clear(struct content *c)
+{
+	buf_clear(&c->prefix);
+	buf_clear(&c->out);
+}
+
+bool
+content_flows(const struct txn *t)
+{
+	return t != NULL && t->content.state == CONTENT_FLOW;
+}
+
+/* ---- beginning ------------------------------------------------------------- */
+
+static void
+begin(struct txn *t, struct cmd *cmd, bool bdat)
+{
+	struct content	*c = &t->content;
+
+	c->state = CONTENT_BEGIN;
+	c->bdat = bdat;
+	c->cmd = cmd;
+	smtp_content_begin(&c->in, bdat);
+	received_count_begin(&c->count);
+	session_hold(cmd);
+	session_phase(t->s, bdat ? PH_BDAT : PH_DATA);
+	t->way->begin(t);
+}
+
+void
+content_data(struct txn *t, struct cmd *cmd)
+{
+	begin(t, cmd, false);
+}
+
+void
+content_chunk(struct txn *t, struct cmd *cmd, uint64_t size, bool last)
+{
+	struct content	*c = &t->content;
+
+	c->chunk = size;
+	c->last = last;
+	if (c->state == CONTENT_NONE) {
+		begin(t, cmd, true);
+		return;
+	}
+	c->cmd = cmd;
+	c->state = CONTENT_FLOW;
+}
+
+/* RFC 3848; RFC 6531, 4.3. */
+static const char *
+protocol(const struct txn *t)
+{
+	const struct session	*s = t->s;
+
+	if (t->mail.utf8)
+		return s->authed ? "UTF8SMTPA" : "UTF8SMTP";
+	if (s->caps == 0)
+		return "SMTP";
+	return s->authed ? "ESMTPA" : "ESMTP";
+}
+
+static bool
+received(struct txn *t)
+{
+	const struct session	*s = t->s;
+	time_t			 now = (time_t)(clock_wall().ms / 1000);
+	struct received		 r = {
+		.helo = span_str(s->helo),
+		.rdns = peer_name(&s->peer),
+		.client = s->client,
+		.by = span_str(s->listen->hostname),
+		.with = protocol(t),
+		.id = span_str(t->ids)
+	};
+
+	/* 7.2: others' addresses are nobody's business. */
+	if (t->taken == 1)
+		r.rcpt = txn_first(t);
+	localtime_r(&now, &r.tm);
+	r.gmtoff_min = (int)(r.tm.tm_gmtoff / 60);
+	return received_write(&t->content.prefix, &r);
+}
+
+void
+content_ready(struct txn *t)
+{
+	struct content	*c = &t->content;
+	struct cmd	*cmd = c->cmd;
+
+	c->state = CONTENT_FLOW;
+	if (!received(t) || (t->way->streams &&
+	    !buf_span(&c->out, buf_content(&c->prefix)))) {
+		content_refuse(t, 451, span_str("4.3.0 No memory"));
+		return;
+	}
+	if (c->bdat) {
+		session_unhold(cmd);
+		return;
+	}
+	c->cmd = NULL;
+	session_answer(cmd, 354, span_str("End data with <CR><LF>.<CR><LF>"));
+}
+
+void
+content_refuse(struct txn *t, uint16_t code, struct span text)
+{
+	struct session	*s = t->s;
+	struct content	*c = &t->content;
+	struct cmd	*cmd = c->cmd;
+	uint64_t	 chunk = c->chunk;
+	bool		 bdat = c->bdat;
+
+	log_info("session=%s id=%s event=refused from=<%s> to=<%s> reply=%s", s->id,
+	    t->ids, txn_quote(t->from), txn_quote(txn_first(t)),
+	    log_reply(code, text));
+	if (bdat)
+		session_swallow(cmd, chunk, code, text);
+	txn_end(s);
+	if (!bdat)
+		session_answer(cmd, code, text);
+}
+
+/* ---- bytes ----------------------------------------------------------------- */
+
+/* The client is told at the end; until then its bytes are eaten. */
+void
+content_spoil(struct txn *t, uint16_t code, const char *text)
+{
+	struct content	*c = &t->content;
+
+	if (c->code != 0)
+		return;
+	c->code = code;
+	c->text = text;
+	c->full = false;
+	buf_clear(&c->out);
+	t->way->abort(t);
+}
+
+static void
+judge(struct txn *t)
+{
+	struct content		*c = &t->content;
+	const struct session	*s = t->s;
+
+	if (c->in.faults != 0)
+		content_spoil(t, 550, c->in.faults & CONTENT_NUL ?
+		    "5.6.0 The message has a NUL in it" :
+		    "5.6.0 The message has a bare CR or LF in it");
+	else if (s->size_max > 0 && c->in.size > s->size_max)
+		content_spoil(t, 552, "5.3.4 The message is too large");
+	else if (c->count.received > session_conf()->limits.received)
+		content_spoil(t, 554, "5.4.6 Too many Received fields: a mail "
+		    "loop");
+	else if (c->count.fields > CONTENT_FIELDS_MAX ||
+	    c->count.header_bytes > CONTENT_HEADER_MAX)
+		content_spoil(t, 552, "5.3.4 The header is too large");
+}
+
+/* Eats of in what there is room for. */
+static void
+feed(struct txn *t, struct span *in)
+{
+	struct content	*c = &t->content;
+	size_t		 kept, left;
+
+	while (in->len > 0 && !c->in.done) {
+		if (c->code != 0)
+			buf_reset(&c->out);
+		if (buf_len(&c->out) + 2 > CONTENT_ROOM)
+			t->way->write(t, &c->out);
+		c->full = buf_len(&c->out) + 2 > CONTENT_ROOM;
+		if (c->full)
+			return;
+		kept = buf_len(&c->out);
+		left = in->len;
+		smtp_content_feed(&c->in, in, &c->out);
+		if (!c->count.over)
+			received_count_feed(&c->count,
+			    span_sub(buf_content(&c->out), kept, SIZE_MAX));
+		judge(t);
+		if (in->len == left && !c->in.done) {
+			content_spoil(t, 451, "4.3.0 No memory");
+			span_skip(in, in->len);
+		}
+	}
+}
+
+/* ---- the end --------------------------------------------------------------- */
+
+static void
+ended(const struct txn *t, const char *event, uint16_t code,
+    struct span text)
+{
+	const struct session	*s = t->s;
+	const struct link	*l = s->link;
+	char			 server[340] = "", client[ADDR_STRLEN];
+
+	if (t->way == &handoff_proxy && l != NULL && l->server != NULL)
+		snprintf(server, sizeof(server), " server=%s",
+		    log_quote(span_str(l->server)));
+	if (code / 100 != 2)
+		session_stats()->refused++;
+	else if (t->way == &handoff_proxy)
+		session_stats()->proxied++;
+	else
+		session_stats()->accepted++;
+	log_info("session=%s id=%s event=%s from=<%s> to=<%s> nrcpts=%u "
+	    "size=%llu client=%s way=%s%s reply=%s delay=%.3f", s->id, t->ids,
+	    event, txn_quote(t->from), txn_quote(txn_first(t)), t->taken, (unsigned long long)t->content.in.size,
+	    addr_str(&s->client, client), t->way->name, server,
+	    log_reply(code, text),
+	    (double)(clock_mono().ms - t->since.ms) / 1000);
+}
+
+static void
+give(struct txn *t, struct cmd *cmd)
+{
+	struct content	*c = &t->content;
+	struct session	*s = t->s;
+	uint16_t	 code = c->code;
+	const char	*text = c->text;
+
+	if (code != 0) {
+		ended(t, "refused", code, span_str(text));
+		txn_end(s);
+		session_reply(cmd, code, "%s", text);
+		return;
+	}
+	c->state = CONTENT_ENDING;
+	c->cmd = cmd;
+	session_hold(cmd);
+	t->committed = true;
+	t->way->end(t, &c->out);
+}
+
+/* A chunk is whole. */
+static void
+chunk_end(struct txn *t)
+{
+	struct content	*c = &t->content;
+	struct cmd	*cmd = c->cmd;
+
+	c->cmd = NULL;
+	if (c->last && c->code == 0) {
+		c->out.max = CONTENT_HOLD;
+		smtp_content_bdat_end(&c->in, &c->out);
+		judge(t);
+	}
+	if (c->last || c->code != 0) {
+		give(t, cmd);
+		return;
+	}
+	c->state = CONTENT_PAUSE;
+	session_reply(cmd, 250, "2.0.0 %llu octets so far",
+	    (unsigned long long)c->in.size);
+}
+
+bool
+content_run(struct txn *t)
+{
+	struct session	*s = t->s;
+	struct content	*c = &t->content;
+	struct span	 in = stream_in(s->stream);
+	size_t		 before;
+
+	if (c->bdat && in.len > c->chunk)
+		in.len = (size_t)c->chunk;
+	before = in.len;
+	feed(t, &in);
+	before -= in.len;
+	stream_eat(s->stream, before);
+	s->window += before;
+	if (c->bdat)
+		c->chunk -= before;
+	if (c->bdat && c->chunk == 0) {
+		chunk_end(t);
+		return true;
+	}
+	if (c->in.done) {
+		give(t, session_cmd(s, VERB_DATA));
+		return true;
+	}
+	if (!c->full && c->code == 0 && t->way->streams &&
+	    buf_len(&c->out) >= CONTENT_PIECE)
+		t->way->write(t, &c->out);
+	return before > 0 && !c->full;
+}
+
+void
+content_go(struct txn *t)
+{
+	t->content.full = false;
+	session_go(t->s);
+}
+
+void
+content_done(struct txn *t, uint16_t code, struct span text)
+{
+	struct session	*s = t->s;
+	struct cmd	*cmd = t->content.cmd;
+	bool		 ok = code / 100 == 2;
+
+	ended(t, !ok ? "refused" : t->way == &handoff_proxy ? "proxied" :
+	    "accepted", code, text);
+	if (ok)
+		s->messages++;
+	txn_end(s);
+	if (s->phase == PH_CLOSING)
+		session_release(s);
+	else
+		session_answer(cmd, code, text);
+}

@@ -1,0 +1,40 @@
+/*
+ * What a way must offer: the queue (handoff_queue.c) or a live session to the
+ * actual server (handoff_proxy.c). Content goes to one way as a whole; what is
+ * decided later comes back through content.h.
+ */
+#ifndef SMTPD_HANDOFF_H
+#define SMTPD_HANDOFF_H
+
+#include "common/proc/start.h"
+#include "smtpd/txn.h"
+
+struct handoff {
+	const char	*name;		/* in the log: way= */
+	bool		 streams;	/* content goes on as it comes, with our
+					 * fields at its front */
+	/* Takes or refuses a recipient: answers the command, now or later. */
+	void		(*rcpt)(struct txn *, struct rcpt *, struct cmd *);
+	/* Content is to come: content_ready() or content_refuse(), now or
+	 * later. */
+	void		(*begin)(struct txn *);
+	/* Takes from buf what it has room for; content_go() when there is room
+	 * again. */
+	void		(*write)(struct txn *, struct buf *);
+	/* The rest, and the end of it: from here on it is the way's decision.
+	 * content_done() later. */
+	void		(*end)(struct txn *, struct buf *);
+	/* Nothing of it may stay. */
+	void		(*abort)(struct txn *);
+};
+
+extern const struct handoff handoff_queue, handoff_proxy;
+
+/* A session of a proxied listener begins: its server is asked for; the greeting
+ * comes when the server has greeted. */
+void	 proxy_begin(struct session *);
+/* The channel to queued; one before is dead. fd is taken. */
+void	 queue_init(struct proc *);
+void	 queue_peer(int fd);
+
+#endif

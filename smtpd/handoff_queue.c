@@ -1,0 +1,363 @@
+/*
+ * The way to the queue. A short message is one pass: envelope, recipients and
+ * commit share a packet. If queued dies with a commit on its way the client
+ * waits until the next one says whether it has it (queue.md, Commit in doubt).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/ipc/wait.h"
+#include "smtpd/handoff.h"
+#include "smtpd/link.h"
+#include "smtpd/listener.h"
+#include "smtpd/source.h"
+
+#define TXNS_MAX	65536	/* on their way; sessions are fewer */
+#define CREDIT_FIRST	(128 << 10)
+#define PIECE_MAX	32000	/* of a q_data */
+#define DOUBT_S		60	/* then the client is left without a reply */
+
+static struct proc	*proc;
+static struct chan	*chan;		/* NULL: queued is away */
+static struct wait	*txns;
+static bool		 is_open;
+static char		*closed_why;
+
+static void
+send_envelope(struct txn *t)
+{
+	const struct session	*s = t->s;
+
+	CHAN_SEND(chan, q_env, .tid = t->queue.tid, .id = t->id,
+	    .from = t->from, .body = (uint8_t)t->mail.body,
+	    .utf8 = t->mail.utf8, .ret = (uint8_t)t->mail.ret,
+	    .envid = t->mail.envid, .client = s->client,
+	    .rdns = peer_name(&s->peer), .helo = span_str(s->helo),
+	    .tag = span_str(s->listen->tag), .received_ms = t->received_ms);
+	for (size_t i = 0; i < t->nrcpts; i++) {
+		const struct rcpt	*r = &t->rcpts[i];
+
+		if (r->state == RCPT_TAKEN)
+			CHAN_SEND(chan, q_rcpt, .tid = t->queue.tid,
+			    .to = r->to, .action = span_str(r->action->name),
+			    .notify = r->params.notify,
+			    .orcpt = r->params.orcpt);
+	}
+}
+
+/* queued knows of it from here on. False: it is away, or there are too many. */
+static bool
+announce(struct txn *t)
+{
+	struct txn_queue	*q = &t->queue;
+
+	if (q->tid != 0)
+		return true;
+	if (chan == NULL || (q->tid = wait_add(txns, t)) == 0)
+		return false;
+	q->credit = CREDIT_FIRST;
+	send_envelope(t);
+	return true;
+}
+
+static void
+forget(struct txn *t)
+{
+	if (t->queue.tid != 0)
+		wait_take(txns, t->queue.tid);
+	t->queue.tid = 0;
+}
+
+/* ---- what a way offers ----------------------------------------------------- */
+
+static void
+queue_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
+{
+	struct session	*s = t->s;
+
+	if (chan == NULL || !is_open) {
+		uint16_t	 code = chan == NULL ? 451 : 452;
+		const char	*text = chan == NULL ?
+				    "4.3.2 The queue is restarting" :
+				    "4.3.1 The queue takes no mail now";
+
+		log_info("session=%s id=%s event=rcpt to=<%s> reply=\"%u %s\" "
+		    "why=%s", s->id, t->ids, log_quote(r->to), (unsigned)code,
+		    text, log_quote(span_str(closed_why)));
+		session_reply(c, code, "%s", text);
+		return;
+	}
+	txn_rcpt_state(t, r, RCPT_TAKEN);
+	log_debug("session=%s id=%s event=rcpt to=<%s> action=%s", s->id,
+	    t->ids, log_quote(r->to), log_quote(span_str(r->action->name)));
+	session_reply(c, 250, "2.1.5 Ok");
+}
+
+static void
+queue_begin(struct txn *t)
+{
+	if (chan == NULL)
+		content_refuse(t, 451,
+		    span_str("4.3.2 The queue is restarting"));
+	else if (!is_open)
+		content_refuse(t, 452,
+		    span_str("4.3.1 The queue takes no mail now"));
+	else
+		content_ready(t);
+}
+
+static void
+queue_write(struct txn *t, struct buf *b)
+{
+	struct txn_queue	*q = &t->queue;
+	struct span		 in;
+
+	if (!announce(t)) {
+		content_spoil(t, 451, "4.3.2 The queue is restarting");
+		return;
+	}
+	while (q->credit > 0 && buf_len(b) > 0) {
+		in = span_sub(buf_content(b), 0, PIECE_MAX);
+		if (in.len > q->credit)
+			in.len = (size_t)q->credit;
+		CHAN_SEND(chan, q_data, .tid = q->tid, .bytes = in);
+		q->credit -= in.len;
+		q->sent += in.len;
+		buf_drain(b, in.len);
+	}
+}
+
+static void
+queue_end(struct txn *t, struct buf *b)
+{
+	if (!announce(t)) {
+		content_done(t, 451, span_str("4.3.2 The queue is restarting"));
+		return;
+	}
+	CHAN_SEND(chan, q_commit, .tid = t->queue.tid,
+	    .prefix = buf_content(&t->content.prefix), .bytes = buf_content(b),
+	    .size = t->content.in.size);
+	buf_clear(b);
+}
+
+static void
+queue_abort(struct txn *t)
+{
+	if (t->queue.tid != 0 && chan != NULL && !t->queue.lost)
+		CHAN_SEND(chan, q_abort, .tid = t->queue.tid);
+	forget(t);
+}
+
+const struct handoff handoff_queue = {
+	.name = "queue",
+	.rcpt = queue_rcpt,
+	.begin = queue_begin,
+	.write = queue_write,
+	.end = queue_end,
+	.abort = queue_abort
+};
+
+/* ---- queued's answers ------------------------------------------------------ */
+
+static void
+on_credit(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_credit	*m = msg;
+	struct txn			*t = wait_get(txns, m->tid);
+
+	(void)c;
+	(void)fd;
+	if (t == NULL || t->committed)
+		return;
+	t->queue.credit += m->bytes;
+	if (t->queue.credit > CREDIT_FIRST)
+		t->queue.credit = CREDIT_FIRST;
+	if (t->content.full)
+		content_go(t);
+}
+
+static void
+taken(struct txn *t)
+{
+	char	text[64];
+
+	snprintf(text, sizeof(text), "2.0.0 %s queued", t->ids);
+	content_done(t, 250, span_str(text));
+}
+
+static void
+on_result(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_result	*m = msg;
+	struct txn			*t = wait_get(txns, m->tid);
+
+	(void)fd;
+	if (m->status > Q_REFUSED) {
+		chan_reject(c, "q_result: no such status");
+		return;
+	}
+	if (t == NULL || t->id != m->id)
+		return;
+	forget(t);
+	if (m->status != Q_OK)
+		log_info("session=%s id=%s event=queue result=failed why=%s",
+		    t->s->id, t->ids, log_quote(m->text));
+	/* Refused before it was whole: the client is told at its end. */
+	if (!t->committed) {
+		t->queue.lost = true;
+		content_spoil(t, 451, "4.3.0 The queue did not take it");
+	} else if (m->status == Q_OK)
+		taken(t);
+	else if (m->status == Q_FULL)
+		content_done(t, 452,
+		    span_str("4.3.1 The queue takes no mail now"));
+	else
+		content_done(t, 451,
+		    span_str("4.3.0 The queue did not take it"));
+}
+
+static void
+on_have(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_have	*m = msg;
+	struct txn		*t = wait_get(txns, m->tid);
+
+	(void)c;
+	(void)fd;
+	if (t == NULL || t->id != m->id || t->queue.doubt == NULL)
+		return;
+	forget(t);
+	log_info("session=%s id=%s event=doubt result=%s", t->s->id, t->ids,
+	    m->have ? "have" : "have not");
+	if (m->have)
+		taken(t);
+	else
+		content_done(t, 451,
+		    span_str("4.3.2 The queue was restarted"));
+}
+
+static void
+on_state(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_state	*m = msg;
+
+	(void)c;
+	(void)fd;
+	is_open = m->open;
+	free(closed_why);
+	closed_why = m->open ? NULL : span_dup(m->why);
+}
+
+static void
+on_source_total(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_source_total	*m = msg;
+
+	(void)c;
+	(void)fd;
+	source_total(&m->source, m->count);
+}
+
+static const struct chan_row rows[] = {
+	{ IPC_T_q_credit, on_credit },
+	{ IPC_T_q_result, on_result },
+	{ IPC_T_q_have, on_have },
+	{ IPC_T_q_state, on_state },
+	{ IPC_T_q_source_total, on_source_total },
+	{ 0, NULL }
+};
+
+/* ---- queued comes and goes ------------------------------------------------- */
+
+/* Nobody can say whether the message is queued: so neither do we. */
+static void
+doubt_too_long(evutil_socket_t fd, short what, void *arg)
+{
+	struct txn	*t = arg;
+	struct session	*s = t->s;
+
+	(void)fd;
+	(void)what;
+	log_warnx("session=%s id=%s event=doubt result=unknown", s->id, t->ids);
+	forget(t);
+	if (s->stream != NULL) {
+		stream_free(s->stream);
+		s->stream = NULL;
+		session_end(s, "the queue did not come back");
+	}
+	session_release(s);
+}
+
+static void
+lost_one(uint32_t tid, void *owner, void *arg)
+{
+	const struct timeval	 tv = { DOUBT_S, 0 };
+	struct txn		*t = owner;
+
+	(void)tid;
+	(void)arg;
+	if (!t->committed) {
+		t->queue.lost = true;
+		content_spoil(t, 451, "4.3.2 The queue was restarted");
+		return;
+	}
+	if (t->queue.doubt != NULL)
+		return;
+	if ((t->queue.doubt = evtimer_new(proc_base(proc), doubt_too_long,
+	    t)) == NULL || evtimer_add(t->queue.doubt, &tv) == -1)
+		fatalx("evtimer_new");
+}
+
+static void
+ask_one(uint32_t tid, void *owner, void *arg)
+{
+	struct txn	*t = owner;
+
+	(void)arg;
+	if (t->queue.doubt != NULL)
+		CHAN_SEND(chan, q_ask, .tid = tid, .id = t->id);
+}
+
+static void
+gone(void)
+{
+	chan_free(chan);
+	chan = NULL;
+	source_queue(NULL);
+	wait_each(txns, lost_one, NULL);
+}
+
+static void
+on_closed(struct chan *c, const char *why)
+{
+	if (why != NULL)
+		proc_report(proc, IPC_QUEUED, 0, why);
+	if (c == chan)
+		gone();
+	else
+		chan_free(c);
+}
+
+void
+queue_init(struct proc *p)
+{
+	proc = p;
+	if ((txns = wait_new(TXNS_MAX)) == NULL)
+		fatal("wait_new");
+}
+
+void
+queue_peer(int fd)
+{
+	if (chan != NULL)
+		gone();
+	is_open = true;
+	chan = chan_new(proc_base(proc), fd, IPC_SMTPD, IPC_QUEUED, rows,
+	    on_closed, NULL);
+	if (chan == NULL)
+		fatal("chan_new");
+	source_queue(chan);
+	wait_each(txns, ask_one, NULL);
+}

@@ -1,0 +1,373 @@
+/*
+ * Channels to the proxyds, links on them, requests in order. See link.h.
+ */
+#include "smtpd/link.h"
+
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/ipc/wait.h"
+#include "smtpd/txn.h"
+
+#define LINKS_MAX	65536
+#define PIECE_MAX	32000	/* of a p_chunk */
+
+struct proxy {
+	LIST_ENTRY(proxy) entry;
+	uint16_t	 worker;
+	struct chan	*chan;
+	LIST_HEAD(, link) links;
+	size_t		 nlinks;
+};
+
+static struct proc		*proc;
+static struct wait		*links;		/* by tid, of all proxies */
+static LIST_HEAD(, proxy)	 proxies = LIST_HEAD_INITIALIZER(proxies);
+
+static const struct chan_row	 rows[];
+
+/* ---- channels -------------------------------------------------------------- */
+
+void
+link_init(struct proc *p)
+{
+	proc = p;
+	if ((links = wait_new(LINKS_MAX)) == NULL)
+		fatal("wait_new");
+}
+
+static void
+link_free(struct link *l)
+{
+	struct link_wait	*w;
+
+	while ((w = STAILQ_FIRST(&l->waits)) != NULL) {
+		STAILQ_REMOVE_HEAD(&l->waits, entry);
+		free(w);
+	}
+	wait_take(links, l->tid);
+	LIST_REMOVE(l, entry);
+	l->proxy->nlinks--;
+	buf_clear(&l->text);
+	free(l->server);
+	free(l);
+}
+
+static void
+over(struct link *l, const char *why)
+{
+	l->s->link = NULL;
+	proxy_closed(l, why);
+	link_free(l);
+}
+
+static void
+proxy_lost(struct proxy *p)
+{
+	struct link	*l;
+
+	while ((l = LIST_FIRST(&p->links)) != NULL)
+		over(l, "4.3.2 The proxy was restarted");
+	LIST_REMOVE(p, entry);
+	chan_free(p->chan);
+	free(p);
+}
+
+static void
+on_lost(struct chan *c, const char *why)
+{
+	struct proxy	*p = chan_arg(c);
+
+	if (why != NULL)
+		proc_report(proc, IPC_PROXYD, p->worker, why);
+	proxy_lost(p);
+}
+
+void
+link_peer(uint16_t worker, int fd)
+{
+	struct proxy	*p, *next;
+
+	LIST_FOREACH_SAFE(p, &proxies, entry, next)
+		if (p->worker == worker)
+			proxy_lost(p);
+	if ((p = calloc(1, sizeof(*p))) == NULL)
+		fatal("proxy");
+	p->worker = worker;
+	LIST_INIT(&p->links);
+	p->chan = chan_new(proc_base(proc), fd, IPC_SMTPD, IPC_PROXYD, rows,
+	    on_lost, p);
+	if (p->chan == NULL)
+		fatal("chan_new");
+	LIST_INSERT_HEAD(&proxies, p, entry);
+}
+
+/* ---- commands -------------------------------------------------------------- */
+
+static void
+expect(struct link *l, enum link_ask what, struct cmd *c, uint64_t txn,
+    size_t rcpt)
+{
+	struct link_wait	*w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		fatal("link");
+	w->what = what;
+	w->cmd = c;
+	w->txn = txn;
+	w->rcpt = rcpt;
+	STAILQ_INSERT_TAIL(&l->waits, w, entry);
+}
+
+static struct proxy *
+least(void)
+{
+	struct proxy	*p, *best = NULL;
+
+	LIST_FOREACH(p, &proxies, entry)
+		if (best == NULL || p->nlinks < best->nlinks)
+			best = p;
+	return best;
+}
+
+struct link *
+link_open(struct session *s, const struct conf_action *a, struct span helo,
+    struct cmd *c)
+{
+	struct proxy	*p = least();
+	struct link	*l;
+
+	if (p == NULL || (l = calloc(1, sizeof(*l))) == NULL)
+		return NULL;
+	if ((l->tid = wait_add(links, l)) == 0) {
+		free(l);
+		return NULL;
+	}
+	l->proxy = p;
+	l->s = s;
+	l->action = a;
+	STAILQ_INIT(&l->waits);
+	buf_init(&l->text, LINK_REPLY_MAX);
+	LIST_INSERT_HEAD(&p->links, l, entry);
+	p->nlinks++;
+	CHAN_SEND(p->chan, p_open, .tid = l->tid, .action = span_str(a->name),
+	    .session = span_str(s->id), .client = s->client,
+	    .local = s->local, .rdns = peer_name(&s->peer), .helo = helo);
+	expect(l, ASK_OPEN, c, 0, 0);
+	return l;
+}
+
+void
+link_close(struct link *l)
+{
+	if (l == NULL)
+		return;
+	CHAN_SEND(l->proxy->chan, p_close, .tid = l->tid);
+	link_free(l);
+}
+
+void
+link_ehlo(struct link *l, struct cmd *c, bool ehlo, struct span name)
+{
+	expect(l, ASK_EHLO, c, 0, 0);
+	CHAN_SEND(l->proxy->chan, p_ehlo, .tid = l->tid, .ehlo = ehlo,
+	    .name = name);
+}
+
+void
+link_mail(struct link *l, struct cmd *c, const struct txn *t)
+{
+	expect(l, ASK_MAIL, c, t->id, 0);
+	CHAN_SEND(l->proxy->chan, p_mail, .tid = l->tid, .id = t->id,
+	    .from = t->from, .size = t->mail.size,
+	    .body = (uint8_t)t->mail.body, .utf8 = t->mail.utf8,
+	    .ret = (uint8_t)t->mail.ret, .envid = t->mail.envid,
+	    .auth = t->mail.auth);
+}
+
+void
+link_rcpt(struct link *l, struct cmd *c, const struct txn *t, size_t n)
+{
+	const struct rcpt	*r = &t->rcpts[n];
+
+	expect(l, ASK_RCPT, c, t->id, n);
+	CHAN_SEND(l->proxy->chan, p_rcpt, .tid = l->tid, .to = r->to,
+	    .notify = r->params.notify, .orcpt = r->params.orcpt);
+}
+
+void
+link_data(struct link *l, struct cmd *c, const struct txn *t)
+{
+	l->credit = LINK_CREDIT;
+	expect(l, ASK_DATA, c, t->id, 0);
+	CHAN_SEND(l->proxy->chan, p_data, .tid = l->tid);
+}
+
+void
+link_rset(struct link *l, struct cmd *c)
+{
+	expect(l, ASK_PLAIN, c, 0, 0);
+	CHAN_SEND(l->proxy->chan, p_rset, .tid = l->tid);
+}
+
+void
+link_noop(struct link *l, struct cmd *c)
+{
+	expect(l, ASK_PLAIN, c, 0, 0);
+	CHAN_SEND(l->proxy->chan, p_noop, .tid = l->tid);
+}
+
+void
+link_ask(struct link *l, struct cmd *c, enum smtp_verb verb, struct span arg)
+{
+	expect(l, ASK_PLAIN, c, 0, 0);
+	CHAN_SEND(l->proxy->chan, p_ask, .tid = l->tid, .verb = (uint8_t)verb,
+	    .arg = arg);
+}
+
+void
+link_auth(struct link *l, struct cmd *c, struct span mech, bool has_initial,
+    struct span initial)
+{
+	expect(l, ASK_AUTH, c, 0, 0);
+	CHAN_SEND(l->proxy->chan, p_auth, .tid = l->tid, .mech = mech,
+	    .has_initial = has_initial, .initial = initial);
+}
+
+void
+link_auth_line(struct link *l, struct cmd *c, struct span line)
+{
+	expect(l, ASK_AUTH, c, 0, 0);
+	CHAN_SEND(l->proxy->chan, p_auth_line, .tid = l->tid, .line = line);
+}
+
+void
+link_quit(struct link *l, struct cmd *c)
+{
+	expect(l, ASK_QUIT, c, 0, 0);
+	CHAN_SEND(l->proxy->chan, p_quit, .tid = l->tid);
+}
+
+void
+link_write(struct link *l, struct buf *b)
+{
+	struct span	in;
+
+	while (l->credit > 0 && buf_len(b) > 0) {
+		in = span_sub(buf_content(b), 0, PIECE_MAX);
+		if (in.len > l->credit)
+			in.len = (size_t)l->credit;
+		CHAN_SEND(l->proxy->chan, p_chunk, .tid = l->tid, .bytes = in);
+		l->credit -= in.len;
+		buf_drain(b, in.len);
+	}
+}
+
+void
+link_end(struct link *l, struct buf *b, const struct txn *t)
+{
+	expect(l, ASK_END, NULL, t->id, 0);
+	CHAN_SEND(l->proxy->chan, p_end, .tid = l->tid,
+	    .bytes = buf_content(b));
+}
+
+/* ---- what comes back ------------------------------------------------------- */
+
+static void
+on_reply(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_reply	*m = msg;
+	struct link			*l = wait_get(links, m->tid);
+	struct link_wait		*w;
+	struct buf			 text;
+
+	(void)fd;
+	if (m->code < 200 || m->code > 599) {
+		chan_reject(c, "p_reply: no such code");
+		return;
+	}
+	if (l == NULL)
+		return;
+	if ((w = STAILQ_FIRST(&l->waits)) == NULL ||
+	    !buf_span(&l->text, m->text)) {
+		chan_reject(c, w == NULL ? "p_reply: nothing was asked" :
+		    "p_reply: too long");
+		return;
+	}
+	if (m->more)
+		return;
+	STAILQ_REMOVE_HEAD(&l->waits, entry);
+	text = l->text;
+	buf_init(&l->text, LINK_REPLY_MAX);
+	proxy_reply(l, w, m->code, buf_content(&text), m->own);
+	buf_clear(&text);
+	free(w);
+}
+
+static void
+on_caps(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_caps	*m = msg;
+	struct link		*l = wait_get(links, m->tid);
+
+	(void)c;
+	(void)fd;
+	if (l == NULL)
+		return;
+	l->caps = (struct smtp_caps){ .bits = m->caps, .size = m->size };
+	span_cstr(m->auth, l->caps.auth, sizeof(l->caps.auth));
+}
+
+static void
+on_credit(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_credit	*m = msg;
+	struct link			*l = wait_get(links, m->tid);
+
+	(void)c;
+	(void)fd;
+	if (l == NULL)
+		return;
+	l->credit += m->bytes;
+	if (l->credit > LINK_CREDIT)
+		l->credit = LINK_CREDIT;
+	proxy_credit(l);
+}
+
+static void
+on_server(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_server	*m = msg;
+	struct link			*l = wait_get(links, m->tid);
+
+	(void)c;
+	(void)fd;
+	if (l == NULL)
+		return;
+	free(l->server);
+	l->server = span_dup(m->server);
+}
+
+static void
+on_closed(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_closed	*m = msg;
+	struct link			*l = wait_get(links, m->tid);
+	char				 why[257];
+
+	(void)c;
+	(void)fd;
+	if (l == NULL)
+		return;
+	span_cstr(m->why, why, sizeof(why));
+	over(l, why);
+}
+
+static const struct chan_row rows[] = {
+	{ IPC_T_p_reply, on_reply },
+	{ IPC_T_p_caps, on_caps },
+	{ IPC_T_p_credit, on_credit },
+	{ IPC_T_p_server, on_server },
+	{ IPC_T_p_closed, on_closed },
+	{ 0, NULL }
+};

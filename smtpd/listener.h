@@ -1,0 +1,23 @@
+/*
+ * Listening sockets: accept(2), limits on sessions, and nothing of SMTP but the
+ * 421 for who may not come in.
+ */
+#ifndef SMTPD_LISTENER_H
+#define SMTPD_LISTENER_H
+
+#include "common/proc/start.h"
+#include "smtpd/session.h"
+
+#define LISTENER_BATCH	8	/* accepted in one pass of the loop */
+#define LISTENER_REST_MS 100	/* at a limit of the system's */
+
+void	 listener_init(struct proc *, const struct conf *);
+/* Takes fd. */
+void	 listener_add(uint16_t index, const struct addr *, int fd);
+void	 listener_pause(uint16_t index, bool on);
+/* Closes all: nothing new is taken. */
+void	 listener_close_all(void);
+/* A session has ended: there is room. */
+void	 listener_session_gone(const struct session *);
+
+#endif

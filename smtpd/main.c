@@ -1,0 +1,131 @@
+/*
+ * smtpd: the SMTP server side. Here are its start, its confinement, its peers
+ * and its end in order, and nothing else.
+ */
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/lookup/ask.h"
+#include "common/proc/confine.h"
+#include "common/proc/start.h"
+#include "smtpd/ctl.h"
+#include "smtpd/handoff.h"
+#include "smtpd/link.h"
+#include "smtpd/listener.h"
+#include "smtpd/source.h"
+
+#define DRAIN_CHECK_MS	50	/* is everything finished? */
+#define DRAIN_IDLE	10	/* idle for this part of the grace: ended */
+#define DRAIN_LAST_MS	500	/* of the grace: to get the last 421s out */
+
+static const struct seccomp_group *const groups[] = { &seccomp_base,
+    &seccomp_loop, &seccomp_sock_use, &seccomp_fds_in, NULL };
+static const struct confine_profile profile = { .groups = groups };
+
+static struct ask	*ask;
+static struct event	*drainer;
+static struct mono	 drain_last, drain_end;
+static int64_t		 drain_idle_ms;
+
+static void
+peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
+    int fd)
+{
+	(void)title;
+	if (role == IPC_LOOKUPD)
+		ask_peer(ask, worker, fd);
+	else if (role == IPC_QUEUED)
+		queue_peer(fd);
+	else if (role == IPC_PROXYD)
+		link_peer(worker, fd);
+	else
+		proc_report(p, role, worker, "no peer of smtpd");
+}
+
+static void
+listener(struct proc *p, uint16_t index, const struct addr *addr, int fd)
+{
+	(void)p;
+	listener_add(index, addr, fd);
+}
+
+static void
+pause_listener(struct proc *p, uint16_t index, bool on)
+{
+	(void)p;
+	listener_pause(index, on);
+}
+
+/* Who does nothing is told to come again; in the end everybody is. */
+static void
+drain_one(struct session *s, void *arg)
+{
+	int64_t	now = *(int64_t *)arg;
+	bool	idle = session_idle(s) && now - s->last.ms >= drain_idle_ms;
+
+	if (s->phase != PH_CLOSING && (idle || now >= drain_last.ms))
+		session_fail(s, 421, span_str("4.3.2 The gateway is shutting "
+		    "down"), "shutting down");
+}
+
+static void
+drain_check(evutil_socket_t fd, short what, void *arg)
+{
+	int64_t	now = clock_mono().ms;
+
+	(void)fd;
+	(void)what;
+	session_each(drain_one, &now);
+	if (session_count() == 0 || now >= drain_end.ms)
+		proc_exit(arg, 0);
+}
+
+static void
+drain(struct proc *p, uint32_t grace_ms)
+{
+	const struct timeval	tv = { 0, DRAIN_CHECK_MS * 1000 };
+	int64_t			now = clock_mono().ms;
+
+	/* Said once more when the time is up sooner (reload after reload). */
+	drain_idle_ms = grace_ms / DRAIN_IDLE;
+	drain_end.ms = now + grace_ms;
+	drain_last.ms = drain_end.ms - (grace_ms > DRAIN_LAST_MS ?
+	    DRAIN_LAST_MS : 0);
+	listener_close_all();
+	if (drainer != NULL)
+		return;
+	drainer = event_new(proc_base(p), -1, EV_PERSIST, drain_check, p);
+	if (drainer == NULL || event_add(drainer, &tv) == -1)
+		fatalx("event_new");
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct proc_ops	 ops = {
+		.peer = peer,
+		.listener = listener,
+		.pause_listener = pause_listener,
+		.drain = drain,
+		.verbs = ctl_verbs
+	};
+	struct proc			*p;
+	struct conf			*conf;
+	struct buf			 msgs;
+
+	p = proc_start(IPC_SMTPD, argc, argv);
+	proc_confine(p, &profile);
+	buf_init(&msgs, 64 << 10);
+	if ((conf = conf_parse(proc_conf(p), &msgs)) == NULL)
+		fatalx("the configuration does not parse: %s",
+		    log_quote(buf_content(&msgs)));
+	buf_clear(&msgs);
+	ask = ask_new(p, IPC_SMTPD);
+	peer_init(ask);
+	source_init(conf);
+	queue_init(p);
+	link_init(p);
+	session_init(proc_base(p), conf);
+	listener_init(p, conf);
+	return proc_run(p, &ops, NULL);
+}

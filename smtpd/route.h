@@ -1,0 +1,14 @@
+/*
+ * From a recipient to its action: what is known of the session, put before the
+ * rules (common/conf/match.h).
+ */
+#ifndef SMTPD_ROUTE_H
+#define SMTPD_ROUTE_H
+
+#include "common/conf/match.h"
+#include "smtpd/txn.h"
+
+/* The decision; MATCH_NEED_RDNS: ask again when the peer is known. */
+void	 route(const struct txn *, struct span to, struct match_out *);
+
+#endif

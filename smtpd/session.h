@@ -1,0 +1,151 @@
+/*
+ * A session: one client's connection from its greeting to its end (RFC 5321,
+ * 3.1). Here are its phases, the queue of its commands and the one place that
+ * writes replies; what each command means is in the cmd_*.c files.
+ *
+ *	CONNECT ─▶ GREETED ─EHLO─▶ READY ─MAIL─▶ MAIL ─RCPT─▶ RCPT ─┬─▶ DATA
+ *	                             ▲  ▲                            └─▶ BDAT
+ *	                  AUTH ◀─────┘  └──── end of the transaction ────┘
+ *	any ─▶ CLOSING
+ */
+#ifndef SMTPD_SESSION_H
+#define SMTPD_SESSION_H
+
+#include <sys/queue.h>
+
+#include "common/base/clock.h"
+#include "common/base/rand.h"
+#include "common/conf/conf.h"
+#include "common/io/stream.h"
+#include "common/smtp/command.h"
+#include "common/smtp/ehlo.h"
+#include "common/smtp/line.h"
+#include "smtpd/peer.h"
+
+#define SESSION_IN_MAX	(64 << 10)	/* bytes read ahead of a client */
+#define SESSION_OUT_MAX	(256 << 10)	/* replies that a client has not read */
+#define SESSION_OUT_MARK (8 << 10)	/* more of them: it is not read */
+#define SESSION_CMDS_MAX 64		/* commands in work at a time */
+#define SESSION_BARE_MAX 3		/* lines with bare CR, LF or NUL */
+#define SESSION_VAIN_MAX 20		/* NOOP, RSET, … without a message */
+#define SESSION_IDLE_MS	300000		/* RFC 5321, 4.5.3.2.7 */
+#define SESSION_LINE_MS	60000		/* from its first byte to its CR LF */
+#define SESSION_TXN_MS	1800000		/* a transaction */
+#define SESSION_WAIT_MS	1200000		/* for another process, whatever it does */
+#define SESSION_RATE_MS	60000		/* content: in each such window … */
+#define SESSION_RATE_BYTES 6000		/* … at least so much: 100 bytes/s */
+#define SESSION_LINGER_MS 2000		/* to get the last reply out */
+
+enum phase { PH_CONNECT, PH_GREETED, PH_READY, PH_AUTH, PH_MAIL, PH_RCPT,
+    PH_DATA, PH_BDAT, PH_CLOSING, PH_MAX };
+
+struct txn;
+struct link;
+struct session;
+
+/* A command that waits for its reply, in the order they came. */
+struct cmd {
+	STAILQ_ENTRY(cmd) entry;
+	struct session	*s;
+	enum smtp_verb	 verb;
+	uint16_t	 code;		/* 0: not answered yet */
+	char		*text;		/* its reply, until it is its turn */
+};
+
+enum session_timer { TIMER_NONE, TIMER_GREET, TIMER_IDLE, TIMER_LINE,
+    TIMER_CONTENT, TIMER_WAIT };
+
+struct session {
+	LIST_ENTRY(session) entry;
+	STAILQ_ENTRY(session) soon;	/* to be run or freed in this pass */
+	bool		 soon_set;
+	const struct conf_listen *listen;
+	struct addr	 local;		/* the listening socket */
+	struct addr	 client;	/* family 0: the submission socket */
+	char		 id[ID_STRLEN];
+	enum phase	 phase;
+	struct stream	*stream;	/* NULL: the client is gone */
+	struct smtp_line_state line;
+	STAILQ_HEAD(, cmd) cmds;
+	unsigned	 ncmds;
+	struct cmd	*barrier;	/* nothing is read until it is answered */
+	struct txn	*txn;
+	/* A proxied listener: the session at the actual server. Else: the one
+	 * of the rule that this transaction, or the last one, went by. */
+	struct link	*link;
+	struct peer	 peer;
+	char		*helo;		/* NULL: none yet */
+	uint32_t	 caps;		/* enum smtp_cap, as announced */
+	uint64_t	 size_max;	/* as announced */
+	bool		 authed;	/* the actual server has said 235 */
+	/* A chunk of BDAT that is refused: its bytes, then its reply. */
+	struct {
+		uint64_t	 left;
+		struct cmd	*cmd;	/* NULL: none */
+		uint16_t	 code;
+		char		*text;
+	} swallow;
+	unsigned	 errors, bare, vain;
+	unsigned	 commands, messages;
+	struct mono	 since, last;	/* began; last command */
+	enum session_timer timer;
+	uint64_t	 window;	/* content bytes since the timer began */
+	bool		 window_held;	/* reading stood still in it */
+	bool		 paused, running, eof, dead;
+	const char	*why;		/* of its end, static */
+};
+
+/* What a session's number of sockets and such is worked out from. */
+void	 session_init(struct event_base *, const struct conf *);
+const struct conf *session_conf(void);
+/* Takes fd. client: who connected, family 0 for the Unix socket. */
+void	 session_new(const struct conf_listen *, const struct addr *local,
+	    const struct addr *client, int fd);
+size_t	 session_count(void);
+/* Since this worker began. */
+struct session_stats {
+	uint64_t	 connections, commands, accepted, proxied, refused;
+};
+struct session_stats *session_stats(void);
+void	 session_each(void (*)(struct session *, void *), void *arg);
+bool	 session_proxied(const struct session *);
+/* Submission socket or loopback: what `from local` means. */
+bool	 session_local(const struct session *);
+const char *session_phase_name(enum phase);
+
+/* The only place that changes the phase. */
+void	 session_phase(struct session *, enum phase);
+/*
+ * Answers a command; text begins with the enhanced code, lines are divided by
+ * LF. The reply goes out when those before it have. The command is gone then.
+ * What else the caller does with the session has been done before.
+ */
+void	 session_answer(struct cmd *, uint16_t code, struct span text);
+/* The same from us: a 5xx counts towards `limit errors`. */
+void	 session_reply(struct cmd *, uint16_t code, const char *fmt, ...)
+	    __attribute__((format(printf, 3, 4)));
+/* Nothing of the client is read until this command has been answered, or let
+ * go. */
+void	 session_hold(struct cmd *);
+void	 session_unhold(struct cmd *);
+/* Eats n bytes of the client, then answers so. */
+void	 session_swallow(struct cmd *, uint64_t n, uint16_t code,
+	    struct span text);
+/* A command without a line of its own: the end of content. */
+struct cmd *session_cmd(struct session *, enum smtp_verb);
+/* The first line of all. */
+void	 session_greet(struct session *, uint16_t code, struct span text);
+/* Something waited for has come: goes on reading, later in this pass. */
+void	 session_go(struct session *);
+/* 421 (or the like) and the end; text as in session_answer(). */
+void	 session_fail(struct session *, uint16_t code, struct span text,
+	    const char *why);
+/* Sends what is buffered and ends. why is static, for the log. It is freed at
+ * the end of this pass, or when a commit on its way has ended. */
+void	 session_end(struct session *, const char *why);
+/* May it be ended while nobody notices? No transaction, no command. */
+bool	 session_idle(const struct session *);
+/* Nothing is held of it by anybody any more: called when a commit ended. */
+void	 session_release(struct session *);
+
+#endif

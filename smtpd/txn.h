@@ -1,0 +1,76 @@
+/*
+ * One mail transaction (RFC 5321, 3.3): sender, recipients, parameters, and the
+ * way that its content goes. It lives from MAIL to the reply to its content, or
+ * to RSET; all of its memory is its arena's.
+ */
+#ifndef SMTPD_TXN_H
+#define SMTPD_TXN_H
+
+#include "common/base/arena.h"
+#include "common/smtp/param.h"
+#include "smtpd/content.h"
+#include "smtpd/session.h"
+
+struct handoff;
+
+enum rcpt_state { RCPT_ASKED, RCPT_TAKEN, RCPT_REFUSED };
+struct rcpt {
+	struct span	 to;		/* canonical, without <> */
+	struct smtp_rcpt_params params;
+	const struct conf_action *action;	/* NULL: a proxied listener */
+	enum rcpt_state	 state;
+};
+
+/* What the way to the queue knows of it; see handoff_queue.c. */
+struct txn_queue {
+	uint32_t	 tid;		/* 0: queued has not heard of it */
+	uint64_t	 sent, credit;
+	bool		 lost;		/* queued died with a part of it */
+	struct event	*doubt;		/* until queued says: have, have not */
+};
+
+struct txn {
+	struct session	*s;
+	uint64_t	 id;
+	char		 ids[ID_STRLEN];
+	struct arena	*arena;
+	struct span	 from;		/* canonical, without <> */
+	struct smtp_mail_params mail;
+	struct rcpt	*rcpts;
+	size_t		 nrcpts, cap;
+	unsigned	 asked, taken;	/* recipients in these states */
+	const struct handoff *way;	/* NULL: no recipient has one yet */
+	const struct conf_action *action;	/* the way's, if it is a proxy */
+	struct content	 content;
+	bool		 committed;	/* the way has all of it; no way back */
+	/* Rule level: MAIL went to the actual server; it refused it, so each
+	 * RCPT. */
+	bool		 at_server;
+	uint16_t	 mail_code;
+	char		*mail_text;
+	struct txn_queue queue;
+	struct mono	 since;
+	uint64_t	 received_ms;	/* wall clock */
+};
+
+/* NULL: out of memory. */
+struct txn *txn_new(struct session *);
+/* Ends it: what a way has of it is taken back unless it was committed. Takes
+ * NULL. The session has none then and is in READY if it was in the middle. */
+void	 txn_end(struct session *);
+/* Copies into the arena; false: no memory for so much. */
+bool	 txn_mail(struct txn *, struct span from,
+	    const struct smtp_mail_params *);
+struct rcpt *txn_rcpt(struct txn *, struct span to,
+	    const struct smtp_rcpt_params *);
+/* Number of a recipient, stable while the transaction lives. */
+size_t	 txn_rcpt_number(const struct txn *, const struct rcpt *);
+/* The recipient has been decided; phases follow. */
+void	 txn_rcpt_state(struct txn *, struct rcpt *, enum rcpt_state);
+/* The first recipient that was taken, for the log; empty if none. */
+struct span txn_first(const struct txn *);
+
+/* An address as a log value within <>; as log_quote(), but empty stays so. */
+const char *txn_quote(struct span);
+
+#endif
