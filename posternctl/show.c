@@ -21,6 +21,7 @@ static const struct column process_columns[] = {
 static const struct column session_columns[] = {
 	{ "session", "SESSION", CELL_TEXT, 13 },
 	{ "client", "CLIENT", CELL_TEXT, 22 },
+	{ "listener", "LISTENER", CELL_TEXT, 20 },
 	{ "phase", "PHASE", CELL_TEXT, 8 },
 	{ "way", "WAY", CELL_TEXT, 7 },
 	{ "since_ms", "SINCE", CELL_AGO, 16 },

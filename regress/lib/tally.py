@@ -26,7 +26,7 @@ for d in args[1:]:
             text = f.read()
         m = re.search(rb"^X-Number: (\d+)\s*$", text, re.M)
         if not m:
-            short += 1
+            short += b"\nX-Late: " not in text      # kill.sh's own
             continue
         got[int(m.group(1))] += 1
         sizes[text[m.end():].count(b"y")] += 1

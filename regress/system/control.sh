@@ -82,7 +82,7 @@ check "an unknown command is a usage error" test $? -eq 64
 "$BUILD/posternctl" -s "$T/nowhere" status >"$T/out" 2>&1
 check "no gateway: 69 and a hint" sh -c "[ $? -eq 69 ] && grep -q running '$T/out'"
 
-if [ "$(id -u)" -eq 0 ]; then
+if [ "$(command id -u)" -eq 0 ]; then
 	chmod 755 "$T" "$T/gw"
 	cp "$BUILD/posternctl" "$T/posternctl"
 	chmod 755 "$T/posternctl"

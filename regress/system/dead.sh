@@ -36,7 +36,7 @@ kill $SINK
 
 # A server that refuses for good, and one that takes the bounce.
 sink $A:2501 "$T/bounces"
-sink $A:2500 "$T/no" -r rcpt
+sink $A:2500 "$T/no" -f rcpt
 bounced() { grep -rq "^Auto-Submitted: auto-replied" "$T/bounces"; }
 send $A:2525 a@client.example b@dest.example --header "Subject: refused" \
     >"$T/out" 2>&1
