@@ -64,6 +64,8 @@ void
 job_drain(void)
 {
 	draining = true;
+	if (queued != NULL)
+		CHAN_SEND(queued, d_back, .tid = 0);
 }
 
 size_t
@@ -141,6 +143,8 @@ job_peer(uint16_t worker, int fd)
 	    lost, NULL);
 	if (queued == NULL)
 		fatal("chan_new");
+	if (draining)
+		CHAN_SEND(queued, d_back, .tid = 0);
 }
 
 /* A copy in the job's arena; a job too big for it is broken, not fatal. */
@@ -248,10 +252,13 @@ on_go(struct chan *c, const void *msg, int fd)
 	if (j->params.size < j->prefix.len || (j->fd == -1 &&
 	    job_content_size(j) != buf_len(&j->content)))
 		j->broken = true;
-	if (draining)
-		job_fail(j, D_TEMP, "421 4.3.2 The gateway is shutting down",
-		    "");
-	else if (j->broken)
+	if (draining) {
+		/* On its way while we said so. */
+		CHAN_SEND(c, d_back, .tid = j->tid, .id = j->id);
+		job_free(j);
+		return;
+	}
+	if (j->broken)
 		job_fail(j, D_TEMP, "451 4.3.0 The message could not be read",
 		    "");
 	else if (j->action == NULL)
@@ -395,9 +402,14 @@ on_sync(struct chan *c, const void *msg, int fd)
 
 	(void)fd;
 	LIST_FOREACH(j, &jobs, all) {
+		if (j->orphan && map_get_u64(by_tid, j->tid) == NULL &&
+		    map_set_u64(by_tid, j->tid, j))
+			j->orphan = false;
+		if (j->orphan)
+			continue;
 		for (size_t i = 0; j->going && i < j->nrcpts; i++) {
 			if (j->rcpts[i].state != RCPT_DONE)
-				CHAN_SEND(c, d_running, .tid = m->tid,
+				CHAN_SEND(c, d_running, .tid = j->tid,
 				    .id = j->id, .n = j->rcpts[i].n,
 				    .attempt = j->rcpts[i].attempt);
 		}

@@ -15,6 +15,7 @@
 #include "queued/due.h"
 #include "queued/filter.h"
 
+#define FIRST_MS 1000		/* to become due, for one that is to be first */
 #define PAGE	64		/* messages looked at in one go */
 
 static struct queue **queue_at;
@@ -65,6 +66,7 @@ walk_id(uint64_t id, const struct store_msg *m, void *arg)
 
 struct look {
 	struct queue	*q;
+	uint64_t	 dest;		/* of its last recipient that waits */
 	struct walk	*w;
 	struct ctl	*c;
 	bool		 fits;
@@ -95,6 +97,7 @@ look_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 	if (r->next_ms < l->next_ms)
 		l->next_ms = r->next_ms;
 	if (l->w->what == WALK_SCHEDULE) {
+		l->dest = r->dest;
 		f.next_ms = queue_now(l->q);
 		rec_fate_add(&l->fates, &f);
 		l->nfates++;
@@ -133,6 +136,7 @@ change(struct look *l, uint64_t id, const struct store_msg *m)
 	struct buf	 env;
 	int64_t		 now = queue_now(l->q);
 	char		 ids[ID_STRLEN];
+	struct dest	*d;
 	static const char *const events[] = { [WALK_SCHEDULE] = "schedule",
 	    [WALK_HOLD] = "hold", [WALK_RELEASE] = "release",
 	    [WALK_REMOVE] = "remove" };
@@ -141,6 +145,11 @@ change(struct look *l, uint64_t id, const struct store_msg *m)
 	case WALK_SCHEDULE:
 		ch.nrcpts = l->nfates;
 		ch.rcpts = buf_content(&l->fates);
+		/* Who says "now" means a server that is down as well. */
+		if ((d = map_get_u64(l->q->dests, l->dest)) != NULL) {
+			d->first = id;
+			d->first_until_ms = now + FIRST_MS;
+		}
 		break;
 	case WALK_HOLD:
 	case WALK_RELEASE:

@@ -355,6 +355,25 @@ refill(struct queue *q, struct dest *d, int64_t now)
 
 /* ---- handing out ---- */
 
+/* The one that is wanted first, else the oldest. */
+static struct job *
+next_job(struct queue *q, struct dest *d, int64_t now)
+{
+	struct job	*j;
+
+	if (d->first != 0) {
+		j = job_find(q, d->first, d->key);
+		if (j == NULL && now < d->first_until_ms)
+			return NULL;
+		d->first = 0;
+		if (j != NULL && !j->running && !j->ended) {
+			d->probe_ms = 0;
+			return j;
+		}
+	}
+	return TAILQ_FIRST(&d->ready);
+}
+
 /* One job of this destination; false if it has none to give now. */
 static bool
 hand_one(struct queue *q, struct dest *d, int64_t now)
@@ -362,7 +381,7 @@ hand_one(struct queue *q, struct dest *d, int64_t now)
 	struct job	*j;
 
 	refill(q, d, now);
-	if ((j = TAILQ_FIRST(&d->ready)) == NULL || !dest_may_start(d, now) ||
+	if ((j = next_job(q, d, now)) == NULL || !dest_may_start(d, now) ||
 	    !q->ops->can_hand(q, d))
 		return false;
 	job_unready(q, j);
@@ -474,14 +493,14 @@ job_release(struct queue *q, struct job *j)
 }
 
 void
-job_again(struct queue *q, struct job *j)
+job_again(struct queue *q, struct job *j, bool crashed)
 {
 	struct dest	*d = j->dest;
 	bool		 results = false;
 
 	for (size_t i = 0; i < j->nrcpts; i++)
 		results |= j->rcpts[i].have && !j->rcpts[i].written;
-	if (++j->crashes >= CRASHES_MAX || results || j->dirty) {
+	if ((crashed && ++j->crashes >= CRASHES_MAX) || results || j->dirty) {
 		for (size_t i = 0; i < j->nrcpts; i++)
 			if (!j->rcpts[i].have)
 				result_add(q, j, NULL, 0, j->id,

@@ -27,7 +27,7 @@ int64_t	 queue_run(struct queue *);
  * destination looked like. */
 void	 job_ended(struct queue *, struct job *, enum d_dest);
 /* Its deliverd is gone: back to the ready ones. */
-void	 job_again(struct queue *, struct job *);
+void	 job_again(struct queue *, struct job *, bool crashed);
 /* Results have been written and nothing runs: free. */
 void	 job_release(struct queue *, struct job *);
 /*

@@ -22,6 +22,7 @@ struct agent {
 	uint16_t	 worker;
 	bool		 synced;
 	bool		 old;		/* a newer one has its number */
+	bool		 leaving;	/* it drains: gets no more */
 	bool		 dirty;		/* confirmations wait to be sent */
 	unsigned	 running;
 };
@@ -115,7 +116,8 @@ agent_for(const struct agents *as, const struct dest *d)
 	uint64_t	 mark, top = 0;
 
 	for (size_t i = 0; i < AGENTS_MAX; i++) {
-		if (as->v[i] == NULL || as->v[i]->old || !as->v[i]->synced)
+		if (as->v[i] == NULL || as->v[i]->old || !as->v[i]->synced ||
+		    as->v[i]->leaving)
 			continue;
 		mark = (d->key ^ as->v[i]->worker * UINT64_C(0x9e3779b97f4a7c15)) *
 		    UINT64_C(0xff51afd7ed558ccd);
@@ -235,7 +237,7 @@ agents_hand(struct agents *as, struct job *j)
 	if (a == NULL || !map_set_u64(as->jobs, j->tid, j)) {
 		if (fd != -1)
 			close(fd);
-		job_again(q, j);
+		job_again(q, j, false);
 		return;
 	}
 	a->running++;
@@ -288,6 +290,24 @@ d_done(struct chan *c, const void *msg, int fd)
 	job_ended(a->agents->q, j, m->dest);
 }
 
+/* Not begun, so it is no attempt. */
+static void
+d_back(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_back *m = msg;
+	struct agent	*a = chan_arg(c);
+	struct job	*j = job_of(a, m->tid, m->id);
+
+	(void)fd;
+	a->leaving = true;
+	if (j == NULL)
+		return;
+	map_del_u64(a->agents->jobs, m->tid);
+	if (a->running > 0)
+		a->running--;
+	job_again(a->agents->q, j, false);
+}
+
 static void
 d_running(struct chan *c, const void *msg, int fd)
 {
@@ -324,6 +344,7 @@ d_synced(struct chan *c, const void *msg, int fd)
 static const struct chan_row table[] = {
 	{ IPC_T_d_result, d_result },
 	{ IPC_T_d_done, d_done },
+	{ IPC_T_d_back, d_back },
 	{ IPC_T_d_running, d_running },
 	{ IPC_T_d_synced, d_synced },
 	{ 0, NULL }
@@ -362,7 +383,7 @@ orphans_again(struct agents *as, struct agent *a)
 	map_each(as->jobs, orphan, &o);
 	for (size_t i = 0; i < o.n; i++) {
 		map_del_u64(as->jobs, o.v[i]->tid);
-		job_again(as->q, o.v[i]);
+		job_again(as->q, o.v[i], true);
 	}
 	free(o.v);
 }

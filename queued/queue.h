@@ -106,6 +106,10 @@ struct dest {
 	int64_t		 probe_ms;		/* DEST_DOWN: not before */
 	int64_t		 down_since_ms;
 	bool		 paused;
+	/* A message that an administrator wants tried now, whatever the state;
+	 * it is waited for until its row is due. 0: none. */
+	uint64_t	 first;
+	int64_t		 first_until_ms;
 	struct job_list	 ready;
 	unsigned	 nready, njobs;		/* njobs: with those that run */
 	/* More rows than memory has: they are fetched from pos on. With sweep
