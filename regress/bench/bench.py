@@ -30,7 +30,7 @@ def source(port, sessions, messages, kept):
         argv.append("-d")
     t = time.monotonic()
     subprocess.run(argv + ["127.0.0.1:%d" % port], env=POSTFIX_ENV, check=True,
-                   stderr=subprocess.DEVNULL)
+                   stderr=subprocess.DEVNULL, timeout=120)
     return time.monotonic() - t
 
 

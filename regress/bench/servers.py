@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -127,7 +128,6 @@ listen on 127.0.0.1 port {self.port} {way}
 queue path "{self.dir}/spool"
 control path "{self.dir}/run"
 limit deliveries per destination 50
-log level warn
 """)
 
     def argv(self):
@@ -240,20 +240,18 @@ class Sink:
              *(["-u", "nobody"] if os.geteuid() == 0 else []), "-c", "-m", "2000", "-t", "600",
              f"127.0.0.1:{SINK}", "2000"], stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, env=POSTFIX_ENV)
-        os.set_blocking(self.p.stdout.fileno(), False)
-        self.tail, self.sessions, self.messages = b"", 0, 0
+        self.tail = b""
+        # Read all the time: a sink whose output is not read stops.
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
         wait_greeting(SINK)
+
+    def read(self):
+        while b := os.read(self.p.stdout.fileno(), 1 << 16):
+            self.tail = (self.tail + b)[-400:]
 
     def count(self):
         """Messages taken so far."""
-        try:
-            while True:
-                b = os.read(self.p.stdout.fileno(), 1 << 20)
-                if not b:
-                    break
-                self.tail = (self.tail + b)[-400:]
-        except BlockingIOError:
-            pass
         for part in reversed(self.tail.split(b"\r")[:-1]):
             for word in part.split():
                 if word.startswith(b"mesg="):
@@ -263,3 +261,4 @@ class Sink:
     def stop(self):
         self.p.terminate()
         self.p.wait()
+        self.reader.join()
