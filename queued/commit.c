@@ -357,7 +357,7 @@ answer(struct queue *q, enum q_status st, const char *text)
 		e = &q->entries[i];
 		if (st == Q_OK) {
 			q->stats.accepted++;
-			log_info("id=%s event=enqueue nrcpts=%u size=%llu",
+			log_debug("id=%s event=enqueue nrcpts=%u size=%llu",
 			    id_str(e->id, id), e->nrcpts,
 			    (unsigned long long)e->size);
 		} else if (e->body_fd != -1)

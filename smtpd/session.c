@@ -576,21 +576,25 @@ blocked(const struct session *s)
 	    stream_waiting(s->stream) > SESSION_OUT_MARK;
 }
 
+static bool
+must_wait(const struct session *s)
+{
+	return blocked(s) ||
+	    (content_flows(s->txn) && s->txn->content.full);
+}
+
 /* What the client may take its time for, now that all there was is read. */
 static void
 settle(struct session *s)
 {
-	bool	stop = blocked(s), content = content_flows(s->txn);
+	bool	content = content_flows(s->txn), stop = must_wait(s);
 
-	if (content && s->txn->content.full)
-		stop = true;
 	content = content || s->swallow.cmd != NULL;
-	if (stop != s->paused) {
-		s->paused = stop;
-		if (stop)
-			stream_pause(s->stream);
-		else
-			stream_resume(s->stream);
+	/* Most clients say nothing while they wait; the others are stopped
+	 * when they do. */
+	if (s->paused && !stop) {
+		s->paused = false;
+		stream_resume(s->stream);
 	}
 	if (s->phase == PH_CONNECT) {
 		if (s->timer != TIMER_GREET)
@@ -686,13 +690,16 @@ on_readable(struct stream *st, void *arg)
 		return;
 	}
 	run(s);
+	if (s->stream != NULL && !s->paused && must_wait(s)) {
+		s->paused = true;
+		stream_pause(s->stream);
+	}
 }
 
 static void
 on_drained(struct stream *st, void *arg)
 {
-	(void)st;
-	if (((struct session *)arg)->paused)
+	if (((struct session *)arg)->paused || stream_in(st).len > 0)
 		run(arg);
 }
 
