@@ -322,6 +322,12 @@ content_done(struct txn *t, uint16_t code, struct span text)
 	struct cmd	*cmd = t->content.cmd;
 	bool		 ok = code / 100 == 2;
 
+	/* The client first: it waits. */
+	if (s->phase != PH_CLOSING) {
+		session_answer(cmd, code, text);
+		if (s->stream != NULL)
+			stream_flush(s->stream);
+	}
 	ended(t, !ok ? "refused" : t->way == &handoff_proxy ? "proxied" :
 	    "accepted", code, text);
 	if (ok)
@@ -329,6 +335,4 @@ content_done(struct txn *t, uint16_t code, struct span text)
 	txn_end(s);
 	if (s->phase == PH_CLOSING)
 		session_release(s);
-	else
-		session_answer(cmd, code, text);
 }

@@ -682,7 +682,6 @@ on_readable(struct stream *st, void *arg)
 {
 	struct session	*s = arg;
 
-	(void)st;
 	/* Who talks before the greeting is no mail client (RFC 5321, 4.3.1). */
 	if (s->phase == PH_CONNECT && s->timer == TIMER_GREET) {
 		session_fail(s, 554, span_str("5.5.1 You talk before the "
@@ -690,7 +689,8 @@ on_readable(struct stream *st, void *arg)
 		return;
 	}
 	run(s);
-	if (s->stream != NULL && !s->paused && must_wait(s)) {
+	if (s->stream != NULL && !s->paused && must_wait(s) &&
+	    stream_in(st).len > 0) {
 		s->paused = true;
 		stream_pause(s->stream);
 	}

@@ -132,6 +132,7 @@ c.check("and what follows the dot", [s.reply()[0] for _ in range(3)] == [250, 25
 
 held = [Smtp(regular) for _ in range(10)]
 greetings = [h.reply()[0] for h in held]
+time.sleep(0.2)          # the workers tell each other what they have
 over = Smtp(regular)
 c.code("one session over the limit per source", over.reply(), 421)
 for h in held + [over]:
