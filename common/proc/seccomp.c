@@ -148,16 +148,20 @@ const struct seccomp_group seccomp_files_store = { "files-store",
 static void
 on_refused(int sig, siginfo_t *si, void *ctx)
 {
-	char	 line[] = "seccomp: refused call 0000\n";
+	char	 line[48] = "seccomp: refused call ", digits[12];
 	unsigned n = (unsigned)si->si_syscall;
+	size_t	 len = sizeof("seccomp: refused call ") - 1, k = 0;
 
 	(void)sig;
 	(void)ctx;
-	for (size_t i = sizeof(line) - 3; i > sizeof(line) - 7; i--) {
-		line[i] = (char)('0' + n % 10);
+	do {
+		digits[k++] = (char)('0' + n % 10);
 		n /= 10;
-	}
-	(void)!write(STDERR_FILENO, line, sizeof(line) - 1);
+	} while (n > 0);
+	while (k > 0)
+		line[len++] = digits[--k];
+	line[len++] = '\n';
+	(void)!write(STDERR_FILENO, line, len);
 	_exit(99);
 }
 
