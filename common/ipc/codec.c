@@ -48,10 +48,11 @@ get_int(struct cursor *c, unsigned n)
 {
 	uint64_t	 v = 0;
 
-	if (c->why != NULL || c->in.len < n) {
+	/* The first reason is the one that is told. */
+	if (c->why == NULL && c->in.len < n)
 		c->why = "message ends within a number";
+	if (c->why != NULL)
 		return 0;
-	}
 	for (unsigned i = 0; i < n; i++)
 		v |= (uint64_t)c->in.p[i] << (8 * i);
 	span_skip(&c->in, n);
@@ -63,7 +64,7 @@ get_bool(struct cursor *c)
 {
 	uint64_t	 v = get_int(c, 1);
 
-	if (v > 1)
+	if (c->why == NULL && v > 1)
 		c->why = "neither true nor false";
 	return v == 1;
 }
@@ -110,7 +111,8 @@ show_text(struct buf *b, const char *key, struct span s)
 {
 	buf_fmt(b, " %s=\"", key);
 	for (size_t i = 0; i < s.len; i++)
-		if (s.p[i] >= 0x20 && s.p[i] < 0x7f && s.p[i] != '"')
+		if (s.p[i] >= 0x20 && s.p[i] < 0x7f && s.p[i] != '"' &&
+		    s.p[i] != '\\')
 			buf_byte(b, s.p[i]);
 		else
 			buf_fmt(b, "\\x%02x", s.p[i]);
