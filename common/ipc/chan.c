@@ -13,11 +13,13 @@
 
 #define PACKETS_A_TURN	32	/* read before the loop serves others */
 #define SURPLUS_FDS	4	/* room to see, and close, unannounced ones */
+#define AGAIN_MS	10	/* after the kernel had no room for a packet */
 
 struct packet {
 	STAILQ_ENTRY(packet)	 next;
 	struct buf		 bytes;
-	int			 fd;	/* or -1; then it holds one message */
+	int			 fd;	/* or -1; with one it holds one message */
+	bool			 shut;	/* takes no more messages */
 };
 
 struct chan {
@@ -77,6 +79,7 @@ packet_free(struct chan *c, struct packet *p)
 	if (p->fd != -1)
 		close(p->fd);
 	p->fd = -1;
+	p->shut = false;
 	if (c->spare == NULL) {
 		buf_reset(&p->bytes);
 		c->spare = p;
@@ -198,6 +201,28 @@ packet_send(int fd, const struct packet *p)
 	return sendmsg(fd, &m, MSG_NOSIGNAL);
 }
 
+/*
+ * The first packet did not go: comes back when the peer has read, or in a while
+ * where the kernel is short of memory or counts too many descriptors under way
+ * (writable would be told at once and for ever then). False: the peer is gone.
+ */
+static bool
+chan_block(struct chan *c, int error)
+{
+	const struct timeval	 tv = { 0, AGAIN_MS * 1000 };
+	struct packet		*last = STAILQ_LAST(&c->out, packet, next);
+
+	if (error == EAGAIN)
+		event_add(c->wr, NULL);
+	else if (error == ENOBUFS || error == ENOMEM || error == ETOOMANYREFS)
+		event_add(c->soon, &tv);
+	else
+		return false;
+	c->blocked = true;
+	c->filling = last->shut ? NULL : last;
+	return true;
+}
+
 /* Sends what goes; false when the peer is gone. */
 static bool
 chan_push(struct chan *c)
@@ -208,13 +233,7 @@ chan_push(struct chan *c)
 		if (packet_send(c->fd, p) == -1) {
 			if (errno == EINTR)
 				continue;
-			if (errno == EAGAIN || errno == ENOBUFS) {
-				c->blocked = true;
-				c->filling = STAILQ_LAST(&c->out, packet, next);
-				event_add(c->wr, NULL);
-				return true;
-			}
-			return false;
+			return chan_block(c, errno);
 		}
 		c->waiting -= buf_len(&p->bytes);
 		STAILQ_REMOVE_HEAD(&c->out, next);
@@ -263,7 +282,8 @@ chan_on_soon(evutil_socket_t fd, short what, void *arg)
 	struct chan	*c = arg;
 
 	(void)fd;
-	(void)what;
+	if ((what & EV_TIMEOUT) != 0)
+		c->blocked = false;
 	if (c->dead && !c->freed && c->waiting > CHAN_OUT_MAX) {
 		/* Overrun: told from the loop, not from within a send. */
 		c->dead = false;
@@ -305,6 +325,12 @@ chan_send(struct chan *c, uint16_t type, const void *msg, int fd)
 			close(fd);
 		return;
 	}
+	if (fd == -1 && ipc_info(type) != NULL && ipc_info(type)->fds == 1) {
+		/* The peer would take it for malice; it is our own shortage. */
+		log_warnx("message %s has no descriptor to go with it",
+		    ipc_info(type)->name);
+		return;
+	}
 	if (p == NULL || fd != -1)
 		p = packet_new(c);
 	before = buf_len(&p->bytes);
@@ -318,27 +344,41 @@ chan_send(struct chan *c, uint16_t type, const void *msg, int fd)
 			fatalx("message %u does not fit its description", type);
 	}
 	p->fd = fd;
-	c->filling = fd == -1 ? p : NULL;
+	p->shut = fd != -1;
+	c->filling = p->shut ? NULL : p;
 	c->waiting += buf_len(&p->bytes) - before;
 	c->owes_drained = true;
 	if (c->waiting > CHAN_OUT_MAX)
 		c->dead = true;
-	event_active(c->soon, EV_TIMEOUT, 0);
+	event_active(c->soon, EV_WRITE, 0);
+}
+
+void
+chan_cut(struct chan *c)
+{
+	struct packet	*last = STAILQ_LAST(&c->out, packet, next);
+
+	if (last != NULL)
+		last->shut = true;
+	c->filling = NULL;
 }
 
 void
 chan_flush(struct chan *c)
 {
 	if (!c->dead && !chan_push(c))
-		event_active(c->soon, EV_TIMEOUT, 0);
+		event_active(c->soon, EV_WRITE, 0);
 }
 
 /* ---- receiving -------------------------------------------------------------- */
 
+#define FD_NONE	(-1)
+#define FD_LOST	(-2)	/* one was sent, but our table of them is full */
+
 /*
  * One packet into in_packet: its length, 0 at the end, -1 with errno. *fd is
- * the descriptor that came along or -1; surplus ones are closed and *bad says
- * so.
+ * the descriptor that came along, FD_NONE or FD_LOST; surplus ones are closed
+ * and *bad says so.
  */
 static ssize_t
 packet_recv(int sock, int *fd, const char **bad)
@@ -355,7 +395,7 @@ packet_recv(int sock, int *fd, const char **bad)
 	ssize_t		 n;
 	int		 got;
 
-	*fd = -1;
+	*fd = FD_NONE;
 	*bad = NULL;
 	if ((n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC)) <= 0)
 		return n;
@@ -366,7 +406,7 @@ packet_recv(int sock, int *fd, const char **bad)
 		    sizeof(int); i++) {
 			memcpy(&got, CMSG_DATA(h) + i * sizeof(int),
 			    sizeof(int));
-			if (*fd == -1) {
+			if (*fd == FD_NONE) {
 				*fd = got;
 			} else {
 				close(got);
@@ -374,6 +414,10 @@ packet_recv(int sock, int *fd, const char **bad)
 			}
 		}
 	}
+	if (*fd == FD_NONE && (m.msg_flags & MSG_CTRUNC) != 0)
+		*fd = FD_LOST;
+	else if ((m.msg_flags & MSG_CTRUNC) != 0)
+		*bad = "more than one descriptor";
 	if ((size_t)n > IPC_PACKET_MAX || (m.msg_flags & MSG_TRUNC) != 0)
 		*bad = "packet too long";
 	return n;
@@ -390,7 +434,9 @@ row_find(const struct chan_row *table, uint16_t type)
 
 /*
  * Checks one decoded message against its description and the table. Takes *fd
- * if the message has one. NULL with *why: not allowed.
+ * if the message has one. NULL with *why: not allowed; NULL without: dropped,
+ * because we had no room for its descriptor (that is nobody's malice, and ends
+ * this request alone).
  */
 static chan_handler *
 message_check(const struct chan_row *table, enum ipc_role self,
@@ -400,7 +446,7 @@ message_check(const struct chan_row *table, enum ipc_role self,
 	const struct ipc_info	*info = ipc_info(type);
 	chan_handler		*h = row_find(table, type);
 
-	*taken = -1;
+	*taken = FD_NONE;
 	*why = "message not expected here";
 	if (h == NULL)
 		return NULL;
@@ -409,12 +455,17 @@ message_check(const struct chan_row *table, enum ipc_role self,
 		return NULL;
 	if (info->fds != 0 && last) {
 		*taken = *fd;
-		*fd = -1;
+		*fd = FD_NONE;
 	}
-	*why = "a descriptor is missing";
-	if (info->fds == 1 && *taken == -1)
-		return NULL;
-	return h;
+	*why = info->fds == 1 && *taken == FD_NONE ?
+	    "a descriptor is missing" : NULL;
+	if (*taken == FD_LOST) {
+		log_warnx("no room for the descriptor of message %s",
+		    info->name);
+		*taken = FD_NONE;
+		return info->fds == 1 ? NULL : h;
+	}
+	return *why != NULL ? NULL : h;
 }
 
 /* All messages of one packet to their handlers. Takes fd. */
@@ -433,23 +484,23 @@ chan_dispatch(struct chan *c, size_t len, int fd)
 			break;
 		h = message_check(c->table, c->self, c->peer, type,
 		    in.len == 0, &fd, &taken, &why);
-		if (h == NULL) {
-			if (taken != -1)
+		if (why != NULL) {
+			if (taken >= 0)
 				close(taken);
 			break;
 		}
-		why = NULL;
+		if (h == NULL)
+			continue;
 		h(c, &m, taken);
 		if (c->reject != NULL) {
 			why = c->reject;
 			break;
 		}
 	}
-	if (fd != -1) {
+	if (fd >= 0)
 		close(fd);
-		if (why == NULL && !c->dead)
-			why = "a descriptor that nobody announced";
-	}
+	if (fd != FD_NONE && why == NULL && !c->dead)
+		why = "a descriptor that nobody announced";
 	return why;
 }
 
@@ -471,7 +522,7 @@ chan_on_read(evutil_socket_t sock, short what, void *arg)
 			chan_end(c, NULL);
 			break;
 		}
-		if (why != NULL && fd != -1)
+		if (why != NULL && fd >= 0)
 			close(fd);
 		if (why == NULL)
 			why = chan_dispatch(c, (size_t)n, fd);
@@ -518,7 +569,7 @@ chan_recv_until(int sock, enum ipc_role self, enum ipc_role peer,
 			return -1;
 		}
 		if (*why != NULL) {
-			if (fd != -1)
+			if (fd >= 0)
 				close(fd);
 			return -1;
 		}

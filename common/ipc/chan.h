@@ -17,7 +17,9 @@
 struct chan;
 
 /* A handler gets the decoded struct (its spans live until it returns) and the
- * descriptor that came along, or -1; the descriptor is the handler's now. */
+ * descriptor that came along, or -1; the descriptor is the handler's now. If our
+ * own table of descriptors was full, a message that must have one is dropped
+ * with a line in the log, one that may have one comes with -1. */
 typedef void chan_handler(struct chan *, const void *msg, int fd);
 
 struct chan_row {
@@ -45,13 +47,17 @@ int	 chan_fd(const struct chan *);
  * is taken and closed once sent. A message that the codec refuses is a fault of
  * ours: fatal. Beyond CHAN_OUT_MAX waiting bytes the channel is closed: every
  * protocol here has a bound of its own far below, so a peer that gets there
- * has stopped for good. Sending on a dead channel does nothing.
+ * has stopped for good. Sending on a dead channel does nothing, nor does
+ * sending without a descriptor what must have one (dup(2) failed).
  */
 void	 chan_send(struct chan *, uint16_t type, const void *msg, int fd);
 #define CHAN_SEND(c, name, ...)	chan_send((c), IPC_T_##name, \
 	    &(struct ipc_##name){ __VA_ARGS__ }, -1)
 #define CHAN_SEND_FD(c, name, fd, ...)	chan_send((c), IPC_T_##name, \
 	    &(struct ipc_##name){ __VA_ARGS__ }, (fd))
+/* What is sent from here on travels in another packet: for a receiver that
+ * changes its table in between. */
+void	 chan_cut(struct chan *);
 /* Sends now what can be sent (before _exit, or from a blocking start-up). */
 void	 chan_flush(struct chan *);
 /* Bytes that wait to be sent: a streaming writer stops above its own mark and

@@ -1,0 +1,774 @@
+/*
+ * Channels over a socketpair: packets of several messages, descriptors and the
+ * lack of them, what is not allowed, a peer that stops reading, freeing from
+ * within, the blocking calls. The other end is a channel or, for a peer that
+ * lies, the bare socket.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/ipc/chan.h"
+
+#define S(lit)	((struct span)SPAN(lit))
+
+static struct event_base	*base;
+
+/* What one end saw. */
+struct seen {
+	struct chan	*c;
+	int		 stops, drains, readies, peers, jobs, closed, drained;
+	int		 order[32], n;		/* tids as they came */
+	int		 fds[8], nfds;
+	bool		 keep_fds, free_in_handler, free_in_closed, reject;
+	bool		 free_in_drained;
+	const char	*why;
+};
+static struct seen	here, there;
+static int		far;		/* the other end's socket */
+
+static struct seen *
+seen_of(struct chan *c)
+{
+	return chan_arg(c);
+}
+
+static void
+note(struct chan *c, uint32_t tid, int fd)
+{
+	struct seen	*v = seen_of(c);
+
+	if (v->n < 32)
+		v->order[v->n++] = (int)tid;
+	if (fd != -1) {
+		if (v->keep_fds)
+			v->fds[v->nfds++] = fd;
+		else
+			close(fd);
+	}
+	if (v->reject)
+		chan_reject(c, "no sense in it");
+	if (v->free_in_handler) {
+		chan_free(c);
+		v->c = NULL;
+	}
+}
+
+static void
+on_stop(struct chan *c, const void *msg, int fd)
+{
+	assert_int_equal(fd, -1);
+	seen_of(c)->stops++;
+	note(c, ((const struct ipc_stop *)msg)->tid, fd);
+}
+
+static void
+on_level(struct chan *c, const void *msg, int fd)
+{
+	seen_of(c)->drains++;
+	note(c, ((const struct ipc_log_level *)msg)->tid, fd);
+}
+
+static void
+on_peer(struct chan *c, const void *msg, int fd)
+{
+	assert_true(fd >= 0);
+	seen_of(c)->peers++;
+	note(c, ((const struct ipc_peer *)msg)->tid, fd);
+}
+
+static void
+on_ready(struct chan *c, const void *msg, int fd)
+{
+	seen_of(c)->readies++;
+	note(c, ((const struct ipc_ready *)msg)->tid, fd);
+}
+
+static void
+on_job(struct chan *c, const void *msg, int fd)
+{
+	seen_of(c)->jobs++;
+	note(c, ((const struct ipc_d_job *)msg)->tid, fd);
+}
+
+static const struct chan_row	child_rows[] = {
+	{ IPC_T_stop, on_stop },
+	{ IPC_T_log_level, on_level },
+	{ IPC_T_peer, on_peer },
+	{ IPC_T_d_job, on_job },	/* never from the parent */
+	{ 0, NULL }
+};
+static const struct chan_row	parent_rows[] = {
+	{ IPC_T_ready, on_ready },
+	{ 0, NULL }
+};
+static const struct chan_row	deliverd_rows[] = {
+	{ IPC_T_d_job, on_job },
+	{ 0, NULL }
+};
+
+static void
+on_closed(struct chan *c, const char *why)
+{
+	struct seen	*v = seen_of(c);
+
+	v->closed++;
+	v->why = why;
+	CHAN_SEND(c, ready, .tid = 1);	/* into the void */
+	if (v->free_in_closed) {
+		chan_free(c);
+		v->c = NULL;
+	}
+}
+
+static void
+on_drained(struct chan *c)
+{
+	struct seen	*v = seen_of(c);
+
+	v->drained++;
+	assert_int_equal(chan_waiting(c), 0);
+	if (v->free_in_drained) {
+		chan_free(c);
+		v->c = NULL;
+	}
+}
+
+static void
+pass(int n)
+{
+	while (n-- > 0)
+		event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+}
+
+/* here: a daemon of this role; far: the bare socket of the sender. */
+static void
+begin_bare(enum ipc_role self, enum ipc_role peer, const struct chan_row *rows)
+{
+	int	 sv[2];
+
+	memset(&here, 0, sizeof(here));
+	memset(&there, 0, sizeof(there));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+	    sv), 0);
+	here.c = chan_new(base, sv[0], self, peer, rows, on_closed, &here);
+	assert_non_null(here.c);
+	assert_int_equal(chan_fd(here.c), sv[0]);
+	chan_on_drained(here.c, on_drained);
+	far = sv[1];
+}
+
+/* here: smtpd; there: the parent, a channel too. */
+static void
+begin(void)
+{
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	there.c = chan_new(base, far, IPC_PARENT, IPC_SMTPD, parent_rows,
+	    on_closed, &there);
+	chan_on_drained(there.c, on_drained);
+	far = -1;
+}
+
+static void
+end(void)
+{
+	chan_free(here.c);
+	chan_free(there.c);
+	if (far != -1)
+		close(far);
+	here.c = there.c = NULL;
+}
+
+/* Descriptors of this process that are open. */
+static int
+open_fds(void)
+{
+	int	 n = 0;
+
+	for (int i = 0; i < 1024; i++)
+		n += fcntl(i, F_GETFD) != -1;
+	return n;
+}
+
+/* Away with the log lines that a test provokes. */
+static void
+quiet(bool on)
+{
+	static int	 saved = -1;
+	int		 null;
+
+	if (on) {
+		saved = dup(STDERR_FILENO);
+		null = open("/dev/null", O_WRONLY);
+		dup2(null, STDERR_FILENO);
+		close(null);
+	} else {
+		dup2(saved, STDERR_FILENO);
+		close(saved);
+	}
+}
+
+/* A packet by hand, with any number of descriptors. */
+static void
+send_raw(const void *p, size_t n, const int *fds, size_t nfds)
+{
+	union {
+		struct cmsghdr	 head;
+		char		 room[CMSG_SPACE(sizeof(int) * 64)];
+	}		 control;
+	struct iovec	 iov = { (void *)(uintptr_t)p, n };
+	struct msghdr	 m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr	*h;
+
+	if (nfds > 0) {
+		memset(&control, 0, sizeof(control));
+		m.msg_control = control.room;
+		m.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+		h = CMSG_FIRSTHDR(&m);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
+		memcpy(CMSG_DATA(h), fds, sizeof(int) * nfds);
+	}
+	assert_int_equal(sendmsg(far, &m, MSG_NOSIGNAL), (ssize_t)n);
+}
+
+static void
+send_raw_buf(struct buf *b, const int *fds, size_t nfds)
+{
+	send_raw(buf_content(b).p, buf_len(b), fds, nfds);
+	buf_reset(b);
+}
+
+static void
+closed_with(const char *why)
+{
+	pass(2);
+	assert_int_equal(here.closed, 1);
+	assert_non_null(here.why);
+	assert_string_equal(here.why, why);
+	/* Once, and nothing comes or goes after it. */
+	CHAN_SEND(here.c, ready, .tid = 2);
+	pass(2);
+	assert_int_equal(here.closed, 1);
+	end();
+}
+
+/* What is sent in one pass of the loop is one packet. */
+static void
+one_packet(void **state)
+{
+	char	 bytes[IPC_PACKET_MAX];
+	ssize_t	 n;
+
+	(void)state;
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	for (uint32_t i = 1; i <= 10; i++)
+		CHAN_SEND(here.c, ready, .tid = i);
+	assert_int_equal(chan_waiting(here.c), 10 * (IPC_HEAD_LEN + 8));
+	assert_int_equal(recv(far, bytes, sizeof(bytes), MSG_DONTWAIT), -1);
+	pass(1);
+	n = recv(far, bytes, sizeof(bytes), MSG_DONTWAIT);
+	assert_int_equal(n, 10 * (IPC_HEAD_LEN + 8));
+	assert_int_equal(recv(far, bytes, sizeof(bytes), MSG_DONTWAIT), -1);
+	assert_int_equal(here.drained, 1);
+	/* And a cut makes two of them. */
+	CHAN_SEND(here.c, ready, .tid = 1);
+	chan_cut(here.c);
+	CHAN_SEND(here.c, ready, .tid = 2);
+	CHAN_SEND(here.c, ready, .tid = 3);
+	pass(1);
+	n = recv(far, bytes, sizeof(bytes), MSG_DONTWAIT);
+	assert_int_equal(n, IPC_HEAD_LEN + 8);
+	n = recv(far, bytes, sizeof(bytes), MSG_DONTWAIT);
+	assert_int_equal(n, 2 * (IPC_HEAD_LEN + 8));
+	end();
+}
+
+static void
+in_order(void **state)
+{
+	(void)state;
+	begin();
+	for (uint32_t i = 1; i <= 20; i++)
+		if (i % 2 == 0)
+			CHAN_SEND(there.c, log_level, .tid = i);
+		else
+			CHAN_SEND(there.c, stop, .tid = i);
+	CHAN_SEND(here.c, ready, .tid = 5);
+	pass(3);
+	assert_int_equal(here.n, 20);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(here.order[i], i + 1);
+	assert_int_equal(there.readies, 1);
+	assert_int_equal(here.closed + there.closed, 0);
+	end();
+}
+
+/* Messages with descriptors between others, all in one pass. */
+static void
+descriptors(void **state)
+{
+	int	 p[2], before;
+	char	 x;
+
+	(void)state;
+	begin();
+	before = open_fds();
+	here.keep_fds = true;
+	assert_int_equal(pipe(p), 0);
+	CHAN_SEND(there.c, stop, .tid = 1);
+	CHAN_SEND_FD(there.c, peer, p[0], .tid = 2, .title = S("a"));
+	CHAN_SEND(there.c, stop, .tid = 3);
+	CHAN_SEND_FD(there.c, peer, p[1], .tid = 4, .title = S("b"));
+	CHAN_SEND(there.c, stop, .tid = 5);
+	pass(3);
+	assert_int_equal(here.n, 5);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(here.order[i], i + 1);
+	assert_int_equal(here.nfds, 2);
+	/* They were closed here, and are close-on-exec there. */
+	assert_int_equal(open_fds(), before + 2);
+	assert_int_equal(fcntl(here.fds[0], F_GETFD), FD_CLOEXEC);
+	assert_int_equal(write(here.fds[1], "x", 1), 1);
+	assert_int_equal(read(here.fds[0], &x, 1), 1);
+	close(here.fds[0]);
+	close(here.fds[1]);
+	end();
+}
+
+/* The peer reads again after a while: what waited comes as it was sent. A
+ * message behind one with a descriptor must not travel in its packet. */
+static void
+blocked_then_on(void **state)
+{
+	uint32_t	 sent = 0;
+	int		 p[2];
+
+	(void)state;
+	begin();
+	assert_int_equal(pipe(p), 0);
+	/* Fills the socket without the loop. */
+	while (chan_waiting(there.c) == 0 && sent < 100000) {
+		CHAN_SEND(there.c, stop, .tid = ++sent);
+		chan_flush(there.c);
+	}
+	assert_true(chan_waiting(there.c) > 0);
+	assert_int_equal(there.drained, 0);
+	CHAN_SEND_FD(there.c, peer, p[0], .tid = ++sent, .title = S("a"));
+	chan_flush(there.c);
+	CHAN_SEND(there.c, stop, .tid = ++sent);
+	CHAN_SEND_FD(there.c, peer, p[1], .tid = ++sent, .title = S("b"));
+	chan_flush(there.c);
+	CHAN_SEND(there.c, log_level, .tid = ++sent);
+	pass(60);
+	assert_int_equal(here.closed, 0);
+	assert_int_equal(here.stops + here.peers + here.drains, sent);
+	assert_int_equal(here.peers, 2);
+	assert_int_equal(there.drained, 1);
+	end();
+}
+
+/* As above with the receiver's boot: a cut stays one though the packet waits. */
+static void
+cut_while_blocked(void **state)
+{
+	char	 bytes[IPC_PACKET_MAX];
+	ssize_t	 n, last = 0;
+
+	(void)state;
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	while (chan_waiting(here.c) == 0) {
+		CHAN_SEND(here.c, ready, .tid = 1);
+		chan_flush(here.c);
+	}
+	chan_cut(here.c);
+	chan_flush(here.c);
+	CHAN_SEND(here.c, log_lost, .tid = 2);
+	for (int i = 0; i < 1000; i++) {
+		n = recv(far, bytes, sizeof(bytes), MSG_DONTWAIT);
+		pass(1);
+		if (n == -1)
+			break;
+		assert_true(n == IPC_HEAD_LEN || n == IPC_HEAD_LEN + 8);
+		last = n;
+	}
+	assert_int_equal(last, IPC_HEAD_LEN);
+	end();
+}
+
+static void
+stopped_reader(void **state)
+{
+	static uint8_t	 bytes[32000];
+	size_t		 most = 0;
+	int		 i, p[2], before;
+
+	(void)state;
+	begin_bare(IPC_SMTPD, IPC_QUEUED, deliverd_rows);
+	assert_int_equal(pipe(p), 0);
+	before = open_fds();
+	for (i = 0; i < 400 && here.closed == 0; i++) {
+		CHAN_SEND(here.c, q_data, .tid = 1,
+		    .bytes = span(bytes, sizeof(bytes)));
+		if (chan_waiting(here.c) > most)
+			most = chan_waiting(here.c);
+		pass(1);
+	}
+	assert_true(most > CHAN_OUT_MAX);
+	assert_true(most < CHAN_OUT_MAX + 2 * IPC_PACKET_MAX);
+	assert_int_equal(here.closed, 1);
+	assert_string_equal(here.why, "the peer has stopped reading");
+	assert_int_equal(chan_waiting(here.c), 0);
+	/* What is sent now goes nowhere, its descriptor is closed. */
+	chan_send(here.c, IPC_T_d_job, &(struct ipc_d_job){ .tid = 1 }, p[1]);
+	assert_int_equal(open_fds(), before - 1);
+	close(p[0]);
+	end();
+}
+
+static void
+peer_gone(void **state)
+{
+	(void)state;
+	for (int with = 0; with < 2; with++) {
+		begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+		here.free_in_closed = with == 1;
+		close(far);
+		far = -1;
+		if (with == 1)
+			CHAN_SEND(here.c, ready, .tid = 1);
+		pass(3);
+		assert_int_equal(here.closed, 1);
+		assert_null(here.why);
+		end();
+	}
+}
+
+/* ---- a peer that lies --------------------------------------------------------- */
+
+static void
+not_allowed(void **state)
+{
+	struct buf	 b;
+
+	(void)state;
+	buf_init(&b, IPC_PACKET_MAX);
+
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	assert_true(ipc_encode(&b, IPC_T_drain, &(struct ipc_drain){ 1, 2 }));
+	send_raw_buf(&b, NULL, 0);
+	closed_with("message not expected here");
+
+	/* In the table, but not from this sender. */
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	assert_true(ipc_encode(&b, IPC_T_d_job, &(struct ipc_d_job){ 1 }));
+	send_raw_buf(&b, NULL, 0);
+	closed_with("message from the wrong sender");
+	assert_int_equal(here.jobs, 0);
+
+	/* The good one before it was handled, the one behind it is not. */
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	assert_true(ipc_encode(&b, IPC_T_stop, &(struct ipc_stop){ 1 }));
+	assert_true(ipc_encode(&b, IPC_T_drain, &(struct ipc_drain){ 1, 2 }));
+	assert_true(ipc_encode(&b, IPC_T_stop, &(struct ipc_stop){ 1 }));
+	send_raw_buf(&b, NULL, 0);
+	closed_with("message not expected here");
+	assert_int_equal(here.stops, 1);
+	buf_clear(&b);
+}
+
+static void
+malformed(void **state)
+{
+	static uint8_t	 big[IPC_PACKET_MAX + 100];
+
+	(void)state;
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	send_raw("x", 1, NULL, 0);
+	closed_with("message ends within a number");
+
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	send_raw(big, IPC_PACKET_MAX + 1, NULL, 0);
+	closed_with("packet too long");
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	send_raw(big, sizeof(big), NULL, 0);
+	closed_with("packet too long");
+
+	/* A handler finds that it makes no sense. */
+	begin();
+	here.reject = true;
+	CHAN_SEND(there.c, stop, .tid = 1);
+	CHAN_SEND(there.c, stop, .tid = 2);
+	pass(2);
+	assert_int_equal(here.stops, 1);
+	assert_string_equal(here.why, "no sense in it");
+	end();
+}
+
+static void
+surplus_descriptors(void **state)
+{
+	int		 p[2], fds[40], before;
+	struct buf	 b;
+
+	(void)state;
+	buf_init(&b, IPC_PACKET_MAX);
+	assert_int_equal(pipe(p), 0);
+	for (size_t i = 0; i < 40; i++)
+		fds[i] = p[0];
+	before = open_fds();
+
+	/* One with a message that has none; with a packet of nothing but rubbish;
+	 * two, three, forty with one that has one. */
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	assert_true(ipc_encode(&b, IPC_T_stop, &(struct ipc_stop){ 1 }));
+	send_raw_buf(&b, fds, 1);
+	closed_with("a descriptor that nobody announced");
+	assert_int_equal(open_fds(), before);
+
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	send_raw("rubbish that is long enough", 27, fds, 1);
+	pass(2);
+	assert_int_equal(here.closed, 1);
+	end();
+	assert_int_equal(open_fds(), before);
+
+	for (size_t n = 2; n <= 40; n += n < 6 ? 1 : 17) {
+		begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+		assert_true(ipc_encode(&b, IPC_T_peer, &(struct ipc_peer){
+		    .tid = 1 }));
+		send_raw_buf(&b, fds, n);
+		closed_with("more than one descriptor");
+		assert_int_equal(here.peers, 0);
+		assert_int_equal(open_fds(), before);
+	}
+
+	/* None where there must be one; and not before the last message. */
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	assert_true(ipc_encode(&b, IPC_T_peer, &(struct ipc_peer){ .tid = 1 }));
+	send_raw_buf(&b, NULL, 0);
+	closed_with("a descriptor is missing");
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	assert_true(ipc_encode(&b, IPC_T_peer, &(struct ipc_peer){ .tid = 1 }));
+	assert_true(ipc_encode(&b, IPC_T_peer, &(struct ipc_peer){ .tid = 1 }));
+	send_raw_buf(&b, fds, 1);
+	closed_with("a descriptor is missing");
+	assert_int_equal(open_fds(), before);
+	close(p[0]);
+	close(p[1]);
+	buf_clear(&b);
+}
+
+/* Our own table of descriptors is full: that request fails, nothing else. */
+static void
+no_room(void **state)
+{
+	struct rlimit	 was, none;
+	struct buf	 b;
+	int		 p[2];
+
+	(void)state;
+	buf_init(&b, IPC_PACKET_MAX);
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = 3;
+	quiet(true);
+
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	assert_true(ipc_encode(&b, IPC_T_stop, &(struct ipc_stop){ 1 }));
+	assert_true(ipc_encode(&b, IPC_T_peer, &(struct ipc_peer){ .tid = 1 }));
+	send_raw_buf(&b, p, 1);
+	assert_true(ipc_encode(&b, IPC_T_stop, &(struct ipc_stop){ 2 }));
+	send_raw_buf(&b, NULL, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	pass(2);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(here.closed, 0);
+	assert_int_equal(here.stops, 2);
+	assert_int_equal(here.peers, 0);
+	end();
+
+	/* One that may be without arrives without. */
+	begin_bare(IPC_DELIVERD, IPC_QUEUED, deliverd_rows);
+	here.keep_fds = true;
+	assert_true(ipc_encode(&b, IPC_T_d_job, &(struct ipc_d_job){
+	    .tid = 1 }));
+	send_raw_buf(&b, p, 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	pass(2);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(here.closed, 0);
+	assert_int_equal(here.jobs, 1);
+	assert_int_equal(here.nfds, 0);
+	end();
+
+	/* It does not excuse a descriptor that nobody announced. */
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	assert_true(ipc_encode(&b, IPC_T_stop, &(struct ipc_stop){ 1 }));
+	send_raw_buf(&b, p, 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	pass(2);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	closed_with("a descriptor that nobody announced");
+
+	/* Nor do we accuse ourselves: dup(2) failed, nothing is sent. */
+	begin();
+	CHAN_SEND_FD(there.c, peer, -1, .tid = 1);
+	CHAN_SEND(there.c, stop, .tid = 2);
+	pass(2);
+	assert_int_equal(here.closed, 0);
+	assert_int_equal(here.stops, 1);
+	end();
+	quiet(false);
+	close(p[0]);
+	close(p[1]);
+	buf_clear(&b);
+}
+
+/* ---- freeing from within -------------------------------------------------------- */
+
+static void
+free_inside(void **state)
+{
+	int	 p[2], before;
+
+	(void)state;
+	chan_free(NULL);
+	before = open_fds();
+	/* In a handler: the rest of the packet is not handled. */
+	begin();
+	here.free_in_handler = true;
+	CHAN_SEND(there.c, stop, .tid = 1);
+	CHAN_SEND(there.c, stop, .tid = 2);
+	pass(1);
+	CHAN_SEND(there.c, stop, .tid = 3);
+	pass(2);
+	assert_int_equal(here.stops, 1);
+	assert_int_equal(here.closed, 0);
+	assert_int_equal(there.closed, 1);
+	end();
+	/* In one with a descriptor. */
+	begin();
+	here.free_in_handler = true;
+	assert_int_equal(pipe(p), 0);
+	CHAN_SEND_FD(there.c, peer, p[0], .tid = 1);
+	pass(3);
+	close(p[1]);
+	end();
+	/* In `closed`, for both reasons. */
+	begin_bare(IPC_SMTPD, IPC_PARENT, child_rows);
+	here.free_in_closed = true;
+	send_raw("x", 1, NULL, 0);
+	pass(2);
+	assert_int_equal(here.closed, 1);
+	end();
+	/* In `drained`. */
+	begin();
+	here.free_in_drained = true;
+	CHAN_SEND(here.c, ready, .tid = 1);
+	pass(2);
+	assert_int_equal(here.drained, 1);
+	assert_int_equal(there.readies, 1);
+	end();
+	/* With messages and descriptors unsent. */
+	begin();
+	assert_int_equal(pipe(p), 0);
+	CHAN_SEND_FD(there.c, peer, p[0], .tid = 1);
+	CHAN_SEND(there.c, stop, .tid = 1);
+	end();
+	close(p[1]);
+	assert_int_equal(open_fds(), before);
+}
+
+/* ---- blocking -------------------------------------------------------------------- */
+
+static bool	 is_done;
+
+static void
+on_done(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)msg;
+	(void)fd;
+	is_done = true;
+}
+
+static void
+blocking(void **state)
+{
+	static const struct chan_row rows[] = {
+		{ IPC_T_peer, on_peer },
+		{ IPC_T_boot_end, on_done },
+		{ 0, NULL }
+	};
+	struct ipc_boot_end	 boot_end = { 1 };
+	struct ipc_drain	 drain = { 1, 1 };
+	const char		*why = NULL;
+	int			 sv[2], p[2];
+
+	(void)state;
+	memset(&here, 0, sizeof(here));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
+	assert_int_equal(pipe(p), 0);
+	is_done = false;
+	assert_int_equal(chan_send_now(sv[1], IPC_T_peer, &(struct ipc_peer){
+	    .tid = 1 }, p[0]), 0);
+	assert_int_equal(chan_send_now(sv[1], IPC_T_boot_end, &boot_end, -1),
+	    0);
+	/* What comes after it is left for the loop. */
+	assert_int_equal(chan_send_now(sv[1], IPC_T_drain, &drain, -1), 0);
+	assert_int_equal(chan_recv_until(sv[0], IPC_KEYD, IPC_PARENT, rows,
+	    &here, &is_done, &why), 0);
+	assert_true(is_done);
+	assert_int_equal(here.peers, 1);
+	is_done = false;
+	assert_int_equal(chan_recv_until(sv[0], IPC_KEYD, IPC_PARENT, rows,
+	    &here, &is_done, &why), -1);
+	assert_string_equal(why, "message not expected here");
+	close(sv[1]);
+	assert_int_equal(chan_recv_until(sv[0], IPC_KEYD, IPC_PARENT, rows,
+	    &here, &is_done, &why), -1);
+	assert_string_equal(why, "the other side is gone");
+	assert_int_equal(chan_send_now(sv[0], IPC_T_boot_end, &boot_end, -1),
+	    -1);
+	close(sv[0]);
+	close(p[0]);
+	close(p[1]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	 tests[] = {
+		cmocka_unit_test(one_packet),
+		cmocka_unit_test(in_order),
+		cmocka_unit_test(descriptors),
+		cmocka_unit_test(blocked_then_on),
+		cmocka_unit_test(cut_while_blocked),
+		cmocka_unit_test(stopped_reader),
+		cmocka_unit_test(peer_gone),
+		cmocka_unit_test(not_allowed),
+		cmocka_unit_test(malformed),
+		cmocka_unit_test(surplus_descriptors),
+		cmocka_unit_test(no_room),
+		cmocka_unit_test(free_inside),
+		cmocka_unit_test(blocking)
+	};
+
+	base = event_base_new();
+	int rc = cmocka_run_group_tests(tests, NULL, NULL);
+	event_base_free(base);
+	return rc;
+}
