@@ -13,6 +13,7 @@
 #include "common/ipc/ctl.h"
 
 #define CTL_IDLE_S	10		/* between requests */
+#define CTL_STALL_S	300		/* a caller (or its pager) takes nothing */
 #define CTL_LOW_WATER	65536		/* more rows are made below this */
 #define CTL_FIELDS_MAX	30000		/* bytes of a row, as in msg.def */
 #define CTL_PIECE	30000		/* bytes of one c_data */
@@ -87,14 +88,19 @@ ctl_on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!c->answering)
-		ctl_free(c);
+	/* An answer that is still being worked out has all its time. */
+	if (c->answering && c->more == NULL)
+		return;
+	if (chan_waiting(c->chan) > 0)
+		log_warnx("event=control uid=%u why=\"the answer is not "
+		    "read\"", c->uid);
+	ctl_free(c);
 }
 
 static void
-ctl_arm(struct ctl *c)
+ctl_arm(struct ctl *c, int seconds)
 {
-	struct timeval	 tv = { CTL_IDLE_S, 0 };
+	struct timeval	 tv = { seconds, 0 };
 
 	event_add(c->timer, &tv);
 }
@@ -108,6 +114,8 @@ ctl_pump(struct ctl *c)
 	    chan_waiting(c->chan) < CTL_LOW_WATER)
 		c->more(c, c->more_arg);
 	c->in_more = false;
+	if (c->more != NULL)
+		ctl_arm(c, CTL_STALL_S);
 }
 
 static void
@@ -117,6 +125,8 @@ ctl_drained(struct chan *chan)
 
 	if (c->more != NULL)
 		ctl_pump(c);
+	else if (!c->answering)
+		ctl_arm(c, CTL_IDLE_S);
 }
 
 void
@@ -142,7 +152,7 @@ ctl_serve(struct event_base *base, int fd, enum ipc_role role, uint32_t uid,
 		fatalx("out of memory for a control connection");
 	chan_on_drained(c->chan, ctl_drained);
 	conns++;
-	ctl_arm(c);
+	ctl_arm(c, CTL_IDLE_S);
 }
 
 uint32_t
@@ -285,7 +295,7 @@ ctl_end(struct ctl *c, int status, const char *text)
 	if (s.len > 1024)
 		s.len = 1024;
 	CHAN_SEND(c->chan, c_end, .status = (uint8_t)status, .text = s);
-	ctl_arm(c);
+	ctl_arm(c, CTL_STALL_S);	/* until it is gone; then the idle time */
 }
 
 void
