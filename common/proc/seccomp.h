@@ -10,7 +10,7 @@
 
 struct seccomp_arg {
 	unsigned	index;		/* argument 0..5 */
-	enum { ARG_EQ, ARG_NE, ARG_MASKED } op;
+	enum { ARG_EQ, ARG_LT, ARG_MASKED } op;	/* of all 64 bits */
 	uint64_t	value;		/* ARG_MASKED: (arg & mask) == value */
 	uint64_t	mask;
 };
