@@ -72,6 +72,14 @@ allow_dir(int rules, const struct ruleset *r, const char *dir)
 	return rc;
 }
 
+static int
+allow_port(int rules, uint64_t right, uint16_t port)
+{
+	struct port_rule	 p = { right, port };
+
+	return (int)syscall(SYS_LANDLOCK_ADD, rules, RULE_PORT, &p, 0);
+}
+
 int
 landlock_install(const char *dir, const uint16_t *ports, size_t nports)
 {
@@ -88,12 +96,12 @@ landlock_install(const char *dir, const uint16_t *ports, size_t nports)
 		return -1;
 	if (dir != NULL && allow_dir(rules, &r, dir) == -1)
 		goto fail;
-	for (size_t i = 0; r.net != 0 && i < nports; i++) {
-		struct port_rule p = { NET_CONNECT, ports[i] };
-
-		if (syscall(SYS_LANDLOCK_ADD, rules, RULE_PORT, &p, 0) == -1)
+	for (size_t i = 0; r.net != 0 && i < nports; i++)
+		if (allow_port(rules, NET_CONNECT, ports[i]) == -1)
 			goto fail;
-	}
+	/* A source address is bound with port 0, the kernel's to choose. */
+	if (r.net != 0 && nports > 0 && allow_port(rules, NET_BIND, 0) == -1)
+		goto fail;
 	if (syscall(SYS_LANDLOCK_RESTRICT, rules, 0) == -1)
 		goto fail;
 	close(rules);

@@ -111,6 +111,27 @@ try_folder(int abi)
 static uint16_t	open_port;		/* someone listens */
 static uint16_t	other_port;		/* here too */
 
+/* From 127.0.0.2, as a `source` of the configuration. */
+static int
+tcp_connect_from(uint16_t port)
+{
+	struct sockaddr_in	 to = { .sin_family = AF_INET,
+				    .sin_port = htons(port),
+				    .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr_in	 from = { .sin_family = AF_INET,
+				    .sin_addr = { htonl(0x7f000002) } };
+	int			 fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+	int			 rc = 0;
+
+	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one,
+	    sizeof(one));
+	if (bind(fd, (struct sockaddr *)&from, sizeof(from)) == -1 ||
+	    connect(fd, (struct sockaddr *)&to, sizeof(to)) == -1)
+		rc = errno;
+	close(fd);
+	return rc;
+}
+
 static int
 tcp_connect(uint16_t port)
 {
@@ -125,10 +146,12 @@ tcp_connect(uint16_t port)
 	return rc;
 }
 
+/* Listens on *port, chosen here if 0; -1. */
 static int
 tcp_listener(uint16_t *port)
 {
 	struct sockaddr_in	 sin = { .sin_family = AF_INET,
+				    .sin_port = htons(*port),
 				    .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	socklen_t		 len = sizeof(sin);
 	int			 fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -146,7 +169,7 @@ tcp_listener(uint16_t *port)
 static int
 try_ports(int abi)
 {
-	uint16_t	 port;
+	uint16_t	 port = 2525;
 
 	if (abi < NET_ABI)
 		return 0;
@@ -154,13 +177,22 @@ try_ports(int abi)
 		return 1;
 	if (tcp_connect(other_port) != EACCES)
 		return 2;
+	if (tcp_connect_from(open_port) != 0)
+		return 4;
 	return tcp_listener(&port) == -1 && errno == EACCES ? 0 : 3;
 }
 
 static int
 try_no_ports(int abi)
 {
-	return abi < NET_ABI || tcp_connect(open_port) == EACCES ? 0 : 1;
+	uint16_t	 port = 0;
+
+	if (abi < NET_ABI)
+		return 0;
+	if (tcp_connect(open_port) != EACCES ||
+	    tcp_connect_from(open_port) != EACCES)
+		return 1;
+	return tcp_listener(&port) == -1 && errno == EACCES ? 0 : 2;
 }
 
 static void
