@@ -26,7 +26,7 @@
 static void
 enter_root(const struct proc *p, bool own)
 {
-	struct stat	 st;
+	struct stat	 st, now, here;
 
 	MUST("stat of the root directory", stat(p->root, &st) == 0);
 	errno = EPERM;
@@ -34,17 +34,35 @@ enter_root(const struct proc *p, bool own)
 	    st.st_uid == 0 && (own || (st.st_mode & 022) == 0));
 	MUST("chroot", chroot(p->root) == 0);
 	MUST("chdir", chdir("/") == 0);
+	/* Proved here: later the uid may not be allowed to look. */
+	MUST("stat of the new root", stat("/", &now) == 0 &&
+	    stat(".", &here) == 0);
+	errno = EPERM;
+	MUST("proof: in the new root", now.st_dev == st.st_dev &&
+	    now.st_ino == st.st_ino && here.st_dev == st.st_dev &&
+	    here.st_ino == st.st_ino);
 }
+
+static void
+enter_workdir(const struct proc *p)
+{
+	struct stat	 st;
+
+	MUST("chdir to the working folder", chdir(p->workdir) == 0 &&
+	    stat(".", &st) == 0);
+	errno = EPERM;
+	MUST("proof: the working folder is our own", st.st_uid == getuid());
+}
+
+#define SECUREBITS	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | \
+	    SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED | \
+	    SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
 /* Needs CAP_SETPCAP, so it comes before the uid. */
 static void
 drop_bounding(void)
 {
-	const unsigned long	 bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED |
-	    SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
-	    SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
-
-	MUST("securebits", prctl(PR_SET_SECUREBITS, bits) == 0);
+	MUST("securebits", prctl(PR_SET_SECUREBITS, SECUREBITS) == 0);
 	for (cap_value_t c = 0; c < cap_max_bits(); c++)
 		MUST("bounding set", cap_drop_bound(c) == 0);
 }
@@ -73,9 +91,12 @@ empty_capabilities(void)
 static void
 set_limit(const char *what, int resource, rlim_t v)
 {
-	struct rlimit	 l = { v, v };
+	struct rlimit	 l = { v, v }, now;
 
 	MUST(what, setrlimit((__rlimit_resource_t)resource, &l) == 0);
+	MUST(what, getrlimit((__rlimit_resource_t)resource, &now) == 0);
+	errno = EPERM;
+	MUST(what, now.rlim_cur == v && now.rlim_max == v);
 }
 
 static void
@@ -100,12 +121,28 @@ set_limits(const struct proc *p)
 }
 
 static void
-prove(bool separated)
+prove_user(uid_t uid, gid_t gid)
+{
+	uid_t	 u[3];
+	gid_t	 g[3], group;
+
+	MUST("proof: ids", getresuid(&u[0], &u[1], &u[2]) == 0 &&
+	    getresgid(&g[0], &g[1], &g[2]) == 0);
+	errno = EPERM;
+	for (int i = 0; i < 3; i++)
+		MUST("proof: own ids", u[i] == uid && g[i] == gid);
+	MUST("proof: own group alone", getgroups(1, &group) == 1 &&
+	    group == gid);
+}
+
+static void
+prove(const struct proc *p, bool separated)
 {
 	cap_t	 now, none;
 
-	errno = EPERM;
 	if (separated) {
+		prove_user(p->boot.uid, p->boot.gid);
+		errno = EPERM;
 		MUST("proof: root cannot come back", setresuid(0, 0, 0) == -1);
 		MUST("proof: sets", (now = cap_get_proc()) != NULL &&
 		    (none = cap_init()) != NULL);
@@ -113,10 +150,13 @@ prove(bool separated)
 		MUST("proof: empty sets", cap_compare(now, none) == 0);
 		cap_free(now);
 		cap_free(none);
+		MUST("proof: securebits", prctl(PR_GET_SECUREBITS) ==
+		    SECUREBITS);
 		for (cap_value_t c = 0; c < cap_max_bits(); c++)
 			MUST("proof: bounding set",
 			    prctl(PR_CAPBSET_READ, c) == 0);
 	}
+	errno = EPERM;
 	MUST("proof: no_new_privs", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
 	MUST("proof: not dumpable", prctl(PR_GET_DUMPABLE) == 0);
 }
@@ -134,7 +174,7 @@ proc_confine(struct proc *p, const struct confine_profile *profile)
 		empty_capabilities();
 	}
 	if (profile->workdir)
-		MUST("chdir to the working folder", chdir(p->workdir) == 0);
+		enter_workdir(p);
 	set_limits(p);
 	MUST("no_new_privs", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
 	MUST("not dumpable", prctl(PR_SET_DUMPABLE, 0) == 0);
@@ -142,7 +182,7 @@ proc_confine(struct proc *p, const struct confine_profile *profile)
 	    p->nports);
 	MUST("landlock", abi != -1);
 	/* Before seccomp, which refuses the calls that look. */
-	prove(separated);
+	prove(p, separated);
 #ifdef POSTERN_NO_SANDBOX
 	log_info("event=start generation=%u landlock=%d sandbox=off "
 	    "why=\"a build with sanitizers\"", p->boot.generation, abi);

@@ -4,3 +4,8 @@ UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o
 UNITLIBS_test_keys = -lcrypto
 # Stand-ins for what a test makes fail or watches.
 UNITLIBS_test_ctl = -Wl,--wrap=event_add
+comma = ,
+UNITLIBS_test_confine = $(addprefix -Wl$(comma)--wrap=,stat chroot chdir prctl \
+	cap_drop_bound cap_init cap_reset_ambient cap_set_proc cap_get_proc \
+	cap_compare setgroups setresgid setresuid getresuid getresgid getgroups \
+	setrlimit getrlimit landlock_install seccomp_install)
