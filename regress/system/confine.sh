@@ -78,7 +78,10 @@ while read -r title pid; do
 	check "$title: process title" titled "$title" "$pid"
 done <"$T/all"
 
-# A forbidden call, made by the process itself (ptrace puts it there).
+# A forbidden call, made by the process itself (ptrace puts it there). Only of
+# one that is ready: before that it is not confined yet.
+is_ready() { ctl -j status | grep -q "\"title\":\"$1\".*\"state\":\"ready\""; }
+gone_and_back() { p=$(pid_of "$title"); [ "${p:-0}" != 0 ] && [ "$p" != "$pid" ]; }
 inject="$BUILD/regress/lib/inject"
 for title in smtpd.1 proxyd.1 deliverd.1 lookupd keyd queued; do
 	for call in "2 open" "41 socket" "59 execve" "257 openat"; do
@@ -86,12 +89,11 @@ for title in smtpd.1 proxyd.1 deliverd.1 lookupd keyd queued; do
 		# socket(AF_PACKET, SOCK_RAW, 0); queued may open its own files.
 		[ "$what" = socket ] && args="17 3 0"
 		[ "$title $what" = "queued openat" ] && continue
-		wait_until 10 sh -c "[ -n \"\$('$BUILD/posternctl' -s '$T/gw/run' -j status | grep '\"$title\"')\" ]"
+		wait_until 10 is_ready "$title"
 		pid=$(pid_of "$title")
 		"$inject" "$pid" "$n" $args >"$T/inject.out" 2>&1
 		check "$title: $what ends the process with status 99" \
 		    wait_until 5 logged "$title.*$pid.*(99|SIGSYS|signal 31)"
-		gone_and_back() { p=$(pid_of "$title"); [ -n "$p" ] && [ "$p" != "$pid" ]; }
 		check "$title is back after it" wait_until 10 gone_and_back
 	done
 done
