@@ -68,6 +68,7 @@ plan_make(struct plan *p, const struct conf *c, unsigned ncpu,
 {
 	unsigned	 front = clamp(ncpu, 1, WORKERS_MAX), need;
 	unsigned	 back = clamp(ncpu / 2, 1, 4);
+	uint64_t	 each;
 
 	memset(p, 0, sizeof(*p));
 	p->classes = 1;
@@ -105,10 +106,15 @@ plan_make(struct plan *p, const struct conf *c, unsigned ncpu,
 		return false;
 	}
 	if (p->memory > memory) {
-		buf_fmt(msgs, "the limits can't be held: %u sessions%s and %u "
-		    "deliveries stand for %llu MiB, the machine has %llu MiB\n",
-		    c->limits.sessions, p->proxies ? " with their servers'" :
+		each = SESSION_BYTES + (p->proxies ? LINK_BYTES : 0);
+		buf_fmt(msgs, "the limits can't be held: %u sessions of %llu "
+		    "KiB%s, %u deliveries of %llu KiB and %llu MiB for the "
+		    "queue are %llu MiB, the machine has %llu MiB\n",
+		    c->limits.sessions, (unsigned long long)(each >> 10),
+		    p->classes == 2 ? " twice (a listener takes passwords)" :
 		    "", c->limits.deliveries,
+		    (unsigned long long)(DELIVERY_BYTES >> 10),
+		    (unsigned long long)(QUEUE_BYTES / MIB),
 		    (unsigned long long)(p->memory / MIB),
 		    (unsigned long long)(memory / MIB));
 		return false;
