@@ -40,13 +40,17 @@ bind_inet(const struct addr *a)
 	return fd;
 }
 
-/* The submission socket: any local user may connect. */
+/*
+ * The submission socket: any local user may connect. Its mode comes from the
+ * umask: chmod would follow a link that was put in its place.
+ */
 static int
 bind_unix(const char *path)
 {
 	struct sockaddr_un	 un = { .sun_family = AF_UNIX };
 	struct stat		 st;
-	int			 fd, saved;
+	mode_t			 mask;
+	int			 fd, rc, saved;
 
 	if (strlen(path) >= sizeof(un.sun_path)) {
 		errno = ENAMETOOLONG;
@@ -63,8 +67,12 @@ bind_unix(const char *path)
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 	    0)) == -1)
 		return -1;
-	if (bind(fd, (struct sockaddr *)&un, sizeof(un)) == -1 ||
-	    chmod(path, 0666) == -1 || listen(fd, BACKLOG) == -1) {
+	mask = umask(0111);
+	rc = bind(fd, (struct sockaddr *)&un, sizeof(un));
+	saved = errno;
+	(void)umask(mask);
+	errno = saved;
+	if (rc == -1 || listen(fd, BACKLOG) == -1) {
 		saved = errno;
 		close(fd);
 		errno = saved;
@@ -102,6 +110,13 @@ bind_one(struct set *set, const struct set *from, const struct conf_listen *l,
 		s->path = strdup(l->path);
 	else
 		s->addr = *a;
+	/* Root makes and removes names in root's own folders alone. */
+	if (s->path != NULL && !dir_is_safe(s->path, msgs)) {
+		buf_fmt(msgs, "%s:%u:%u: error: cannot listen there\n",
+		    l->pos.file, l->pos.line, l->pos.col);
+		free(s->path);
+		return false;
+	}
 	old = same(from, &s->addr, s->path);
 	if (old != NULL) {
 		s->fd = old->fd;

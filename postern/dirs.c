@@ -57,23 +57,31 @@ users_find(struct gateway *gw)
 	}
 }
 
-/* Each folder of the path that is missing, 0755. */
+/* Each folder of the path that is missing, 0755; all must be root's, or what we
+ * make at its end could be moved away and a link put in its place. */
 static void
 make_parents(const char *path)
 {
-	char	 tmp[1024], *p;
+	struct buf	 msgs;
+	char		 tmp[1100], *p;
 
-	snprintf(tmp, sizeof(tmp), "%s", path);
+	if (snprintf(tmp, sizeof(tmp), "%s", path) >= (int)sizeof(tmp))
+		fatalx("%s: too long", path);
 	for (p = tmp + 1; (p = strchr(p, '/')) != NULL; *p++ = '/') {
 		*p = '\0';
 		if (mkdir(tmp, 0755) == -1 && errno != EEXIST)
 			fatal("mkdir %s", tmp);
 	}
+	buf_init(&msgs, 4096);
+	if (!dir_is_safe(path, &msgs))
+		fatalx("%s", buf_cstr(&msgs));
+	buf_clear(&msgs);
 }
 
 /*
  * Makes path with this mode, owner and group; if it is there already it must be
- * a real folder of that owner that no one else may write.
+ * a real folder of that owner that no one else may write. Our own folder (made
+ * by systemd, say) then gets mode and group; another's is left as it is.
  */
 static void
 make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid)
@@ -84,39 +92,54 @@ make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid)
 
 	if (!(made = mkdir(path, 0700) == 0) && errno != EEXIST)
 		fatal("mkdir %s", path);
-	if (made) {
-		if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-		    O_CLOEXEC)) == -1 || fchmod(fd, mode) == -1 ||
-		    ((uid != getuid() || gid != getgid()) &&
-		    fchown(fd, uid, gid) == -1))
-			fatal("%s", path);
-		close(fd);
-	}
 	if (lstat(path, &st) == -1)
 		fatal("%s", path);
-	if (!S_ISDIR(st.st_mode) || st.st_uid != uid ||
-	    (st.st_mode & 022) != 0)
+	if (!S_ISDIR(st.st_mode) || (st.st_mode & 022) != 0 ||
+	    st.st_uid != (made ? getuid() : uid))
 		fatalx("%s: must be a folder of uid %u that no one else may "
 		    "write", path, (unsigned)uid);
+	if (!made && st.st_uid != getuid()) {
+		if ((st.st_mode & 07777 & ~mode) != 0)
+			fatalx("%s: has mode %04o, must have %04o", path,
+			    (unsigned)st.st_mode & 07777, (unsigned)mode);
+		return;
+	}
+	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+	    O_CLOEXEC)) == -1 || fchmod(fd, mode) == -1 ||
+	    ((uid != st.st_uid || gid != st.st_gid) &&
+	    fchown(fd, uid, gid) == -1))
+		fatal("%s", path);
+	close(fd);
+}
+
+void
+lock_write_pid(const struct gateway *gw)
+{
+	char	 pid[16];
+	int	 n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+
+	if (ftruncate(gw->lock_fd, 0) == -1 ||
+	    pwrite(gw->lock_fd, pid, (size_t)n, 0) == -1)
+		fatal("the lock of the control path");
 }
 
 /* One gateway a control directory. */
 static void
 take_lock(struct gateway *gw, const char *dir)
 {
-	char	 path[1024], pid[16];
-	int	 n;
+	char		 path[1100];
+	struct stat	 st;
 
 	snprintf(path, sizeof(path), "%s/lock", dir);
 	if ((gw->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC |
-	    O_NOFOLLOW, 0600)) == -1)
+	    O_NOFOLLOW | O_NONBLOCK, 0600)) == -1 ||
+	    fstat(gw->lock_fd, &st) == -1)
 		fatal("%s", path);
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+		fatalx("%s: not a file of ours", path);
 	if (flock(gw->lock_fd, LOCK_EX | LOCK_NB) == -1)
 		fatalx("%s: another postern runs with this control path", dir);
-	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-	if (ftruncate(gw->lock_fd, 0) == -1 ||
-	    pwrite(gw->lock_fd, pid, (size_t)n, 0) == -1)
-		fatal("%s", path);
+	lock_write_pid(gw);
 }
 
 void

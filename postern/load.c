@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <ifaddrs.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,19 +40,16 @@ struct loader {
 };
 
 /*
- * The file and each folder above it belong to root (or to us) and no one else
- * may write there; a sticky folder of root's (/tmp) is fine.
+ * What real (a path without links) names and each folder above it belong to
+ * root (or to us) and no one else may write there; a sticky folder of root's
+ * (/tmp) is fine. Writes into real.
  */
 static bool
-path_is_safe(const char *path, struct buf *msgs)
+is_safe(char *real, struct buf *msgs)
 {
-	char		 real[4096], *slash;
 	struct stat	 st;
+	char		*slash;
 
-	if (realpath(path, real) == NULL) {
-		buf_fmt(msgs, "%s: %s\n", path, strerror(errno));
-		return false;
-	}
 	for (;;) {
 		if (stat(real[0] == '\0' ? "/" : real, &st) == -1) {
 			buf_fmt(msgs, "%s: %s\n", real, strerror(errno));
@@ -74,6 +72,55 @@ path_is_safe(const char *path, struct buf *msgs)
 	}
 }
 
+bool
+dir_is_safe(const char *path, struct buf *msgs)
+{
+	char	 dir[PATH_MAX], real[PATH_MAX], *slash;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	if ((slash = strrchr(dir, '/')) == NULL)
+		snprintf(dir, sizeof(dir), ".");
+	else
+		slash[slash == dir] = '\0';
+	if (realpath(dir, real) == NULL) {
+		buf_fmt(msgs, "%s: %s\n", dir, strerror(errno));
+		return false;
+	}
+	return is_safe(real, msgs);
+}
+
+int
+file_open(const char *path, bool secret, struct buf *msgs)
+{
+	char		 real[PATH_MAX], checked[PATH_MAX];
+	struct stat	 st;
+	int		 fd;
+
+	if (realpath(path, real) == NULL) {
+		buf_fmt(msgs, "%s: %s\n", path, strerror(errno));
+		return -1;
+	}
+	memcpy(checked, real, sizeof(checked));
+	if (!is_safe(checked, msgs))
+		return -1;
+	/* What was looked at, not the name that a link may turn elsewhere. */
+	if ((fd = open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK |
+	    O_NOFOLLOW)) == -1 || fstat(fd, &st) == -1) {
+		buf_fmt(msgs, "%s: %s\n", path, strerror(errno));
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
+	if (!S_ISREG(st.st_mode))
+		buf_fmt(msgs, "%s: not a file\n", path);
+	else if (secret && (st.st_mode & 007) != 0)
+		buf_fmt(msgs, "%s: others may read it; it is secret\n", path);
+	else
+		return fd;
+	close(fd);
+	return -1;
+}
+
 static bool
 file_read(const char *path, struct buf *out, struct buf *msgs)
 {
@@ -82,16 +129,9 @@ file_read(const char *path, struct buf *out, struct buf *msgs)
 	ssize_t		 n = 0;
 	int		 fd;
 
-	if (!path_is_safe(path, msgs))
+	if ((fd = file_open(path, false, msgs)) == -1)
 		return false;
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1 ||
-	    fstat(fd, &st) == -1) {
-		buf_fmt(msgs, "%s: %s\n", path, strerror(errno));
-		if (fd != -1)
-			close(fd);
-		return false;
-	}
-	if (!S_ISREG(st.st_mode) || st.st_size > (off_t)FILE_MAX) {
+	if (fstat(fd, &st) == -1 || st.st_size > (off_t)FILE_MAX) {
 		buf_fmt(msgs, "%s: not a file of 64 MiB at most\n", path);
 		close(fd);
 		return false;

@@ -17,7 +17,7 @@
 #define NROLES		7	/* bits of enum ipc_role below IPC_CTL */
 #define OLD_SETS_MAX	2	/* generations that still drain */
 #define GRACE_MS	10000	/* for sessions when the gateway ends */
-#define KILL_MS		12000	/* what then still lives is killed */
+#define KILL_MS		20000	/* whatever then still lives is killed */
 
 /* What one daemon may use; worked out once for a configuration (boot.c). */
 struct plan_role {
@@ -74,7 +74,10 @@ struct child {
 	struct chan	*chan;
 	struct mono	 started;
 	unsigned	 restarts, fails;
-	struct event	*timer;
+	struct event	*timer;		/* next start, or the deadline of what
+					 * it was told */
+	bool		 said_ready;
+	bool		 asked;		/* a reload's answer is awaited */
 	int		 ctl_fd;	/* its control socket, -1 */
 	struct event	*ctl_event;
 	unsigned	 reports[3];	/* seconds of the last ones */
@@ -100,6 +103,7 @@ struct gateway {
 	uint32_t	 generation;
 	int64_t		 id_floor_ms;
 	bool		 ready;		/* for the first time */
+	bool		 hup;		/* a reload to be done when possible */
 	bool		 stopping;
 	struct wall	 since;
 	struct event	*stop_timer;
@@ -108,6 +112,12 @@ struct gateway {
 	struct reload	*reload;	/* under way */
 };
 
+/* load.c: a file of the configuration, open for reading: it and each folder
+ * above it must be root's (or ours) and no one else's to write; with `secret`
+ * others may not read it. -1: msgs says why. dir_is_safe: the same for the
+ * folder that path lies in. */
+int	 file_open(const char *path, bool secret, struct buf *msgs);
+bool	 dir_is_safe(const char *path, struct buf *msgs);
 /* load.c: reads everything into a bundle, parses it. NULL: errors in msgs. */
 struct set *set_load(struct gateway *, uint32_t generation, struct buf *msgs);
 void	 set_free(struct set *);
@@ -132,6 +142,8 @@ void	 bind_close(struct set *, const struct set *keep);
 /* dirs.c: users and directories that root makes; fatal if they are not as they must. */
 void	 dirs_make(struct gateway *, const struct conf *);
 void	 users_find(struct gateway *);
+/* Our pid into the lock of the control directory, again after a fork. */
+void	 lock_write_pid(const struct gateway *);
 
 /* child.c */
 void	 executables_open(struct gateway *);
@@ -140,6 +152,8 @@ struct child *child_new(struct gateway *, enum ipc_role, unsigned class,
 void	 child_start(struct child *);
 void	 child_free(struct child *);
 void	 child_died(struct gateway *, pid_t, int status);
+/* Done with what it was told in this time, or it is killed. */
+void	 child_deadline(struct child *, int64_t ms);
 void	 child_drain(struct child *, uint32_t grace_ms);
 void	 child_stop(struct child *);
 size_t	 children_in(const struct gateway *, const struct set *,
@@ -155,10 +169,14 @@ void	 wire_report(struct child *, enum ipc_role, uint16_t worker,
 	    const char *why);
 
 /* reload.c */
+/* Now, or (SIGHUP) as soon as the daemons that must agree are there. */
 void	 reload_begin(struct gateway *, struct ctl *);
 void	 reload_answer(struct child *, bool ok, struct span why);
 void	 reload_child_ready(struct gateway *);
-void	 reload_child_died(struct child *);
+void	 reload_child_died(struct child *);	/* a worker of the next set */
+void	 reload_provider_died(struct child *);
+/* Can all keys and credentials be opened? msgs says which can't, and why. */
+bool	 secrets_check(const struct conf *, struct buf *msgs);
 void	 secrets_send(struct child *, const struct conf *);
 
 /* main.c */
