@@ -16,6 +16,10 @@
 #include "postern/postern.h"
 
 #define YOUNG_MS	10000	/* who lives longer is started at once again */
+#define START_MS	30000	/* for a worker to get ready; a queue may need
+				 * longer to recover, so providers have no limit */
+#define SLACK_MS	2000	/* after what a child was given, it is killed */
+#define STOP_MS		5000	/* for a provider to end in order */
 
 static void	on_ready(struct chan *, const void *, int);
 static void	on_reloaded(struct chan *, const void *, int);
@@ -64,12 +68,31 @@ again:
 	return n;
 }
 
+/* Its next start is due; or what it was told has not been done in time. */
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
+	struct child	*c = arg;
+
 	(void)fd;
 	(void)what;
-	child_start(arg);
+	if (c->state == CHILD_WAITING) {
+		child_start(c);
+		return;
+	}
+	log_warnx("daemon=%s event=kill pid=%d why=\"%s\"", c->title,
+	    (int)c->pid, c->state == CHILD_STARTING ? "it does not get ready" :
+	    c->state == CHILD_READY ? "no answer to a reload" :
+	    "it does not end");
+	(void)kill(c->pid, SIGKILL);
+}
+
+void
+child_deadline(struct child *c, int64_t ms)
+{
+	struct timeval	 tv = { ms / 1000, ms % 1000 * 1000 };
+
+	event_add(c->timer, &tv);
 }
 
 struct child *
@@ -154,12 +177,30 @@ chan_closed(struct chan *chan, const char *why)
 {
 	struct child	*c = chan_arg(chan);
 
-	/* The end itself is told by SIGCHLD. */
-	if (why != NULL) {
+	/* The end itself is told by SIGCHLD. One that lives on without its
+	 * channel could not be told anything any more. */
+	if (why != NULL)
 		log_warnx("daemon=%s event=malformed why=%s", c->title,
 		    log_quote(span_str(why)));
+	if (c->pid > 0)
 		(void)kill(c->pid, SIGKILL);
-	}
+}
+
+#define PORTS_MAX	1024	/* as the child takes */
+
+struct ports {
+	uint16_t	 v[PORTS_MAX];
+	size_t		 n;
+};
+
+static void
+port_add(struct ports *p, uint16_t port)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i] == port)
+			return;
+	if (p->n < PORTS_MAX)
+		p->v[p->n++] = port;
 }
 
 /* Ports of TCP that this daemon may connect to (Landlock). */
@@ -167,28 +208,20 @@ static void
 send_ports(struct child *c)
 {
 	const struct conf	*conf = child_conf(c);
-	uint16_t		 seen[256];
-	size_t			 n = 0;
+	struct ports		 p = { .n = 0 };
 
 	if (c->role == IPC_LOOKUPD) {
-		for (size_t i = 0; i < conf->nresolvers && n < 256; i++)
-			seen[n++] = conf->resolvers[i].port;
+		for (size_t i = 0; i < conf->nresolvers; i++)
+			port_add(&p, conf->resolvers[i].port);
 	} else if (c->role == IPC_DELIVERD || c->role == IPC_PROXYD) {
 		if (c->role == IPC_DELIVERD)
-			seen[n++] = 25;
+			port_add(&p, 25);
 		for (size_t i = 0; i < conf->nactions; i++)
-			for (size_t k = 0; k < conf->actions[i]->ndests &&
-			    n < 256; k++)
-				seen[n++] = conf->actions[i]->dests[k].port;
+			for (size_t k = 0; k < conf->actions[i]->ndests; k++)
+				port_add(&p, conf->actions[i]->dests[k].port);
 	}
-	for (size_t i = 0; i < n; i++) {
-		bool	 before = false;
-
-		for (size_t k = 0; k < i; k++)
-			before = before || seen[k] == seen[i];
-		if (!before)
-			CHAN_SEND(c->chan, boot_port, .port = seen[i]);
-	}
+	for (size_t i = 0; i < p.n; i++)
+		CHAN_SEND(c->chan, boot_port, .port = p.v[i]);
 }
 
 static void
@@ -241,28 +274,60 @@ send_listeners(struct child *c)
 	}
 }
 
+/* It died and is wanted, or could not be started: again, later the more often
+ * it dies young. */
+static void
+child_again(struct child *c, int64_t lived_ms)
+{
+	c->fails = lived_ms >= YOUNG_MS ? 0 : c->fails + 1;
+	c->state = CHILD_WAITING;
+	c->restarts++;
+	child_deadline(c, backoff_ms(c->fails == 0 ? 0 : c->fails - 1));
+}
+
+/* Forks; false, with nothing changed, if the machine has no room. */
+static bool
+child_fork(struct child *c, int *sock)
+{
+	int	 sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) == -1)
+		return false;
+	if ((c->pid = fork()) == -1) {
+		c->pid = 0;
+		close(sv[0]);
+		close(sv[1]);
+		return false;
+	}
+	if (c->pid == 0)
+		child_exec(c, sv[1]);
+	close(sv[1]);
+	*sock = sv[0];
+	return true;
+}
+
 void
 child_start(struct child *c)
 {
 	struct gateway	*gw = c->gw;
-	int		 sv[2];
+	int		 sock;
 
 	if (gw->stopping)
 		return;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) == -1)
-		fatal("socketpair");
-	switch (c->pid = fork()) {
-	case -1:
-		fatal("fork");
-	case 0:
-		child_exec(c, sv[1]);
+	if (!child_fork(c, &sock)) {
+		if (!gw->ready)
+			fatal("%s cannot be started", c->title);
+		log_warn("daemon=%s event=start", c->title);
+		child_again(c, 0);
+		return;
 	}
-	close(sv[1]);
 	c->started = clock_mono();
 	c->state = CHILD_STARTING;
-	if ((c->chan = chan_new(gw->base, sv[0], IPC_PARENT, c->role, rows,
+	if ((c->chan = chan_new(gw->base, sock, IPC_PARENT, c->role, rows,
 	    chan_closed, c)) == NULL)
 		fatalx("out of memory");
+	if (c->set != NULL)
+		child_deadline(c, START_MS);
 	send_boot(c);
 	if (c->role == IPC_SMTPD)
 		send_listeners(c);
@@ -270,6 +335,8 @@ child_start(struct child *c)
 		secrets_send(c, child_conf(c));
 	wire_all(c);
 	CHAN_SEND(c->chan, boot_end, .tid = 0);
+	/* It takes other messages from here on. */
+	chan_cut(c->chan);
 }
 
 static void
@@ -279,10 +346,15 @@ on_ready(struct chan *chan, const void *msg, int fd)
 	struct child		*c = chan_arg(chan);
 
 	(void)fd;
-	if (c->state != CHILD_STARTING) {
+	if (c->said_ready) {
 		chan_reject(chan, "ready twice");
 		return;
 	}
+	c->said_ready = true;
+	/* Told to end while it was starting: it will. */
+	if (c->state != CHILD_STARTING)
+		return;
+	event_del(c->timer);
 	c->state = CHILD_READY;
 	if ((int64_t)m->id_floor_ms > c->gw->id_floor_ms &&
 	    c->role == IPC_QUEUED)
@@ -300,9 +372,13 @@ static void
 on_reloaded(struct chan *chan, const void *msg, int fd)
 {
 	const struct ipc_reloaded	*m = msg;
+	struct child			*c = chan_arg(chan);
 
 	(void)fd;
-	reload_answer(chan_arg(chan), m->ok, m->why);
+	if (!c->asked)
+		chan_reject(chan, "an answer that nobody asked for");
+	else
+		reload_answer(c, m->ok, m->why);
 }
 
 static void
@@ -331,14 +407,13 @@ void
 child_drain(struct child *c, uint32_t grace_ms)
 {
 	if (c->state == CHILD_WAITING) {
-		event_del(c->timer);
 		child_free(c);
 		return;
 	}
 	if (c->state != CHILD_ENDING)
 		c->state = CHILD_DRAINING;
-	if (c->chan != NULL)
-		CHAN_SEND(c->chan, drain, .grace_ms = grace_ms);
+	CHAN_SEND(c->chan, drain, .grace_ms = grace_ms);
+	child_deadline(c, (int64_t)grace_ms + SLACK_MS);
 }
 
 void
@@ -349,8 +424,8 @@ child_stop(struct child *c)
 		return;
 	}
 	c->state = CHILD_ENDING;
-	if (c->chan != NULL)
-		CHAN_SEND(c->chan, stop, .tid = 0);
+	CHAN_SEND(c->chan, stop, .tid = 0);
+	child_deadline(c, STOP_MS);
 }
 
 static void
@@ -371,21 +446,6 @@ log_death(const struct child *c, int status, int64_t lived_ms)
 	    sizeof(up)), c->restarts);
 }
 
-/* It died and is wanted: again, later the more often it dies young. */
-static void
-child_again(struct child *c, int64_t lived_ms)
-{
-	int64_t		 ms;
-	struct timeval	 tv;
-
-	c->fails = lived_ms >= YOUNG_MS ? 0 : c->fails + 1;
-	ms = backoff_ms(c->fails == 0 ? 0 : c->fails - 1);
-	c->state = CHILD_WAITING;
-	c->restarts++;
-	tv = (struct timeval){ ms / 1000, ms % 1000 * 1000 };
-	event_add(c->timer, &tv);
-}
-
 void
 child_died(struct gateway *gw, pid_t pid, int status)
 {
@@ -401,12 +461,16 @@ child_died(struct gateway *gw, pid_t pid, int status)
 	lived = clock_mono().ms - c->started.ms;
 	starting = c->state == CHILD_STARTING;
 	wanted = (starting || c->state == CHILD_READY) && !gw->stopping;
-	if (wanted || (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL))
+	/* One that was told to end may do that, and nothing else. */
+	if (wanted || status != 0)
 		log_death(c, status, lived);
 	control_child_gone(c);
+	event_del(c->timer);
 	chan_free(c->chan);
 	c->chan = NULL;
 	c->pid = 0;
+	c->said_ready = false;
+	memset(c->reports, 0, sizeof(c->reports));
 	if (wanted && starting && !gw->ready)
 		fatalx("%s did not get ready; see the lines above", c->title);
 	if (wanted && starting && gw->next != NULL && c->set == gw->next) {
@@ -415,8 +479,8 @@ child_died(struct gateway *gw, pid_t pid, int status)
 	}
 	if (wanted) {
 		child_again(c, lived);
-		if (gw->reload != NULL && c->set == NULL)
-			reload_answer(c, false, span_str("it died"));
+		if (c->set == NULL)
+			reload_provider_died(c);
 	} else
 		child_free(c);
 	gateway_check_end(gw);

@@ -26,19 +26,25 @@ socket_path(const struct gateway *gw, const char *title, char *dst, size_t size)
 	snprintf(dst, size, "%s/%s", gw->set->conf->control_path, title);
 }
 
+/* -1 with errno: a gateway that runs goes on without it. */
 static int
 socket_open(const struct gateway *gw, const char *title)
 {
 	struct sockaddr_un	 un = { .sun_family = AF_UNIX };
-	int			 fd;
+	int			 fd, saved;
 
 	socket_path(gw, title, un.sun_path, sizeof(un.sun_path));
 	(void)unlink(un.sun_path);
 	if ((fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
 	    0)) == -1 || bind(fd, (struct sockaddr *)&un, sizeof(un)) == -1 ||
 	    (gw->root && chown(un.sun_path, 0, gw->adm_gid) == -1) ||
-	    chmod(un.sun_path, 0660) == -1 || listen(fd, 64) == -1)
-		fatal("%s", un.sun_path);
+	    chmod(un.sun_path, 0660) == -1 || listen(fd, 64) == -1) {
+		saved = errno;
+		if (fd != -1)
+			close(fd);
+		errno = saved;
+		return -1;
+	}
 	return fd;
 }
 
@@ -106,7 +112,10 @@ on_child_accept(evutil_socket_t sock, short what, void *arg)
 void
 control_child(struct child *c)
 {
-	c->ctl_fd = socket_open(c->gw, c->title);
+	if ((c->ctl_fd = socket_open(c->gw, c->title)) == -1) {
+		log_warn("daemon=%s event=control", c->title);
+		return;
+	}
 	if ((c->ctl_event = event_new(c->gw->base, c->ctl_fd, EV_READ |
 	    EV_PERSIST, on_child_accept, c)) == NULL)
 		fatalx("out of memory");
@@ -165,6 +174,7 @@ run_status(struct ctl *ctl, int argc, char **argv)
 	struct gateway	*gw = the_gateway;
 	struct child	*c;
 	int64_t		 now = clock_mono().ms;
+	unsigned	 paused = 0;
 
 	(void)argc;
 	(void)argv;
@@ -188,8 +198,9 @@ run_status(struct ctl *ctl, int argc, char **argv)
 	ctl_str(ctl, "sandbox", "on");
 #endif
 	for (size_t i = 0; i < gw->set->nsockets; i++)
-		if (gw->set->sockets[i].paused)
-			ctl_str(ctl, "paused", "a listener");
+		paused += gw->set->sockets[i].paused;
+	if (paused > 0)
+		ctl_num(ctl, "paused", paused);
 	ctl_row_end(ctl);
 	ctl_end(ctl, 0, NULL);
 }
@@ -363,7 +374,8 @@ void
 control_open(struct gateway *gw)
 {
 	the_gateway = gw;
-	gw->ctl_fd = socket_open(gw, "postern");
+	if ((gw->ctl_fd = socket_open(gw, "postern")) == -1)
+		fatal("the control socket in %s", gw->set->conf->control_path);
 	if ((gw->ctl_event = event_new(gw->base, gw->ctl_fd, EV_READ |
 	    EV_PERSIST, on_accept, gw)) == NULL)
 		fatalx("out of memory");

@@ -58,8 +58,22 @@ own_log_lost(void)
 	}
 }
 
+/* A descriptor that lands on 0 to 2 would be taken for the terminal, or the
+ * log be written into a socket. */
 static void
-go_background(void)
+fill_standard_fds(void)
+{
+	int	 fd;
+
+	do {
+		if ((fd = open("/dev/null", O_RDWR)) == -1)
+			exit(1);
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+}
+
+static void
+go_background(struct gateway *gw)
 {
 	int	 null, fd;
 
@@ -83,6 +97,7 @@ go_background(void)
 	close(fd);
 	if (null > 2)
 		close(null);
+	lock_write_pid(gw);
 }
 
 /* What the parent still needs of root's rights, and no more. */
@@ -112,7 +127,7 @@ cut_rights(void)
 }
 
 static void
-limits(const struct plan *p)
+limits(void)
 {
 	struct rlimit	 l;
 
@@ -120,7 +135,6 @@ limits(const struct plan *p)
 	 * allows: it was checked. */
 	if (getrlimit(RLIMIT_NOFILE, &l) == -1)
 		fatal("RLIMIT_NOFILE");
-	(void)p;
 	l.rlim_cur = l.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &l) == -1)
 		fatal("RLIMIT_NOFILE");
@@ -136,17 +150,24 @@ void
 gateway_child_ready(struct gateway *gw, struct child *c)
 {
 	struct child	*o;
+	bool		 workers = false;
 
+	(void)c;
 	if (gw->reload != NULL) {
 		reload_child_ready(gw);
 		return;
 	}
-	if (gw->ready)
+	if (gw->ready) {
+		if (gw->hup)
+			reload_begin(gw, NULL);
 		return;
-	TAILQ_FOREACH(o, &gw->children, next)
+	}
+	TAILQ_FOREACH(o, &gw->children, next) {
 		if (o->state != CHILD_READY)
 			return;
-	if (c->set == NULL) {
+		workers = workers || o->set != NULL;
+	}
+	if (!workers) {
 		set_start(gw, gw->set);		/* the providers are there */
 		return;
 	}
@@ -155,6 +176,8 @@ gateway_child_ready(struct gateway *gw, struct child *c)
 	printf("ready\n");
 	fflush(stdout);
 	notify("READY=1\nSTATUS=serving");
+	if (gw->hup)
+		reload_begin(gw, NULL);
 }
 
 static void
@@ -172,12 +195,9 @@ on_chld(evutil_socket_t sig, short what, void *arg)
 static void
 on_hup(evutil_socket_t sig, short what, void *arg)
 {
-	struct gateway	*gw = arg;
-
 	(void)sig;
 	(void)what;
-	if (gw->ready)
-		reload_begin(gw, NULL);
+	reload_begin(arg, NULL);
 }
 
 static void
@@ -313,6 +333,10 @@ prepare(struct gateway *gw, bool check_only)
 	users_find(gw);
 	executables_open(gw);
 	dirs_make(gw, gw->set->conf);
+	if (!secrets_check(gw->set->conf, &msgs)) {
+		fputs(buf_cstr(&msgs), stderr);
+		exit(1);
+	}
 	if (!bind_all(gw, gw->set, NULL, &msgs)) {
 		fputs(buf_cstr(&msgs), stderr);
 		exit(1);
@@ -328,6 +352,7 @@ main(int argc, char **argv)
 	char			*real;
 	int			 ch;
 
+	fill_standard_fds();
 	gw.conf_path = CONFFILE;
 	gw.libexec = LIBEXECDIR;
 	gw.log_level = -1;
@@ -358,6 +383,7 @@ main(int argc, char **argv)
 			break;
 		case 'v':
 			gw.log_level = LOG_LV_DEBUG;
+			gw.verbose = true;
 			break;
 		default:
 			usage();
@@ -371,7 +397,7 @@ main(int argc, char **argv)
 	setproctitle_init(argc, argv, environ);
 	prepare(&gw, check_only);
 	if (!gw.foreground)
-		go_background();
+		go_background(&gw);
 	log_init("postern", gw.foreground ? LOG_FORM_TEXT : LOG_FORM_SYSLOG,
 	    gw.log_level >= 0 ? (enum log_level)gw.log_level :
 	    (enum log_level)gw.set->conf->log_level);
@@ -381,7 +407,7 @@ main(int argc, char **argv)
 		log_warnx("event=start why=\"not root: users and root "
 		    "directories are not separated; system-call filters, "
 		    "Landlock and no_new_privs hold\"");
-	limits(&gw.set->plan);
+	limits();
 	if (gw.root)
 		cut_rights();
 	run(&gw);

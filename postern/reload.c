@@ -4,15 +4,18 @@
  * when those are ready let the old ones drain. Any fault changes nothing.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
 #include "postern/postern.h"
 
 #define DRAIN_MS	3600000	/* of a generation that was replaced */
+#define ANSWER_MS	5000	/* for a provider; then it is started again */
 
 enum stage { STAGE_CHECK, STAGE_COMMIT, STAGE_WORKERS, STAGE_UNDO };
 struct reload {
@@ -23,53 +26,84 @@ struct reload {
 	bool		 again;		/* asked for once more meanwhile */
 };
 
+/* Each line of a message of several. */
+static void
+log_lines(const char *event, struct span text)
+{
+	struct span	 line;
+
+	while (text.len > 0) {
+		span_word(&text, "\n", &line);
+		log_warnx("%s why=%s", event, log_quote(line));
+	}
+}
+
 void
 secrets_send(struct child *c, const struct conf *conf)
 {
 	static const enum ipc_secret_kind kinds[] = { IPC_SECRET_CERT,
 	    IPC_SECRET_KEY };
-	int	 fd;
+	struct buf	 msgs;
 
+	/* What can't be opened is missed by keyd, which then says no. */
+	buf_init(&msgs, 65536);
 	for (size_t i = 0; i < conf->npkis; i++)
 		for (size_t k = 0; k < 2; k++) {
 			const char *path = k == 0 ? conf->pkis[i].cert :
 			    conf->pkis[i].key;
+			int fd = file_open(path, k == 1, &msgs);
 
-			if ((fd = open(path, O_RDONLY | O_CLOEXEC |
-			    O_NONBLOCK)) == -1) {
-				log_warn("%s", path);
-				continue;
-			}
-			CHAN_SEND_FD(c->chan, secret, fd, .kind = kinds[k],
-			    .name = span_str(conf->pkis[i].name),
-			    .path = span_str(path));
+			if (fd != -1)
+				CHAN_SEND_FD(c->chan, secret, fd, .kind =
+				    kinds[k], .name =
+				    span_str(conf->pkis[i].name),
+				    .path = span_str(path));
 		}
-	if (conf->credentials == NULL)
-		return;
-	if ((fd = open(conf->credentials, O_RDONLY | O_CLOEXEC |
-	    O_NONBLOCK)) == -1)
-		log_warn("%s", conf->credentials);
-	else
-		CHAN_SEND_FD(c->chan, secret, fd, .kind =
-		    IPC_SECRET_CREDENTIALS, .path =
-		    span_str(conf->credentials));
+	if (conf->credentials != NULL) {
+		int fd = file_open(conf->credentials, true, &msgs);
+
+		if (fd != -1)
+			CHAN_SEND_FD(c->chan, secret, fd, .kind =
+			    IPC_SECRET_CREDENTIALS, .path =
+			    span_str(conf->credentials));
+	}
+	log_lines("event=secret", buf_content(&msgs));
+	buf_clear(&msgs);
+}
+
+bool
+secrets_check(const struct conf *conf, struct buf *msgs)
+{
+	bool	 ok = true;
+	int	 fd;
+
+	for (size_t i = 0; i < conf->npkis * 2; i++) {
+		const struct conf_pki *p = &conf->pkis[i / 2];
+
+		fd = file_open(i % 2 == 0 ? p->cert : p->key, i % 2 == 1, msgs);
+		if (fd != -1)
+			close(fd);
+		ok = ok && fd != -1;
+	}
+	if (conf->credentials != NULL) {
+		fd = file_open(conf->credentials, true, msgs);
+		if (fd != -1)
+			close(fd);
+		ok = ok && fd != -1;
+	}
+	return ok;
 }
 
 static void
 reload_end(struct gateway *gw, bool ok)
 {
 	struct reload	*r = gw->reload;
-	struct span	 text = buf_content(&r->msgs);
 	const char	*s;
 
 	log_info("event=reload result=%s generation=%u", ok ? "ok" : "failed",
 	    gw->set->generation);
-	while (!ok && text.len > 0) {
-		struct span line;
-
-		span_word(&text, "\n", &line);
-		log_warnx("event=reload why=%s", log_quote(line));
-	}
+	if (!ok)
+		log_lines("event=reload", buf_content(&r->msgs));
 	s = buf_cstr(&r->msgs);
 	if (r->ctl != NULL)
 		ctl_end(r->ctl, ok ? 0 : EX_CONFIG, s);
@@ -77,12 +111,10 @@ reload_end(struct gateway *gw, bool ok)
 	    "serving; the last reload failed");
 	gw->reload = NULL;
 	buf_clear(&r->msgs);
-	if (r->again) {
-		free(r);
-		reload_begin(gw, NULL);
-		return;
-	}
+	gw->hup = gw->hup || r->again;
 	free(r);
+	if (gw->hup)
+		reload_begin(gw, NULL);
 }
 
 /* Sends a configuration to the providers, who answer with `reloaded`. */
@@ -101,6 +133,8 @@ ask_providers(struct gateway *gw, const struct set *set, bool check)
 		if (c->role == IPC_KEYD)
 			secrets_send(c, set->conf);
 		CHAN_SEND(c->chan, reload_end, .tid = 0);
+		c->asked = true;
+		child_deadline(c, ANSWER_MS);
 		gw->reload->waiting++;
 	}
 }
@@ -124,6 +158,31 @@ same_paths(const struct conf *a, const struct conf *b, struct buf *msgs)
 	return false;
 }
 
+/* Are all providers there to be asked? One that starts just now would come up
+ * with the old configuration. */
+static bool
+providers_are_ready(const struct gateway *gw)
+{
+	const struct child	*c;
+
+	TAILQ_FOREACH(c, &gw->children, next)
+		if (c->set == NULL && c->state != CHILD_READY &&
+		    c->state != CHILD_ENDING)
+			return false;
+	return gw->ready;
+}
+
+/* sd_notify(3) wants the time of the very start, and compares it. */
+static void
+notify_reloading(void)
+{
+	struct timespec	 now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec *
+	    1000000 + now.tv_nsec / 1000);
+}
+
 void
 reload_begin(struct gateway *gw, struct ctl *ctl)
 {
@@ -136,19 +195,28 @@ reload_begin(struct gateway *gw, struct ctl *ctl)
 			gw->reload->again = true;
 		return;
 	}
+	if (!providers_are_ready(gw)) {
+		if (ctl != NULL)
+			ctl_end(ctl, EX_TEMPFAIL, "a daemon is being started; "
+			    "nothing has changed");
+		else
+			gw->hup = true;
+		return;
+	}
+	gw->hup = false;
 	if ((r = calloc(1, sizeof(*r))) == NULL)
 		fatalx("out of memory");
 	r->ctl = ctl;
 	buf_init(&r->msgs, 65536);
 	gw->reload = r;
-	notify("RELOADING=1\nMONOTONIC_USEC=%lld",
-	    (long long)clock_mono().ms * 1000);
+	notify_reloading();
 	gw->next = set_load(gw, gw->generation + 1, &r->msgs);
 	if (gw->next == NULL) {
 		reload_end(gw, false);
 		return;
 	}
 	if (!same_paths(gw->set->conf, gw->next->conf, &r->msgs) ||
+	    !secrets_check(gw->next->conf, &r->msgs) ||
 	    !bind_all(gw, gw->next, gw->set, &r->msgs)) {
 		set_free(gw->next);
 		gw->next = NULL;
@@ -186,8 +254,14 @@ reload_answer(struct child *c, bool ok, struct span why)
 	struct gateway	*gw = c->gw;
 	struct reload	*r = gw->reload;
 
-	if (r == NULL || r->waiting == 0)
+	c->asked = false;
+	if (c->state == CHILD_READY)
+		event_del(c->timer);
+	if (gw->stopping)
 		return;
+	/* One that can't take back what is in force begins with it anew. */
+	if (!ok && r->stage == STAGE_UNDO && c->pid > 0)
+		(void)kill(c->pid, SIGKILL);
 	if (!ok && r->stage != STAGE_UNDO) {
 		buf_fmt(&r->msgs, "%s: ", c->title);
 		buf_span(&r->msgs, why);
@@ -222,6 +296,26 @@ reload_answer(struct child *c, bool ok, struct span why)
 	}
 }
 
+/* Whether it had answered or not: the one that is started in its place has the
+ * old configuration, so the new one is not for all. */
+void
+reload_provider_died(struct child *c)
+{
+	struct reload	*r = c->gw->reload;
+
+	if (r == NULL || c->gw->stopping)
+		return;
+	if (c->asked) {
+		reload_answer(c, false, span_str("it died"));
+		return;
+	}
+	if (r->stage == STAGE_UNDO)
+		return;
+	buf_fmt(&r->msgs, "%s: it died\n", c->title);
+	if (r->stage == STAGE_WORKERS)
+		undo(c->gw);
+}
+
 void
 reload_child_died(struct child *c)
 {
@@ -237,15 +331,24 @@ void
 reload_child_ready(struct gateway *gw)
 {
 	struct set	*old = gw->set, *s;
+	struct child	*c;
 	unsigned	 n = 0;
+	int		 level;
 
-	if (gw->reload == NULL || gw->reload->stage != STAGE_WORKERS ||
+	if (gw->stopping || gw->reload->stage != STAGE_WORKERS ||
 	    children_in(gw, gw->next, CHILD_STARTING) > 0)
 		return;
 	gw->set = gw->next;
 	gw->next = NULL;
 	gw->generation = gw->set->generation;
-	gw->log_level = -1;
+	/* A level set at run time ends with the generation it was set for. */
+	gw->log_level = gw->verbose ? LOG_LV_DEBUG : -1;
+	level = gw->log_level >= 0 ? gw->log_level :
+	    (int)gw->set->conf->log_level;
+	log_set_level((enum log_level)level);
+	TAILQ_FOREACH(c, &gw->children, next)
+		if (c->chan != NULL)
+			CHAN_SEND(c->chan, log_level, .level = (uint8_t)level);
 	bind_close(old, gw->set);
 	TAILQ_INSERT_HEAD(&gw->old, old, next);
 	set_drain(gw, old, DRAIN_MS);

@@ -102,7 +102,8 @@ wire_report(struct child *c, enum ipc_role role, uint16_t worker,
 	if (too_often(less)) {
 		log_warnx("daemon=%s event=kill why=\"the third malformed "
 		    "message within a minute\"", less->title);
-		(void)kill(less->pid, SIGKILL);
+		if (less->pid > 0)
+			(void)kill(less->pid, SIGKILL);
 		return;
 	}
 	wire_pair(c, o);
