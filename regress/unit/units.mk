@@ -9,3 +9,6 @@ UNITLIBS_test_confine = $(addprefix -Wl$(comma)--wrap=,stat chroot chdir prctl \
 	cap_drop_bound cap_init cap_reset_ambient cap_set_proc cap_get_proc \
 	cap_compare setgroups setresgid setresuid getresuid getresgid getgroups \
 	setrlimit getrlimit landlock_install seccomp_install)
+# The parent, in parts.
+UNIT_test_boot = postern/boot.o
+UNIT_test_dirs = postern/dirs.o postern/bind.o postern/load.o postern/boot.o
