@@ -12,3 +12,10 @@ UNITLIBS_test_confine = $(addprefix -Wl$(comma)--wrap=,stat chroot chdir prctl \
 # The parent, in parts.
 UNIT_test_boot = postern/boot.o
 UNIT_test_dirs = postern/dirs.o postern/bind.o postern/load.o postern/boot.o
+UNIT_test_reload = postern/reload.o
+UNITLIBS_test_reload = $(addprefix -Wl$(comma)--wrap=,chan_send ctl_end kill \
+	event_del)
+UNIT_test_wire = postern/wire.o
+UNITLIBS_test_wire = $(addprefix -Wl$(comma)--wrap=,chan_send kill)
+UNIT_test_bind = postern/bind.o postern/load.o postern/boot.o
+UNITLIBS_test_bind = -Wl,--wrap=socket
