@@ -15,6 +15,7 @@
 #include "postern/postern.h"
 
 #define DRAIN_MS	3600000	/* of a generation that was replaced */
+#define LAST_MS		2000	/* of one too many: to say 421 and be heard */
 #define ANSWER_MS	5000	/* for a provider; then it is started again */
 
 enum stage { STAGE_CHECK, STAGE_COMMIT, STAGE_WORKERS, STAGE_UNDO };
@@ -22,7 +23,8 @@ struct reload {
 	enum stage	 stage;
 	struct ctl	*ctl;		/* who asked; NULL: SIGHUP */
 	unsigned	 waiting;	/* providers that have not answered */
-	struct buf	 msgs;
+	struct buf	 msgs;		/* of the parser too: warnings */
+	bool		 failed;
 	bool		 again;		/* asked for once more meanwhile */
 };
 
@@ -263,16 +265,16 @@ reload_answer(struct child *c, bool ok, struct span why)
 	if (!ok && r->stage == STAGE_UNDO && c->pid > 0)
 		(void)kill(c->pid, SIGKILL);
 	if (!ok && r->stage != STAGE_UNDO) {
+		r->failed = true;
 		buf_fmt(&r->msgs, "%s: ", c->title);
 		buf_span(&r->msgs, why);
 		buf_byte(&r->msgs, '\n');
 	}
 	if (--r->waiting > 0)
 		return;
-	ok = buf_len(&r->msgs) == 0 || r->stage == STAGE_UNDO;
 	switch (r->stage) {
 	case STAGE_CHECK:
-		if (!ok) {
+		if (r->failed) {
 			drop_next(gw);
 			reload_end(gw, false);
 			return;
@@ -281,7 +283,7 @@ reload_answer(struct child *c, bool ok, struct span why)
 		ask_providers(gw, gw->next, false);
 		return;
 	case STAGE_COMMIT:
-		if (!ok) {
+		if (r->failed) {
 			undo(gw);
 			return;
 		}
@@ -311,6 +313,7 @@ reload_provider_died(struct child *c)
 	}
 	if (r->stage == STAGE_UNDO)
 		return;
+	r->failed = true;
 	buf_fmt(&r->msgs, "%s: it died\n", c->title);
 	if (r->stage == STAGE_WORKERS)
 		undo(c->gw);
@@ -354,7 +357,7 @@ reload_child_ready(struct gateway *gw)
 	set_drain(gw, old, DRAIN_MS);
 	TAILQ_FOREACH(s, &gw->old, next)
 		if (++n > OLD_SETS_MAX)
-			set_drain(gw, s, 0);
+			set_drain(gw, s, LAST_MS);
 	reload_end(gw, true);
 	gateway_check_end(gw);
 }
