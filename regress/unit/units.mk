@@ -1,5 +1,7 @@
 # Objects of daemons and libraries that unit tests need beside libpostern.
 UNIT_test_cache = lookupd/cache.o
+UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
+UNITLIBS_test_resolve = -lcares
 UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o
 UNITLIBS_test_keys = -lcrypto
 # Stand-ins for what a test makes fail or watches.
