@@ -133,8 +133,13 @@ seg_seen(const char *name, void *arg)
 	    strcmp(seg_name(n, check, sizeof(check)), name) != 0 || n == 0)
 		return;
 	g.number = n;
-	if ((fd = dio_open(name, O_RDONLY)) != -1)
-		len = dio_pread(fd, head, sizeof(head), 0);
+	if ((fd = dio_open(name, O_RDONLY)) == -1) {
+		/* Nothing is known of it, so nothing may be made of it. */
+		log_warn("event=fault op=open file=%s", name);
+		s->why = "a segment can't be opened";
+		return;
+	}
+	len = dio_pread(fd, head, sizeof(head), 0);
 	dio_close(fd);
 	if (len != sizeof(head) ||
 	    !head_parse(s, span(head, HEAD_LEN), &g)) {
@@ -375,6 +380,9 @@ segs_next(struct segs *s, uint64_t prev_end, void *p, size_t len)
 			    .prev_end = prev_end, .stamp = rand_u64() | 1 };
 	char		 name[32];
 
+	/* The end of a segment that was larger may be longer than one is now. */
+	if (g.size < SEG_FIRST + len)
+		g.size = SEG_FIRST + len;
 	while (!s->spare_ready)
 		if (!segs_spare_step(s) && !s->spare_ready)
 			return -1;

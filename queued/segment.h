@@ -27,7 +27,8 @@ struct segs;
 /*
  * Looks at the files of the working directory. size: of a new segment, slice:
  * bytes of zeros written at a time. NULL and *why: a format that is not known,
- * or no memory. Missing or damaged ones are said in the log and counted.
+ * a file that can't be opened, no memory. Missing or damaged ones are said in
+ * the log and counted.
  */
 struct segs *segs_open(uint64_t size, uint64_t slice, const char **why);
 /* Closes all; clean: everything up to the tail is synced, mark it. */

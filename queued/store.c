@@ -482,7 +482,7 @@ struct walk {
 static void
 walk(struct store *s, int t, const void *from, size_t len, struct walk *w)
 {
-	uint8_t	 key[32];
+	uint8_t	 key[32] = { 0 };
 	DBT	 k = dbt(key, len), d = dbt(s->row, 0);
 	DBC	*c;
 	uint32_t op = DB_SET_RANGE;

@@ -21,3 +21,18 @@ UNIT_test_wire = postern/wire.o
 UNITLIBS_test_wire = $(addprefix -Wl$(comma)--wrap=,chan_send kill)
 UNIT_test_bind = postern/bind.o postern/load.o postern/boot.o
 UNITLIBS_test_bind = -Wl,--wrap=socket
+
+# queued's core: all but its channels and its control socket.
+QUEUED = $(addprefix queued/,apply.o body.o bounce.o commit.o compact.o dest.o \
+    diskio.o due.o envelope.o filter.o load.o queue.o record.o recover.o \
+    result.o retry.o segment.o space.o store.o)
+UNIT_test_record = queued/record.o queued/envelope.o
+UNIT_test_envelope = queued/record.o queued/envelope.o
+UNIT_test_retry = queued/retry.o
+UNIT_test_sources = queued/sources.o
+UNIT_test_segment = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_segment = -ldb-5.3
+UNIT_test_dest = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_dest = -ldb-5.3
+UNIT_test_filter = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_filter = -ldb-5.3

@@ -1,0 +1,244 @@
+/*
+ * Envelopes of queued's records: message with recipients, change, state. What
+ * is written is read back; nothing that is cut or inconsistent is taken.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "queued/record.h"
+
+static void
+rcpts_make(struct buf *b, uint32_t n)
+{
+	char	 to[64];
+
+	buf_init(b, 1 << 20);
+	for (uint32_t i = 0; i < n; i++) {
+		struct rec_rcpt r = { .n = i, .state = i % 3, .notify = 5,
+		    .attempt = i * 3, .next_ms = -7 - (int64_t)i, .last_ms = 99 + i,
+		    .action = span_str("relay"), .orcpt = span_str("rfc822;x"),
+		    .reason = span_str("450 4.2.0 later") };
+
+		snprintf(to, sizeof(to), "user%u@example.org", i);
+		r.to = span_str(to);
+		assert_true(rec_rcpt_add(b, &r));
+	}
+}
+
+static void
+msg_make(struct buf *out, struct buf *rcpts, struct span cause)
+{
+	struct rec_msg	 m = { .flags = MSG_UTF8, .body = 1, .ret = 2,
+	    .held = true, .held_since_ms = 5, .accepted_ms = 6,
+	    .expire_ms = 7, .received_ms = 8, .size = 9,
+	    .from = span_str("a@b"), .envid = span_str("id"),
+	    .rdns = span_str("host"), .helo = span_str("h"),
+	    .auth = span_str("u"), .tag = span_str("t"), .nrcpts = 3,
+	    .rcpts = buf_content(rcpts), .cause_id = 10, .cause = cause };
+
+	assert_true(addr_parse(span_str("2001:db8::1"), &m.client));
+	buf_init(out, 1 << 20);
+	assert_true(rec_msg_encode(out, &m));
+}
+
+static void
+test_message(void **state)
+{
+	struct buf	 rcpts, out;
+	struct rec_msg	 m;
+	struct rec_rcpt	 r;
+	struct span	 s;
+	const char	*why;
+	char		 addr[ADDR_STRLEN];
+	uint32_t	 n = 0;
+
+	(void)state;
+	rcpts_make(&rcpts, 3);
+	msg_make(&out, &rcpts, span(NULL, 0));
+	assert_int_equal(rec_msg_decode(buf_content(&out), &m, &why),
+	    PARSE_OK);
+	assert_int_equal(m.flags, MSG_UTF8);
+	assert_true(m.held && m.body == 1 && m.ret == 2);
+	assert_true(m.held_since_ms == 5 && m.accepted_ms == 6 &&
+	    m.expire_ms == 7 && m.received_ms == 8 && m.size == 9);
+	assert_string_equal(addr_str(&m.client, addr), "2001:db8::1");
+	assert_true(span_is(m.from, "a@b") && span_is(m.envid, "id") &&
+	    span_is(m.rdns, "host") && span_is(m.helo, "h") &&
+	    span_is(m.auth, "u") && span_is(m.tag, "t"));
+	for (s = m.rcpts; rec_rcpt_next(&s, &r); n++) {
+		assert_int_equal(r.n, n);
+		assert_int_equal(r.state, n % 3);
+		assert_int_equal(r.attempt, n * 3);
+		assert_true(r.next_ms == -7 - (int64_t)n && r.notify == 5 &&
+		    r.last_ms == 99 + n);
+		assert_true(span_is(r.action, "relay") &&
+		    span_is(r.orcpt, "rfc822;x") &&
+		    span_is(r.reason, "450 4.2.0 later"));
+	}
+	assert_int_equal(n, 3);
+	buf_clear(&rcpts);
+	buf_clear(&out);
+}
+
+/* Cut at every byte, or with one too many: none is a message. */
+static void
+test_message_cut(void **state)
+{
+	struct buf	 rcpts, out;
+	struct rec_msg	 m;
+	const char	*why;
+	uint8_t		*p;
+
+	(void)state;
+	rcpts_make(&rcpts, 3);
+	msg_make(&out, &rcpts, span(NULL, 0));
+	for (size_t n = 0; n < buf_len(&out); n++) {
+		p = malloc(n + 1);
+		memcpy(p, out.p, n);
+		assert_int_equal(rec_msg_decode(span(p, n), &m, &why),
+		    PARSE_BAD);
+		free(p);
+	}
+	buf_byte(&out, 0);
+	assert_int_equal(rec_msg_decode(buf_content(&out), &m, &why),
+	    PARSE_BAD);
+	buf_clear(&rcpts);
+	buf_clear(&out);
+}
+
+static void
+bad_with(struct buf *rcpts, uint32_t nrcpts, struct span cause)
+{
+	struct rec_msg	 m = { .nrcpts = nrcpts, .rcpts = buf_content(rcpts),
+			    .cause = cause };
+	struct buf	 out;
+	const char	*why;
+
+	buf_init(&out, 1 << 20);
+	assert_true(rec_msg_encode(&out, &m));
+	assert_int_equal(rec_msg_decode(buf_content(&out), &m, &why),
+	    PARSE_BAD);
+	buf_clear(&out);
+}
+
+static void
+test_message_bad(void **state)
+{
+	struct buf	 rcpts;
+	struct rec_rcpt	 r = { .n = 7, .to = span_str("a@b") };
+
+	(void)state;
+	rcpts_make(&rcpts, 3);
+	bad_with(&rcpts, 2, span(NULL, 0));	/* numbers don't agree */
+	bad_with(&rcpts, 4, span(NULL, 0));
+	bad_with(&rcpts, 3, span_str("no change"));
+	assert_true(rec_rcpt_add(&rcpts, &r));	/* not the next one */
+	bad_with(&rcpts, 4, span(NULL, 0));
+	buf_reset(&rcpts);
+	bad_with(&rcpts, 0, span(NULL, 0));	/* nobody to deliver to */
+	r.n = 0;
+	r.state = RCPT_FAILED + 1;
+	assert_true(rec_rcpt_add(&rcpts, &r));
+	bad_with(&rcpts, 1, span(NULL, 0));
+	buf_clear(&rcpts);
+}
+
+static void
+test_change(void **state)
+{
+	struct buf	 fates, out, rcpts, msg;
+	struct rec_change ch = { .what = CHANGE_HOLD, .held = true,
+			    .held_since_ms = 3, .expire_ms = 4, .nrcpts = 2 },
+			    got;
+	struct rec_fate	 f = { .n = 1, .state = RCPT_DONE, .attempt = 2,
+			    .next_ms = 3, .last_ms = 4,
+			    .reason = span_str("250 ok") };
+	struct rec_msg	 m;
+	struct span	 s;
+	const char	*why;
+	char		 big[2000];
+
+	(void)state;
+	memset(big, 'x', sizeof(big));
+	buf_init(&fates, 4096);
+	buf_init(&out, 4096);
+	assert_true(rec_fate_add(&fates, &f));
+	f.n = 70000;
+	f.reason = span(big, sizeof(big));	/* longer ones are cut */
+	assert_true(rec_fate_add(&fates, &f));
+	ch.rcpts = buf_content(&fates);
+	assert_true(rec_change_encode(&out, &ch));
+	assert_int_equal(rec_change_decode(buf_content(&out), &got, &why),
+	    PARSE_OK);
+	assert_true(got.what == CHANGE_HOLD && got.held &&
+	    got.held_since_ms == 3 && got.expire_ms == 4);
+	s = got.rcpts;
+	assert_true(rec_fate_next(&s, &f) && f.n == 1 &&
+	    f.state == RCPT_DONE && f.attempt == 2 && f.next_ms == 3 &&
+	    f.last_ms == 4 && span_is(f.reason, "250 ok"));
+	assert_true(rec_fate_next(&s, &f) && f.n == 70000 &&
+	    f.reason.len == REC_REASON_MAX);
+	assert_false(rec_fate_next(&s, &f));
+	/* In a bounce it goes along. */
+	rcpts_make(&rcpts, 3);
+	msg_make(&msg, &rcpts, buf_content(&out));
+	assert_int_equal(rec_msg_decode(buf_content(&msg), &m, &why),
+	    PARSE_OK);
+	assert_true(m.cause_id == 10 && span_eq(m.cause, buf_content(&out)));
+	for (size_t n = 0; n < buf_len(&out); n++)
+		assert_int_equal(rec_change_decode(span(out.p, n), &got,
+		    &why), PARSE_BAD);
+	buf_clear(&fates);
+	buf_clear(&out);
+	buf_clear(&rcpts);
+	buf_clear(&msg);
+}
+
+static void
+test_state(void **state)
+{
+	struct buf	 names, out;
+	struct rec_state st = { .mta_paused = true, .npaused = 2 }, got;
+	struct span	 s, name;
+	const char	*why;
+
+	(void)state;
+	buf_init(&names, 1000);
+	buf_init(&out, 1000);
+	assert_true(rec_name_add(&names, span_str("relay")));
+	assert_true(rec_name_add(&names, span_str("")));
+	st.paused = buf_content(&names);
+	assert_true(rec_state_encode(&out, &st));
+	assert_int_equal(rec_state_decode(buf_content(&out), &got, &why),
+	    PARSE_OK);
+	assert_true(got.mta_paused && got.npaused == 2);
+	s = got.paused;
+	assert_true(rec_name_next(&s, &name) && span_is(name, "relay"));
+	assert_true(rec_name_next(&s, &name) && name.len == 0);
+	assert_false(rec_name_next(&s, &name));
+	for (size_t n = 0; n < buf_len(&out); n++)
+		assert_int_equal(rec_state_decode(span(out.p, n), &got, &why),
+		    PARSE_BAD);
+	buf_clear(&names);
+	buf_clear(&out);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_message),
+		cmocka_unit_test(test_message_cut),
+		cmocka_unit_test(test_message_bad),
+		cmocka_unit_test(test_change),
+		cmocka_unit_test(test_state),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
