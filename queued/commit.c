@@ -14,6 +14,8 @@
 #include "queued/due.h"
 
 #define SLACK	(64 << 10)	/* room in a segment for the state record */
+#define REASONS_PART 16		/* of a segment, for the replies of a message */
+#define REASON_MIN 40		/* bytes of a reply that are always kept */
 
 struct txn {
 	struct queue	*q;
@@ -290,20 +292,43 @@ queue_has(struct queue *q, uint64_t id)
 	return q->recent != NULL && map_get_u64(q->recent, id) != NULL;
 }
 
-void
+/* What goes into a segment that is empty but for its state. */
+static size_t
+batch_max(const struct queue *q)
+{
+	return q->params.seg_size - SEG_FIRST - SLACK;
+}
+
+bool
 queue_record(struct queue *q, const struct rec *r)
 {
 	struct rec	 x = *r;
+	size_t		 before = buf_len(&q->changes);
 
 	x.qtime_ms = queue_now(q);
 	x.wall_s = (uint32_t)(clock_wall().ms / 1000);
-	if (!rec_encode(&q->changes, &x)) {
-		log_warnx("a change of %zu bytes is too long", r->env.len);
-		return;
+	if (!rec_encode(&q->changes, &x) ||
+	    buf_len(&q->changes) - before > batch_max(q)) {
+		q->changes.len = q->changes.start + before;
+		q->changes.failed = false;
+		log_warnx("event=fault op=record why=\"%zu bytes are too "
+		    "many\"", r->env.len);
+		return false;
 	}
 	if (!q->flushing)
 		q->ops->want_flush(q, buf_len(&q->changes) >
 		    q->params.seg_size / 8);
+	return true;
+}
+
+size_t
+queue_reason_max(const struct queue *q, uint32_t nrcpts)
+{
+	uint64_t	 n = q->params.seg_size / REASONS_PART /
+			    (nrcpts ? nrcpts : 1);
+
+	return n > REC_REASON_MAX ? REC_REASON_MAX :
+	    n < REASON_MIN ? REASON_MIN : (size_t)n;
 }
 
 void
@@ -447,12 +472,25 @@ index_batch(struct queue *q, struct span s, uint64_t segment, uint64_t offset)
 	store_checkpoint(q->store, false);
 }
 
+/* Bytes of whole changes, from the first, that fit. */
+static size_t
+changes_fit(const struct queue *q, size_t room)
+{
+	struct span	 s = buf_content(&q->changes);
+	size_t		 n = 0, len;
+
+	if (s.len <= room)
+		return s.len;
+	for (; n < s.len && n + (len = rec_total(s.p + n)) <= room; n += len)
+		;
+	return n;
+}
+
 static bool
 flush_once(struct queue *q)
 {
 	struct buf	*b = &q->msgs;
-	size_t		 most = q->params.seg_size - SEG_FIRST - SLACK;
-	bool		 all;
+	size_t		 nchanges;
 	uint64_t	 offset;
 	struct span	 s;
 
@@ -460,10 +498,12 @@ flush_once(struct queue *q)
 	space_check(q, false);
 	if (q->closed && q->nentries > 0) {
 		answer(q, Q_FULL, q->closed_why);
+		q->ops->answered(q);
 		buf_reset(&q->msgs);
 	}
-	all = buf_len(b) + buf_len(&q->changes) <= most;
-	if (all && !buf_span(b, buf_content(&q->changes)))
+	nchanges = changes_fit(q, buf_len(b) < batch_max(q) ?
+	    batch_max(q) - buf_len(b) : 0);
+	if (!buf_span(b, span_sub(buf_content(&q->changes), 0, nchanges)))
 		fatal("batch");
 	if (buf_len(b) == 0)
 		return false;
@@ -479,7 +519,8 @@ flush_once(struct queue *q)
 	q->stats.batches++;
 	s = buf_content(b);
 	offset = segs_tail(q->segs) - s.len;
-	if (all) {
+	buf_drain(&q->changes, nchanges);
+	if (buf_len(&q->changes) == 0) {
 		q->stuck = false;
 		buf_reset(&q->changes);
 		acknowledge(q);
@@ -488,7 +529,7 @@ flush_once(struct queue *q)
 	q->ops->answered(q);
 	index_batch(q, s, segs_newest(q->segs), offset);
 	buf_reset(b);
-	return !all;
+	return buf_len(&q->changes) > 0;
 }
 
 void

@@ -14,7 +14,6 @@
 
 struct step {
 	struct queue	*q;
-	struct buf	*rcpts;
 	unsigned	 msgs;
 	size_t		 bytes;
 	uint64_t	 next;		/* offset behind the last one looked at */
@@ -30,17 +29,23 @@ wanted(const struct queue *q)
 	    2 * q->live_records_bytes + 2 * q->params.seg_size;
 }
 
+struct rcpts {
+	struct buf	 b;
+	bool		 reasons;
+};
+
 static bool
 snapshot_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 {
+	struct rcpts	*v = arg;
 	struct rec_rcpt	 e = { .n = n, .state = r->state,
 			    .notify = r->notify, .attempt = r->attempt,
 			    .next_ms = r->next_ms, .last_ms = r->last_ms,
-			    .to = r->to, .action = r->action,
-			    .reason = r->reason };
+			    .to = r->to, .action = r->action };
 
-	rec_rcpt_add(arg, &e);
-	return true;
+	if (v->reasons)
+		e.reason = r->reason;
+	return rec_rcpt_add(&v->b, &e);
 }
 
 /* ORCPT is in no row: it comes from the old record. */
@@ -56,6 +61,33 @@ add_orcpts(struct buf *out, struct span now, struct span old)
 	}
 }
 
+/* Appends the message in its present state. */
+static bool
+copy_forward(struct queue *q, const struct rec *r, const struct rec_msg *m,
+    bool reasons)
+{
+	struct rec	 out = *r;
+	struct rec_msg	 e = *m;
+	struct rcpts	 rows = { .reasons = reasons };
+	struct buf	 rcpts;
+	bool		 ok;
+
+	buf_init(&rows.b, REC_ENV_MAX);
+	buf_init(&rcpts, REC_ENV_MAX);
+	store_rcpts(q->store, r->id, snapshot_rcpt, &rows);
+	add_orcpts(&rcpts, buf_content(&rows.b), m->rcpts);
+	e.rcpts = buf_content(&rcpts);
+	e.cause = span(NULL, 0);
+	buf_reset(&q->env);
+	ok = !rows.b.failed && !rcpts.failed && rec_msg_encode(&q->env, &e);
+	out.kind = REC_SNAPSHOT;
+	out.env = buf_content(&q->env);
+	ok = ok && queue_record(q, &out);
+	buf_clear(&rows.b);
+	buf_clear(&rcpts);
+	return ok;
+}
+
 static bool
 snapshot(const struct rec *r, uint64_t offset, void *arg)
 {
@@ -63,8 +95,6 @@ snapshot(const struct rec *r, uint64_t offset, void *arg)
 	struct queue	*q = s->q;
 	struct store_msg m;
 	struct rec_msg	 e;
-	struct rec	 out = *r;
-	struct buf	 rows, rcpts;
 	const char	*why;
 
 	if (s->msgs == STEP_MSGS || s->bytes >= STEP_BYTES)
@@ -83,22 +113,11 @@ snapshot(const struct rec *r, uint64_t offset, void *arg)
 	e.expire_ms = m.expire_ms;
 	e.held = m.held;
 	e.held_since_ms = m.held_since_ms;
-	e.cause = span(NULL, 0);
-	buf_init(&rows, REC_ENV_MAX);
-	buf_init(&rcpts, REC_ENV_MAX);
-	store_rcpts(q->store, r->id, snapshot_rcpt, &rows);
-	add_orcpts(&rcpts, buf_content(&rows), e.rcpts);
-	e.rcpts = buf_content(&rcpts);
-	buf_reset(&q->env);
-	out.kind = REC_SNAPSHOT;
-	if (rec_msg_encode(&q->env, &e)) {
-		out.env = buf_content(&q->env);
-		queue_record(q, &out);
+	/* With very many recipients their last replies may be too much. */
+	if (copy_forward(q, r, &e, true) || copy_forward(q, r, &e, false)) {
 		s->msgs++;
 		s->bytes += r->total;
 	}
-	buf_clear(&rows);
-	buf_clear(&rcpts);
 	return true;
 }
 

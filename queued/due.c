@@ -15,6 +15,17 @@
 #define DESTS_MAX	200000
 #define LOOK_MS		60000	/* called again at least so often */
 #define DUE_NOW_MS	1000	/* recipients due so soon go along */
+#define SCAN_LOOK	4096	/* rows looked at for one page */
+#define PROBE_LOOK_MS	1000	/* those parked are looked at so often */
+#define DEST_KEEP_MS	1800000	/* trouble is remembered for so long */
+#define IDLE_MAX	1000	/* destinations asked in vain in one turn */
+#define IDLE_MS		10	/* then others have their turn */
+#define CROWDED_MS	1000	/* too many destinations: wait for some to go */
+
+/* (message, destination): its rows are to be looked at once more. */
+struct due_again {
+	uint64_t	 id, dest;
+};
 
 static uint64_t
 job_key(uint64_t id, uint64_t dest)
@@ -63,26 +74,41 @@ dest_new(struct queue *q, uint64_t key, struct span action, const char *domain)
 	if (d->window > dest_limit(q->conf, d))
 		d->window = dest_limit(q->conf, d);
 	d->paused = queue_is_paused(q, d);
+	d->used_ms = queue_now(q);
 	return d;
 }
 
+/* Where a destination waits for its turn: among those that may start a job
+ * now, or parked until a job ends, a probe is due or somebody resumes it. */
 static void
-dest_activate(struct queue *q, struct dest *d)
+dest_place(struct queue *q, struct dest *d)
 {
-	bool	 on = d->nready > 0 || d->backlog;
+	int	 to = DEST_IDLE;
 
-	if (on && !d->active)
-		TAILQ_INSERT_TAIL(&q->active, d, entry);
-	else if (!on && d->active)
+	if (d->nready > 0 || d->backlog)
+		to = dest_may_start(d, queue_now(q)) ? DEST_ACTIVE :
+		    DEST_PARKED;
+	if (to == DEST_PARKED && d->state == DEST_DOWN && d->running == 0 &&
+	    !d->paused && (q->probe_ms == 0 || d->probe_ms < q->probe_ms))
+		q->probe_ms = d->probe_ms;
+	if (to == (int)d->place)
+		return;
+	if (d->place == DEST_ACTIVE) {
 		TAILQ_REMOVE(&q->active, d, entry);
-	d->active = on;
+		q->nactive--;
+	} else if (d->place == DEST_PARKED)
+		TAILQ_REMOVE(&q->parked, d, entry);
+	if (to == DEST_ACTIVE) {
+		TAILQ_INSERT_TAIL(&q->active, d, entry);
+		q->nactive++;
+	} else if (to == DEST_PARKED)
+		TAILQ_INSERT_TAIL(&q->parked, d, entry);
+	d->place = to;
 }
 
 static void
 dest_free(struct queue *q, struct dest *d)
 {
-	if (d->active)
-		TAILQ_REMOVE(&q->active, d, entry);
 	map_del_u64(q->dests, d->key);
 	free(d->action);
 	free(d->domain);
@@ -93,9 +119,37 @@ dest_free(struct queue *q, struct dest *d)
 static void
 dest_rest(struct queue *q, struct dest *d)
 {
-	dest_activate(q, d);
-	if (!d->active && d->njobs == 0 && d->state == DEST_UP)
+	dest_place(q, d);
+	if (d->place == DEST_IDLE && d->njobs == 0 && (d->state == DEST_UP ||
+	    queue_now(q) - d->used_ms > DEST_KEEP_MS))
 		dest_free(q, d);
+}
+
+static bool
+rest_one(struct span key, void *v, void *arg)
+{
+	(void)key;
+	dest_rest(arg, v);
+	return true;
+}
+
+/* From time to time: probes that are due, destinations that nobody asks for. */
+static void
+look_at_dests(struct queue *q, int64_t now)
+{
+	struct dest	*d, *next;
+
+	if (q->probe_ms != 0 && now >= q->probe_ms &&
+	    now - q->probed_ms >= PROBE_LOOK_MS) {
+		q->probed_ms = now;
+		q->probe_ms = 0;
+		TAILQ_FOREACH_SAFE(d, &q->parked, entry, next)
+			dest_place(q, d);
+	}
+	if (now - q->rested_ms >= LOOK_MS) {
+		q->rested_ms = now;
+		map_each(q->dests, rest_one, q);
+	}
 }
 
 /* ---- jobs in memory ---- */
@@ -161,23 +215,35 @@ due_cmp(const struct store_due *a, const struct store_due *b)
 	return a->id < b->id ? -1 : a->id > b->id;
 }
 
+/* Is a job of this row in memory? One that runs does not know of the row. */
+static bool
+row_known(struct queue *q, const struct store_due *row)
+{
+	struct job	*j = map_get_u64(q->jobs, job_key(row->id, row->dest));
+
+	if (j == NULL)
+		return false;
+	if (j->running || j->ended)
+		j->again = true;
+	return true;
+}
+
 /* A row that is due: into memory, or left for the destination's backlog. */
 static void
 load_row(struct queue *q, const struct store_due *row, struct dest *d,
     bool fresh)
 {
-	if (map_get_u64(q->jobs, job_key(row->id, row->dest)) != NULL)
-		return;
-	if (d->backlog && due_cmp(row, &d->pos) >= 0)
+	if (row_known(q, row) || (d->backlog && due_cmp(row, &d->pos) >= 0))
 		return;			/* it is found from there */
-	if (!d->backlog && (d->nready >= READY_MAX ||
-	    q->nready >= READY_TOTAL)) {
+	if (d->backlog)
+		job_push(q, d, row->id, fresh);
+	else if (d->nready >= READY_MAX || q->nready >= READY_TOTAL ||
+	    job_push(q, d, row->id, fresh) == NULL) {
 		d->backlog = true;
 		d->pos = *row;
 		d->sweep_ms = 0;
-	} else
-		job_push(q, d, row->id, fresh);
-	dest_activate(q, d);
+	}
+	dest_place(q, d);
 }
 
 void
@@ -198,8 +264,10 @@ due_added(struct queue *q, const struct store_due *row, struct span action,
 	}
 	d = map_get_u64(q->dests, row->dest);
 	if (d == NULL && (d = dest_new(q, row->dest, action, domain)) == NULL) {
-		q->behind = true;	/* too many at a time: later */
-		q->sched_pos = (struct store_due){ 0 };
+		/* Too many at a time: the walk gets there later. */
+		q->behind = q->crowded = true;
+		if (due_cmp(row, &q->sched_pos) < 0)
+			q->sched_pos = *row;
 		return;
 	}
 	load_row(q, row, d, fresh);
@@ -217,12 +285,13 @@ forget_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 	struct job	*j = job_find(f->q, f->id, r->dest);
 
 	(void)n;
-	if (j != NULL && !j->running) {
+	/* One that has ended is in no list but that of its results. */
+	if (j != NULL && !j->running && !j->ended) {
 		struct dest *d = j->dest;
 
 		job_unready(f->q, j);
 		job_free(f->q, j);
-		dest_activate(f->q, d);
+		dest_rest(f->q, d);
 	}
 	return true;
 }
@@ -245,6 +314,7 @@ struct page {
 	int64_t		 sweep;		/* or: last tried before, 0: no */
 	int64_t		 beyond;	/* next_ms of the first one not taken */
 	bool		 full;
+	unsigned	 looked;
 	struct store_due last;
 };
 
@@ -257,7 +327,7 @@ page_row(const struct store_due *d, void *arg)
 		p->beyond = d->next_ms;
 		return false;
 	}
-	if (p->n == p->max) {
+	if (p->n == p->max || p->looked++ == SCAN_LOOK) {
 		p->full = true;
 		p->last = *d;
 		return false;
@@ -313,12 +383,21 @@ scan(struct queue *q, int64_t now)
 
 	if (!q->behind && (q->next_due_ms == 0 || now < q->next_due_ms))
 		return;
+	q->crowded = false;
 	for (int i = 0; i < SCAN_PAGES; i++) {
 		p = (struct page){ .max = SCAN_PAGE, .until = now };
 		store_sched(q->store, &q->sched_pos, page_row, &p);
-		for (size_t k = 0; k < p.n; k++)
-			if ((d = dest_of_row(q, &p.rows[k])) != NULL)
+		for (size_t k = 0; k < p.n; k++) {
+			if ((d = dest_of_row(q, &p.rows[k])) != NULL) {
 				load_row(q, &p.rows[k], d, false);
+				continue;
+			}
+			if (map_count(q->dests) < DESTS_MAX)
+				continue;	/* a row of nobody */
+			q->behind = q->crowded = true;
+			q->sched_pos = p.rows[k];
+			return;
+		}
 		q->behind = p.full;
 		if (!p.full) {
 			/* All up to now is in memory or in a backlog. */
@@ -338,13 +417,19 @@ refill(struct queue *q, struct dest *d, int64_t now)
 			    .sweep = d->sweep_ms };
 	struct job	*j;
 
-	if (!d->backlog || d->nready > READY_MAX / 2)
+	if (!d->backlog || d->nready > READY_MAX / 2 ||
+	    (d->nready > 0 && q->nready >= READY_TOTAL))
 		return;
 	store_dest(q->store, &d->pos, page_row, &p);
-	for (size_t i = 0; i < p.n; i++)
-		if (map_get_u64(q->jobs, job_key(p.rows[i].id, d->key)) ==
-		    NULL && (j = job_push(q, d, p.rows[i].id, false)) != NULL)
-			j->early = d->sweep_ms != 0;
+	for (size_t i = 0; i < p.n; i++) {
+		if (row_known(q, &p.rows[i]))
+			continue;
+		if ((j = job_push(q, d, p.rows[i].id, false)) == NULL) {
+			d->pos = p.rows[i];	/* no room: from there on */
+			return;
+		}
+		j->early = d->sweep_ms != 0;
+	}
 	if (p.full)
 		d->pos = p.last;
 	else {
@@ -388,9 +473,55 @@ hand_one(struct queue *q, struct dest *d, int64_t now)
 	j->running = true;
 	d->running++;
 	q->nrunning++;
-	dest_activate(q, d);
 	q->ops->hand(q, j);		/* may end it, and free d */
 	return true;
+}
+
+/* Rows that were passed over while a job of theirs was in memory. The index is
+ * up to date: no change waits. */
+struct look {
+	uint64_t	 dest;
+	struct store_due due;
+	char		 action[256], to[1100];
+	bool		 found;
+};
+
+static bool
+look_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
+{
+	struct look	*l = arg;
+
+	(void)n;
+	if (r->dest != l->dest || r->state != RCPT_WAITING ||
+	    (l->found && r->next_ms >= l->due.next_ms))
+		return true;
+	l->due.next_ms = r->next_ms;
+	l->due.last_ms = r->last_ms;
+	l->found = span_cstr(r->action, l->action, sizeof(l->action)) &&
+	    span_cstr(r->to, l->to, sizeof(l->to));
+	return true;
+}
+
+static void
+look_again(struct queue *q)
+{
+	struct store_msg m;
+	struct look	 l;
+	char		 domain[256];
+
+	for (size_t i = 0; i < q->nagain; i++) {
+		l = (struct look){ .dest = q->again[i].dest };
+		l.due = (struct store_due){ .id = q->again[i].id,
+		    .dest = q->again[i].dest };
+		if (!store_msg_get(q->store, l.due.id, &m) || m.held)
+			continue;
+		store_rcpts(q->store, l.due.id, look_rcpt, &l);
+		if (!l.found)
+			continue;
+		dest_of(q->conf, span_str(l.action), span_str(l.to), domain);
+		due_added(q, &l.due, span_str(l.action), domain, false);
+	}
+	q->nagain = 0;
 }
 
 int64_t
@@ -399,15 +530,17 @@ queue_run(struct queue *q)
 	struct dest	*d;
 	int64_t		 now = queue_now(q), wait = LOOK_MS;
 	uint64_t	 key;
-	unsigned	 idle = 0, n = 0;
+	unsigned	 idle = 0;
 
 	if (q->down || q->mta_paused || q->stuck)
 		return wait;
+	if (q->nagain > 0 && buf_len(&q->changes) == 0)
+		look_again(q);
 	scan(q, now);
-	TAILQ_FOREACH(d, &q->active, entry)
-		n++;
+	look_at_dests(q, now);
 	/* One job a turn, until nobody has one to give. */
-	while (idle < n && (d = TAILQ_FIRST(&q->active)) != NULL) {
+	while (idle < q->nactive && idle < IDLE_MAX) {
+		d = TAILQ_FIRST(&q->active);
 		TAILQ_REMOVE(&q->active, d, entry);
 		TAILQ_INSERT_TAIL(&q->active, d, entry);
 		key = d->key;
@@ -415,21 +548,24 @@ queue_run(struct queue *q)
 			idle = 0;
 		else
 			idle++;
-		if ((d = map_get_u64(q->dests, key)) == NULL)
-			continue;
-		dest_activate(q, d);
-		if (d->active && d->state == DEST_DOWN && !d->paused &&
-		    d->running == 0 && d->probe_ms - now < wait)
-			wait = d->probe_ms - now;
+		if ((d = map_get_u64(q->dests, key)) != NULL)
+			dest_place(q, d);
 	}
 	if (q->behind)
-		return 0;
+		return q->crowded ? CROWDED_MS : 0;
 	if (q->next_due_ms != 0 && q->next_due_ms - now < wait)
 		wait = q->next_due_ms - now;
+	if (q->probe_ms != 0 && q->probe_ms - now < wait)
+		wait = q->probe_ms - now > PROBE_LOOK_MS ?
+		    q->probe_ms - now : PROBE_LOOK_MS;
+	if (idle == IDLE_MAX && wait > IDLE_MS)
+		wait = IDLE_MS;
 	return wait < 0 ? 0 : wait;
 }
 
 /* ---- the end of a job ---- */
+
+static bool	job_rcpts(struct queue *, struct job *);
 
 /* Those that wait for a server that stays away expire without an attempt. */
 static void
@@ -438,17 +574,17 @@ expire_ready(struct queue *q, struct dest *d)
 	struct store_msg m;
 	struct job	*j, *next;
 	int64_t		 now = queue_now(q);
-	uint64_t	 id;
 
-	for (j = TAILQ_FIRST(&d->ready); j != NULL; j = next) {
-		next = TAILQ_NEXT(j, entry);
+	TAILQ_FOREACH_SAFE(j, &d->ready, entry, next) {
 		if (!store_msg_get(q->store, j->id, &m) ||
 		    !retry_expired(now, m.expire_ms))
 			continue;
-		id = j->id;
 		job_unready(q, j);
-		job_free(q, j);
-		result_expire(q, id, d->key);
+		job_clear(j);
+		j->ended = true;
+		if (job_rcpts(q, j))
+			result_expire(q, j);
+		job_release(q, j);
 	}
 }
 
@@ -460,10 +596,7 @@ job_ended(struct queue *q, struct job *j, enum d_dest seen)
 			    q->conf->retry_max_ms };
 	enum dest_state	 was = d->state;
 
-	j->ended = true;
-	j->running = false;
-	d->running--;
-	q->nrunning--;
+	d->used_ms = queue_now(q);
 	if (dest_seen(d, seen, dest_limit(q->conf, d), &retry, queue_now(q),
 	    rand_below(UINT32_MAX))) {
 		/* It is back: all that waits for it is due now. */
@@ -477,8 +610,34 @@ job_ended(struct queue *q, struct job *j, enum d_dest seen)
 		    dest_state_str(d->state));
 	if (d->state == DEST_DOWN)
 		expire_ready(q, d);
+	job_gone(q, j);
+}
+
+void
+job_gone(struct queue *q, struct job *j)
+{
+	j->ended = true;
+	j->running = false;
+	j->dest->running--;
+	q->nrunning--;
+	dest_place(q, j->dest);
 	job_release(q, j);
 	q->ops->want_run(q);
+}
+
+static void
+again_add(struct queue *q, const struct job *j)
+{
+	struct due_again *v;
+
+	if (q->nagain == q->again_cap) {
+		q->again_cap = q->again_cap ? q->again_cap * 2 : 64;
+		v = reallocarray(q->again, q->again_cap, sizeof(*v));
+		if (v == NULL)
+			fatal("due");
+		q->again = v;
+	}
+	q->again[q->nagain++] = (struct due_again){ j->id, j->dest->key };
 }
 
 void
@@ -488,6 +647,8 @@ job_release(struct queue *q, struct job *j)
 
 	if (!j->ended || j->dirty)
 		return;
+	if (j->again)
+		again_add(q, j);
 	job_free(q, j);
 	dest_rest(q, d);
 }
@@ -511,14 +672,14 @@ job_again(struct queue *q, struct job *j, bool crashed)
 		return;
 	}
 	job_clear(j);
-	j->running = j->fresh = false;
+	j->running = j->fresh = j->adopted = j->again = false;
 	j->agent = NULL;
 	d->running--;
 	q->nrunning--;
 	TAILQ_INSERT_HEAD(&d->ready, j, entry);
 	d->nready++;
 	q->nready++;
-	dest_activate(q, d);
+	dest_place(q, d);
 	q->ops->want_run(q);
 }
 
@@ -561,6 +722,30 @@ job_row(uint32_t n, const struct store_rcpt *r, void *arg)
 	return job_add(l, n, r->attempt + 1, r->notify, r->to);
 }
 
+/* Its waiting recipients by the index; false: none. */
+static bool
+job_rcpts(struct queue *q, struct job *j)
+{
+	struct due_load	 l = { q, j, queue_now(q), 0 };
+
+	store_rcpts(q->store, j->id, job_row, &l);
+	return j->nrcpts > 0;
+}
+
+/* Its record can't be read: for its recipients that is an attempt which failed
+ * for now, so that it is told and in the end the sender hears of it. */
+static void
+job_damaged(struct queue *q, struct job *j)
+{
+	if (job_rcpts(q, j))
+		for (size_t i = 0; i < j->nrcpts; i++)
+			result_add(q, j, NULL, 0, j->id, j->rcpts[i].n,
+			    j->rcpts[i].attempt, D_TEMP, span_str("4.3.0 "
+			    "the message can't be read from the queue"),
+			    span_str(""));
+	job_gone(q, j);
+}
+
 bool
 job_load(struct queue *q, struct job *j, struct rec *r, struct rec_msg *m)
 {
@@ -572,14 +757,17 @@ job_load(struct queue *q, struct job *j, struct rec *r, struct rec_msg *m)
 	char		 domain[256];
 
 	job_clear(j);
-	if ((!j->fresh && (!store_msg_get(q->store, j->id, &row) ||
-	    row.held)) || !load_record(q, j->id, r) ||
+	if (!j->fresh && (!store_msg_get(q->store, j->id, &row) || row.held)) {
+		job_gone(q, j);
+		return false;
+	}
+	if (!load_record(q, j->id, r) ||
 	    rec_msg_decode(r->env, m, &why) != PARSE_OK) {
-		job_ended(q, j, D_DEST_OK);
+		job_damaged(q, j);
 		return false;
 	}
 	if (!j->fresh)
-		store_rcpts(q->store, j->id, job_row, &l);
+		job_rcpts(q, j);
 	else
 		for (s = m->rcpts; rec_rcpt_next(&s, &e);)
 			if (dest_of(q->conf, e.action, e.to, domain) ==
@@ -587,13 +775,12 @@ job_load(struct queue *q, struct job *j, struct rec *r, struct rec_msg *m)
 				job_add(&l, e.n, 1, e.notify, e.to);
 	if (j->nrcpts > 0)
 		return true;
-	job_ended(q, j, D_DEST_OK);
+	job_gone(q, j);
 	return false;
 }
 
 struct job *
-job_adopt(struct queue *q, uint64_t id, uint32_t n, uint32_t attempt,
-    void *agent, uint32_t tid)
+job_adopt(struct queue *q, uint64_t id, uint32_t n, uint32_t attempt)
 {
 	struct due_load	 l = { .q = q };
 	struct store_rcpt rc;
@@ -608,16 +795,19 @@ job_adopt(struct queue *q, uint64_t id, uint32_t n, uint32_t attempt,
 	if ((d = dest_of_row(q, &row)) == NULL)
 		return NULL;
 	if ((j = job_find(q, id, d->key)) == NULL &&
-	    (j = job_push(q, d, id, false)) == NULL)
+	    (j = job_push(q, d, id, false)) == NULL) {
+		dest_rest(q, d);
 		return NULL;
+	}
 	if (!j->running && !j->ended) {
 		job_unready(q, j);
-		j->running = true;
+		job_clear(j);
+		j->running = j->adopted = true;
+		j->fresh = false;
+		j->again = true;	/* it may have recipients beside */
 		d->running++;
 		q->nrunning++;
-		j->agent = agent;
-		j->tid = tid;
-		dest_activate(q, d);
+		dest_place(q, d);
 	}
 	if (!store_rcpt_get(q->store, id, n, &rc))
 		return NULL;
@@ -630,6 +820,23 @@ job_adopt(struct queue *q, uint64_t id, uint32_t n, uint32_t attempt,
 }
 
 /* ---- all anew ---- */
+
+static bool
+pause_one(struct span key, void *v, void *arg)
+{
+	struct dest	*d = v;
+
+	(void)key;
+	d->paused = queue_is_paused(arg, d);
+	dest_place(arg, d);
+	return true;
+}
+
+void
+due_pauses(struct queue *q)
+{
+	map_each(q->dests, pause_one, q);
+}
 
 static bool
 reset_dest(struct span key, void *v, void *arg)
@@ -689,4 +896,5 @@ due_free(struct queue *q)
 	map_each(q->dests, free_dest, NULL);
 	map_free(q->jobs);
 	map_free(q->dests);
+	free(q->again);
 }

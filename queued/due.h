@@ -14,6 +14,8 @@ void	 due_free(struct queue *);
 /* apply.c tells of each row that it put: handed out at once if it is due. */
 void	 due_added(struct queue *, const struct store_due *, struct span action,
 	    const char *domain, bool fresh);
+/* What is paused has changed. */
+void	 due_pauses(struct queue *);
 /* The message is over, held, or rescheduled: jobs that don't run go. */
 void	 due_forget(struct queue *, uint64_t id);
 /* All of memory that doesn't run goes, the index is read anew. */
@@ -28,18 +30,24 @@ int64_t	 queue_run(struct queue *);
 void	 job_ended(struct queue *, struct job *, enum d_dest);
 /* Its deliverd is gone: back to the ready ones. */
 void	 job_again(struct queue *, struct job *, bool crashed);
+/* The same without a word about the destination: nothing was tried. */
+void	 job_gone(struct queue *, struct job *);
 /* Results have been written and nothing runs: free. */
 void	 job_release(struct queue *, struct job *);
 /*
  * Loads what a job needs: the record, its envelope, its recipients that are
- * waiting (job->rcpts). False: nothing to do, the job has ended. Spans live
- * until the next load.
+ * waiting (job->rcpts). False: nothing to do or the record can't be read, the
+ * job has ended. Spans live until the next load.
  */
 bool	 job_load(struct queue *, struct job *, struct rec *, struct rec_msg *);
 /* The job of (message, destination) in memory, or NULL. */
 struct job *job_find(const struct queue *, uint64_t id, uint64_t dest);
-/* A job of an earlier life that still runs at a deliverd. */
+/*
+ * A recipient whose delivery an earlier life of queued began: its job, running,
+ * with this recipient in it. It ends with the last result of its recipients.
+ * NULL: it has been recorded, or is none of ours.
+ */
 struct job *job_adopt(struct queue *, uint64_t id, uint32_t n,
-	    uint32_t attempt, void *agent, uint32_t tid);
+	    uint32_t attempt);
 
 #endif

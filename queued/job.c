@@ -206,6 +206,17 @@ send_job(struct agents *as, struct agent *a, struct job *j,
 	CHAN_SEND(a->chan, d_go, .tid = j->tid);
 }
 
+/* A number of ours for a job of this agent. */
+static bool
+job_number(struct agents *as, struct agent *a, struct job *j)
+{
+	do
+		j->tid = as->tid++;
+	while (j->tid == 0 || map_get_u64(as->jobs, j->tid) != NULL);
+	j->agent = a;
+	return map_set_u64(as->jobs, j->tid, j);
+}
+
 void
 agents_hand(struct agents *as, struct job *j)
 {
@@ -230,11 +241,7 @@ agents_hand(struct agents *as, struct job *j)
 		job_ended(q, j, D_DEST_OK);
 		return;
 	}
-	do
-		j->tid = as->tid++;
-	while (j->tid == 0 || map_get_u64(as->jobs, j->tid) != NULL);
-	j->agent = a;
-	if (a == NULL || !map_set_u64(as->jobs, j->tid, j)) {
+	if (a == NULL || !job_number(as, a, j)) {
 		if (fd != -1)
 			close(fd);
 		job_again(q, j, false);
@@ -246,6 +253,13 @@ agents_hand(struct agents *as, struct job *j)
 
 /* ---- results in ---- */
 
+static void
+agent_ran(struct agent *a)
+{
+	if (a->running > 0)
+		a->running--;
+}
+
 static struct job *
 job_of(struct agent *a, uint32_t tid, uint64_t id)
 {
@@ -254,19 +268,43 @@ job_of(struct agent *a, uint32_t tid, uint64_t id)
 	return j != NULL && j->agent == a && j->id == id ? j : NULL;
 }
 
+/* The job of an earlier life that this recipient is in, or NULL. */
+static struct job *
+job_adopted(struct queue *q, uint64_t id, uint32_t n)
+{
+	struct store_rcpt rc;
+	struct job	*j;
+
+	if (q->down || !store_rcpt_get(q->store, id, n, &rc))
+		return NULL;
+	j = job_find(q, id, rc.dest);
+	return j != NULL && j->adopted && j->running ? j : NULL;
+}
+
 static void
 d_result(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_d_result *m = msg;
 	struct agent	*a = chan_arg(c);
+	struct agents	*as = a->agents;
+	struct job	*j;
 
 	(void)fd;
 	if (a->agents->q == NULL || m->status > D_PERM) {
 		chan_reject(c, "status of a result");
 		return;
 	}
-	result_add(a->agents->q, job_of(a, m->tid, m->id), a, m->tid, m->id,
-	    m->n, m->attempt, m->status, m->reply, m->server);
+	if ((j = job_of(a, m->tid, m->id)) == NULL)
+		j = job_adopted(as->q, m->id, m->n);
+	result_add(as->q, j, a, m->tid, m->id, m->n, m->attempt, m->status,
+	    m->reply, m->server);
+	/* Nobody says d_done for one of an earlier life: it ended with its
+	 * last result. */
+	if (j != NULL && j->adopted && j->ended &&
+	    map_get_u64(as->jobs, j->tid) == j) {
+		map_del_u64(as->jobs, j->tid);
+		agent_ran(j->agent);
+	}
 }
 
 static void
@@ -284,8 +322,7 @@ d_done(struct chan *c, const void *msg, int fd)
 	if (j == NULL)
 		return;
 	map_del_u64(a->agents->jobs, m->tid);
-	if (a->running > 0)
-		a->running--;
+	agent_ran(a);
 	result_all(a->agents->q, j, D_TEMP, "4.3.0 no result");
 	job_ended(a->agents->q, j, m->dest);
 }
@@ -308,6 +345,11 @@ d_back(struct chan *c, const void *msg, int fd)
 	job_again(a->agents->q, j, false);
 }
 
+/*
+ * A recipient that this deliverd has at work since an earlier life of queued:
+ * it is not given out again until there is a result or the agent is gone. The
+ * number that the job had then means nothing now; it gets one of ours.
+ */
 static void
 d_running(struct chan *c, const void *msg, int fd)
 {
@@ -317,15 +359,15 @@ d_running(struct chan *c, const void *msg, int fd)
 	struct job	*j;
 
 	(void)fd;
-	if (as->q == NULL || m->tid == 0)
+	if (as->q == NULL || as->q->down)
 		return;
-	j = job_adopt(as->q, m->id, m->n, m->attempt, a, m->tid);
-	if (j == NULL || j->agent != a || j->tid != m->tid ||
-	    map_get_u64(as->jobs, m->tid) == j)
+	j = job_adopt(as->q, m->id, m->n, m->attempt);
+	if (j == NULL || !j->adopted || !j->running || j->agent != NULL)
 		return;
-	if (map_get_u64(as->jobs, m->tid) == NULL &&
-	    map_set_u64(as->jobs, m->tid, j))
+	if (job_number(as, a, j))
 		a->running++;
+	else
+		job_again(as->q, j);
 }
 
 static void

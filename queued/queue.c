@@ -61,6 +61,7 @@ maps_make(struct queue *q)
 {
 	TAILQ_INIT(&q->lives);
 	TAILQ_INIT(&q->active);
+	TAILQ_INIT(&q->parked);
 	TAILQ_INIT(&q->dirty);
 	q->open_ids = map_new(1 << 20);
 	q->live = map_new(1 << 20);
@@ -88,7 +89,7 @@ queue_open(const struct queue_params *p, const struct conf *conf,
 	q->ops = ops;
 	q->arg = arg;
 	q->params = *p;
-	q->mono_ms = clock_mono().ms;
+	q->mono_ms = q->opened_ms = clock_mono().ms;
 	maps_make(q);
 	q->dir_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (q->dir_fd == -1)
@@ -181,10 +182,10 @@ queue_conf(struct queue *q, const struct conf *conf)
 	q->conf = conf;
 	if (q->down)
 		return;
-	if (moves) {
-		queue_flush(q);
+	/* What is read anew must be what is known: nothing waits. */
+	queue_flush(q);
+	if (moves)
 		apply_redest(q);
-	}
 	due_reset(q);
 	q->ops->want_run(q);
 }
@@ -197,6 +198,10 @@ queue_housekeep(struct queue *q)
 	space_check(q, false);
 	if (q->stuck)
 		queue_flush(q);
+	if (q->recent != NULL && clock_mono().ms - q->opened_ms > RECENT_MS) {
+		map_free(q->recent);
+		q->recent = NULL;
+	}
 	if (!segs_spare_ready(q->segs) && !q->closed)
 		return segs_spare_step(q->segs) || segs_spare_ready(q->segs);
 	return compact_step(q);
@@ -213,16 +218,6 @@ queue_pause_mta(struct queue *q, bool on)
 	q->ops->want_run(q);
 }
 
-static bool
-dest_paused_again(struct span key, void *v, void *arg)
-{
-	struct dest	*d = v;
-
-	(void)key;
-	d->paused = queue_is_paused(arg, d);
-	return true;
-}
-
 bool
 queue_pause_dest(struct queue *q, struct span name, bool on)
 {
@@ -230,7 +225,7 @@ queue_pause_dest(struct queue *q, struct span name, bool on)
 		map_del(q->paused, name);
 	else if (!map_set(q->paused, name, q))
 		return false;
-	map_each(q->dests, dest_paused_again, q);
+	due_pauses(q);
 	queue_state_record(q, &q->changes);
 	q->ops->want_flush(q, true);
 	q->ops->want_run(q);

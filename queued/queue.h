@@ -31,7 +31,8 @@
 #define READY_MAX	1000		/* jobs in memory for one destination */
 #define READY_TOTAL	100000		/* and for all */
 #define RUNNING_MAX	500		/* jobs with one deliverd */
-#define RECENT_MAX	200000		/* ids remembered over a restart */
+#define RECENT_MAX	400000		/* ids remembered over a restart */
+#define RECENT_MS	600000		/* for so long */
 #define CHANGE_DELAY_MS	20		/* results wait so long for a batch */
 #define CRASHES_MAX	3		/* deliverds that one job may outlive */
 
@@ -86,6 +87,9 @@ struct job {
 	bool		 fresh;		/* accepted in this run, never tried */
 	bool		 early;		/* its destination has come back */
 	bool		 running, ended, dirty;
+	bool		 adopted;	/* runs since an earlier life of queued */
+	bool		 again;		/* a row of it was passed over, as it
+					 * was in memory: look once more */
 	unsigned	 crashes;
 	uint32_t	 tid;		/* while running */
 	void		*agent;		/* deliverd's, while running */
@@ -112,13 +116,14 @@ struct dest {
 	int64_t		 first_until_ms;
 	struct job_list	 ready;
 	unsigned	 nready, njobs;		/* njobs: with those that run */
+	int64_t		 used_ms;		/* last end of a job */
 	/* More rows than memory has: they are fetched from pos on. With sweep
 	 * set all are wanted that were last tried before that time. */
 	bool		 backlog;
 	struct store_due pos;
 	int64_t		 sweep_ms;
-	bool		 active;		/* in queue.active */
-	TAILQ_ENTRY(dest) entry;
+	enum { DEST_IDLE, DEST_ACTIVE, DEST_PARKED } place;
+	TAILQ_ENTRY(dest) entry;		/* by place */
 };
 TAILQ_HEAD(dest_list, dest);
 
@@ -183,6 +188,7 @@ struct queue {
 	/* recover.c: messages of the last segments; an id asked for in doubt
 	 * may have been delivered meanwhile */
 	struct map	*recent;
+	int64_t		 opened_ms;	/* monotonic */
 
 	/* load.c */
 	struct map	*live;
@@ -198,11 +204,18 @@ struct queue {
 
 	/* due.c */
 	struct map	*dests, *jobs;
-	struct dest_list active;
+	struct dest_list active;	/* have work and may start one */
+	struct dest_list parked;	/* have work, but must wait */
+	unsigned	 nactive;
+	int64_t		 probe_ms;	/* the earliest probe of those parked */
+	int64_t		 probed_ms, rested_ms;	/* last looks at all */
+	struct due_again *again;	/* jobs that ended with `again` */
+	size_t		 nagain, again_cap;
 	struct job_list	 dirty;
 	struct store_due sched_pos;	/* rows before are in memory or in a
 					 * destination's backlog */
 	bool		 behind;	/* rows that are due were left there */
+	bool		 crowded;	/* as there are too many destinations */
 	unsigned	 nready, nrunning;
 	int64_t		 next_due_ms;	/* earliest row not yet due */
 
@@ -253,8 +266,12 @@ void	 txn_commit(struct txn *, struct span prefix, struct span bytes,
 void	 txn_abort(struct txn *);
 /* Owner (a channel) or agent is gone: nobody is to be told. */
 void	 queue_forget_owner(struct queue *, const void *owner);
-/* Appends a record of kind CHANGE, STATE or a bounce's MESSAGE. */
-void	 queue_record(struct queue *, const struct rec *);
+/* Appends a record of kind CHANGE, SNAPSHOT or a bounce's MESSAGE. False: it
+ * is longer than a segment has room for. */
+bool	 queue_record(struct queue *, const struct rec *);
+/* Bytes of a reply kept for each of so many recipients, so that a record of
+ * them all fits. */
+size_t	 queue_reason_max(const struct queue *, uint32_t nrcpts);
 /* Tell `agent` when the records appended so far are durable. */
 void	 queue_ack(struct queue *, void *agent, uint32_t tid, uint64_t id,
 	    uint32_t n, uint32_t attempt);
@@ -278,8 +295,9 @@ void	 apply_redest(struct queue *);
 /* ---- recover.c ---- */
 /* 0, or -1 with q->closed_why. */
 int	 recover(struct queue *);
-/* Records from offset on to limit; f returns false to stop. */
-void	 recover_walk(struct queue *, uint64_t segment, uint64_t from,
+/* Records from offset on to limit; f returns false to stop. False: there are
+ * records of a version that is not known, which were left out. */
+bool	 recover_walk(struct queue *, uint64_t segment, uint64_t from,
 	    uint64_t limit, bool content,
 	    bool (*f)(const struct rec *, uint64_t offset, void *), void *arg);
 
@@ -314,8 +332,9 @@ void	 result_add(struct queue *, struct job *, void *agent, uint32_t tid,
 	    struct span reply, struct span server);
 /* Makes records of results that have none yet, as many as go into a batch. */
 void	 result_write(struct queue *);
-/* A recipient's fate without a delivery: expired while its server was down. */
-void	 result_expire(struct queue *, uint64_t id, uint64_t dest);
+/* Makes a job's recipients expired without a delivery, as their server was
+ * down; the job has been loaded with them and ends. */
+void	 result_expire(struct queue *, struct job *);
 
 /* ---- bounce.c ---- */
 struct bounce_rcpt { struct span to, reason; bool expired; };

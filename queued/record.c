@@ -139,6 +139,7 @@ rec_decode_env(struct span in, struct rec *r, size_t *need, const char **why)
 	if (get_u32(p + 60) != head_crc(p))
 		return PARSE_BAD;
 	*why = rec_why_version;
+	*r = (struct rec){ .stamp = get_u64(p + 16) };
 	if (p[4] != REC_VERSION || p[5] < REC_MESSAGE || p[5] > REC_STATE)
 		return PARSE_BAD;
 	*r = (struct rec){ .kind = p[5], .id = get_u64(p + 8),

@@ -62,7 +62,8 @@ extern const char rec_why_version[];
  * The record at the front of `in`, spans borrowed. PARSE_MORE: the header is
  * good so far but *need bytes must be there to judge it (or to have all of it).
  * PARSE_BAD: no record; *why is rec_why_version if it is a sound one of a
- * version that is not known. The content's checksum is not looked at.
+ * version that is not known, and r then has its stamp. The content's checksum is
+ * not looked at.
  */
 enum parse rec_decode(struct span in, struct rec *, size_t *need,
 	    const char **why);

@@ -17,6 +17,9 @@
 #define WINDOW	(1 << 20)	/* bytes read of a segment at a time */
 #define TRIES	3
 
+static const char not_known[] = "the queue was written by a version that is "
+    "not known";
+
 /* A piece of a segment in memory. */
 struct window {
 	struct queue	*q;
@@ -79,11 +82,16 @@ record_at(struct window *w, uint64_t stamp, uint64_t off, bool content,
 		if (need > w->limit - off || window_at(w, off, need).len < need)
 			return false;
 	}
+	/* Of another version: only if it is of this segment. Others are bytes
+	 * of an earlier life, or of a message that somebody sent. */
+	if (st == PARSE_BAD && *why == rec_why_version &&
+	    (stamp == 0 || r->stamp != stamp))
+		*why = "no record";
 	return st == PARSE_OK && r->total <= w->limit - off &&
 	    (stamp == 0 || r->stamp == stamp);
 }
 
-void
+bool
 recover_walk(struct queue *q, uint64_t segment, uint64_t from, uint64_t limit,
     bool content, bool (*f)(const struct rec *, uint64_t, void *), void *arg)
 {
@@ -91,12 +99,14 @@ recover_walk(struct queue *q, uint64_t segment, uint64_t from, uint64_t limit,
 	uint64_t	 stamp = segs_stamp(q->segs, segment);
 	const char	*why = "";
 	struct rec	 r;
-	bool		 told = false;
+	bool		 told = false, known = true;
 
 	if (w.limit > segs_size(q->segs, segment))
 		w.limit = segs_size(q->segs, segment);
 	while (from < w.limit) {
 		if (!record_at(&w, stamp, from, content, &r, &why)) {
+			if (why == rec_why_version)
+				known = false;
 			if (!told)
 				log_warnx("event=damage segment=%llx offset="
 				    "%llu why=\"%s\"",
@@ -114,6 +124,7 @@ recover_walk(struct queue *q, uint64_t segment, uint64_t from, uint64_t limit,
 		from += r.total;
 	}
 	free(w.p);
+	return known;
 }
 
 /* ---- the end of the newest segment ---- */
@@ -121,7 +132,9 @@ recover_walk(struct queue *q, uint64_t segment, uint64_t from, uint64_t limit,
 struct tail {
 	uint64_t	 synced;	/* durable up to here */
 	uint64_t	 end;		/* whole records up to here */
+	uint64_t	 stamp;		/* of its records */
 	bool		 version;	/* one of a version not known */
+	bool		 behind;	/* sound ones behind the end */
 };
 
 /* The highest `synced` of all records, and where the sound ones end. */
@@ -130,7 +143,6 @@ tail_find(struct queue *q, uint64_t number, struct tail *t)
 {
 	struct window	 w = { .q = q, .segment = number,
 			    .limit = segs_size(q->segs, number) };
-	uint64_t	 stamp = segs_stamp(q->segs, number);
 	uint64_t	 off = SEG_FIRST, bad = 0;
 	const char	*why = "";
 	struct rec	 r;
@@ -139,9 +151,10 @@ tail_find(struct queue *q, uint64_t number, struct tail *t)
 	if (t->synced < SEG_FIRST)
 		t->synced = SEG_FIRST;
 	t->end = SEG_FIRST;
+	t->stamp = segs_stamp(q->segs, number);
 	while (off < w.limit) {
 		why = "";
-		if (!record_at(&w, stamp, off, false, &r, &why)) {
+		if (!record_at(&w, t->stamp, off, false, &r, &why)) {
 			if (why == rec_why_version)
 				t->version = true;
 			if (bad == 0)
@@ -149,11 +162,16 @@ tail_find(struct queue *q, uint64_t number, struct tail *t)
 			off += REC_ALIGN;
 			continue;
 		}
+		/* With the segment's header lost, the first record tells whose
+		 * bytes are not left from an earlier life of the file. */
+		if (t->stamp == 0)
+			t->stamp = r.stamp;
 		if (r.synced > t->synced && r.synced <= off)
 			t->synced = r.synced;
 		/* Behind a bad one only what proves that the bad one was
 		 * durable, and so is damage, counts. */
 		if (bad != 0 && t->synced <= bad) {
+			t->behind = true;
 			off += REC_ALIGN;
 			continue;
 		}
@@ -178,11 +196,10 @@ tail_read(struct queue *q, uint64_t number, const struct tail *t,
 {
 	struct window	 w = { .q = q, .segment = number, .limit = t->end };
 	uint64_t	 off = t->synced;
-	uint64_t	 stamp = segs_stamp(q->segs, number);
 	const char	*why;
 	struct rec	 r;
 
-	while (off < t->end && record_at(&w, stamp, off, true, &r, &why) &&
+	while (off < t->end && record_at(&w, t->stamp, off, true, &r, &why) &&
 	    rec_content_ok(&r)) {
 		if (!buf_span(b, span(r.env.p - REC_HEAD, r.total)))
 			fatal("tail");
@@ -207,13 +224,14 @@ tail_secure(struct queue *q)
 	buf_init(&b, segs_size(q->segs, number));
 	tail_find(q, number, &t);
 	if (t.version) {
-		strlcpy(q->closed_why, "the queue was written by a version "
-		    "that is not known", sizeof(q->closed_why));
+		strlcpy(q->closed_why, not_known, sizeof(q->closed_why));
 		return -1;
 	}
 	tail_read(q, number, &t, &b);
+	/* What lies behind the end and was never acknowledged must not come to
+	 * follow what is written there next. */
 	if (buf_len(&b) == 0 && t.synced == segs_closed_at(q->segs) &&
-	    t.end == t.synced)
+	    t.end == t.synced && !t.behind && segs_stamp(q->segs, number) != 0)
 		segs_resume(q->segs, t.synced);
 	else if ((st = segs_next(q->segs, t.synced, b.p, buf_len(&b))) == -1) {
 		space_release(q);
@@ -237,6 +255,7 @@ struct replay {
 	unsigned	 in_txn;
 	struct store_hwm h;
 	int64_t		 qtime_ms, wall_ms;	/* newest seen */
+	bool		 unknown;		/* records of another version */
 };
 
 static bool
@@ -275,9 +294,9 @@ replay_from(struct replay *p, uint64_t segment, uint64_t offset)
 		end = segs_end(q->segs, segment);
 		if (segment == segs_newest(q->segs))
 			end = segs_tail(q->segs);
-		if (offset < end)
-			recover_walk(q, segment, offset, end, false,
-			    replay_one, p);
+		if (offset < end && !recover_walk(q, segment, offset, end,
+		    false, replay_one, p))
+			p->unknown = true;
 		offset = SEG_FIRST;
 	}
 	if (p->in_txn == 0)
@@ -320,6 +339,10 @@ replay(struct queue *q)
 	q->replaying = true;
 	replay_from(&p, segment, offset);
 	q->replaying = false;
+	if (p.unknown) {
+		strlcpy(q->closed_why, not_known, sizeof(q->closed_why));
+		return 0;
+	}
 	q->qtime_ms = retry_queue_time(p.qtime_ms, p.wall_ms, wall);
 	q->mono_ms = clock_mono().ms;
 	if (p.records > 0)
@@ -330,30 +353,50 @@ replay(struct queue *q)
 
 /* ---- what else is found at the start ---- */
 
+struct recent {
+	struct queue	*q;
+	bool		 ids, state;	/* wanted of this segment */
+	bool		 said;		/* a state was found */
+};
+
 static bool
 recent_one(const struct rec *r, uint64_t offset, void *arg)
 {
-	struct queue	*q = arg;
+	struct recent	*x = arg;
+	struct queue	*q = x->q;
 
-	(void)offset;
-	if (r->kind == REC_MESSAGE)
+	if (x->ids && r->kind == REC_MESSAGE)
 		map_set_u64(q->recent, r->id, q);
+	if (x->state && r->kind == REC_STATE) {
+		q->replaying = true;
+		apply(q, r, 0, offset);
+		q->replaying = false;
+		x->said = true;
+	}
 	return true;
 }
 
-/* Ids of the last segments: a commit in doubt is of one of them. */
+/*
+ * Ids of the last segments: a commit in doubt is of one of them. And what was
+ * paused last, by the newest segment that says so.
+ */
 static void
 recent_read(struct queue *q)
 {
+	struct recent	 x = { .q = q };
 	uint64_t	 newest = segs_newest(q->segs), end;
 
 	if ((q->recent = map_new(RECENT_MAX)) == NULL)
 		fatal("recover");
-	for (uint64_t n = newest > 1 ? newest - 1 : 1; n <= newest; n++) {
+	for (uint64_t n = newest; n >= segs_oldest(q->segs) && n > 0; n--) {
 		if (!segs_have(q->segs, n))
 			continue;
+		x.ids = n + 1 >= newest;
+		if (!x.ids && x.said)
+			break;
+		x.state = !x.said;
 		end = n == newest ? segs_tail(q->segs) : segs_end(q->segs, n);
-		recover_walk(q, n, SEG_FIRST, end, false, recent_one, q);
+		recover_walk(q, n, SEG_FIRST, end, false, recent_one, &x);
 	}
 }
 
@@ -381,8 +424,13 @@ index_open(struct queue *q)
 	}
 	for (int i = 0; i < TRIES; i++) {
 		q->store = store_open(&q->params.store, &why);
-		if (q->store != NULL && replay(q) == 0)
-			return 0;
+		if (q->store != NULL && replay(q) == 0) {
+			if (q->closed_why[0] == '\0')
+				return 0;
+			store_close(q->store);
+			q->store = NULL;
+			return -1;
+		}
 		log_warnx("event=rebuild why=%s", log_quote(span_str(
 		    q->store == NULL ? why : "it doesn't fit the segments")));
 		store_close(q->store);

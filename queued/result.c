@@ -19,19 +19,26 @@ find(struct job *j, uint32_t n, uint32_t attempt)
 	return NULL;
 }
 
+static bool
+complete(const struct job *j)
+{
+	for (size_t i = 0; i < j->nrcpts; i++)
+		if (!j->rcpts[i].have)
+			return false;
+	return true;
+}
+
 void
 result_add(struct queue *q, struct job *j, void *agent, uint32_t tid,
     uint64_t id, uint32_t n, uint32_t attempt, uint8_t status,
     struct span reply, struct span server)
 {
 	struct job_rcpt	*r = find(j, n, attempt);
-	bool		 adopted = false;
 
 	if (r == NULL) {
 		/* Of an earlier life, or recorded already. */
-		j = q->down ? NULL : job_adopt(q, id, n, attempt, agent, 0);
+		j = q->down ? NULL : job_adopt(q, id, n, attempt);
 		r = find(j, n, attempt);
-		adopted = j != NULL && j->tid == 0 && !j->ended;
 	}
 	if (r == NULL || r->have) {
 		if (agent != NULL && (r == NULL || r->written))
@@ -52,8 +59,8 @@ result_add(struct queue *q, struct job *j, void *agent, uint32_t tid,
 		j->dirty = true;
 		TAILQ_INSERT_TAIL(&q->dirty, j, dirty_entry);
 	}
-	if (adopted)
-		job_ended(q, j, D_DEST_OK);
+	if (j->adopted && j->running && complete(j))
+		job_gone(q, j);
 	q->ops->want_flush(q, false);
 }
 
@@ -64,6 +71,7 @@ struct outcome {
 	uint64_t	 id;
 	int64_t		 now, accepted_ms, expire_ms;
 	uint32_t	 random;
+	size_t		 reason_max;
 	struct buf	 fates;
 	uint32_t	 nfates;
 	struct bounce_rcpt *failed;
@@ -95,7 +103,7 @@ fail(struct outcome *o, const struct job_rcpt *r, bool expired)
 	if (expired)
 		o->q->stats.expired++;
 	log_result(o, r, expired ? "expired" : "failed", 0);
-	if (r->notify & NOTIFY_NEVER)
+	if (r->notify != 0 && !(r->notify & NOTIFY_FAILURE))
 		return;			/* RFC 3461, 4.1 */
 	o->failed[o->nfailed++] = (struct bounce_rcpt){ span_str(r->to),
 	    span_str(r->reply), expired };
@@ -108,7 +116,8 @@ one(struct outcome *o, const struct job_rcpt *r)
 			    o->q->conf->retry_max_ms };
 	struct rec_fate	 f = { .n = r->n, .attempt = r->attempt,
 			    .state = RCPT_FAILED, .last_ms = o->now,
-			    .next_ms = o->now, .reason = span_str(r->reply) };
+			    .next_ms = o->now, .reason = span_sub(
+			    span_str(r->reply), 0, o->reason_max) };
 
 	if (r->status == D_OK) {
 		f.state = RCPT_DONE;
@@ -129,6 +138,29 @@ one(struct outcome *o, const struct job_rcpt *r)
 	o->nfates++;
 }
 
+/*
+ * The message that a bounce tells of. If its record can't be read, the index
+ * still knows whose it was: the sender is told without its header. from has
+ * room for any path.
+ */
+static bool
+failed_msg(struct queue *q, uint64_t id, struct rec *r, struct rec_msg *m,
+    char *from, size_t size)
+{
+	struct store_msg row;
+	const char	*why;
+
+	if (load_record(q, id, r) &&
+	    rec_msg_decode(r->env, m, &why) == PARSE_OK)
+		return true;
+	if (!store_msg_get(q->store, id, &row) ||
+	    !span_cstr(row.from, from, size))
+		return false;
+	*r = (struct rec){ .id = id };
+	*m = (struct rec_msg){ .from = span_str(from) };
+	return true;
+}
+
 /* One record for all that the outcome holds. */
 static void
 outcome_record(struct outcome *o)
@@ -139,14 +171,14 @@ outcome_record(struct outcome *o)
 	struct rec	 r = { .kind = REC_CHANGE, .id = o->id }, msg;
 	struct rec_msg	 m;
 	struct buf	 env;
-	const char	*why;
+	char		 from[1100];
 
 	buf_init(&env, REC_ENV_MAX);
-	if (!rec_change_encode(&env, &ch))
+	if (o->fates.failed || !rec_change_encode(&env, &ch))
 		fatalx("change");
 	r.env = buf_content(&env);
-	if (o->nfailed > 0 && load_record(q, o->id, &msg) &&
-	    rec_msg_decode(msg.env, &m, &why) == PARSE_OK)
+	if (o->nfailed > 0 && failed_msg(q, o->id, &msg, &m, from,
+	    sizeof(from)))
 		bounce(q, o->id, &msg, &m, o->failed, o->nfailed, r.env);
 	else
 		queue_record(q, &r);
@@ -170,6 +202,7 @@ job_write(struct queue *q, struct job *j)
 	if (store_msg_get(q->store, j->id, &m)) {
 		o.accepted_ms = m.accepted_ms;
 		o.expire_ms = m.expire_ms;
+		o.reason_max = queue_reason_max(q, m.nrcpts);
 		for (size_t i = 0; i < j->nrcpts; i++)
 			if (j->rcpts[i].have && !j->rcpts[i].written)
 				one(&o, &j->rcpts[i]);
@@ -202,56 +235,24 @@ result_write(struct queue *q)
 
 /* ---- expiry without an attempt ---- */
 
-struct expire {
-	struct outcome	*o;
-	uint64_t	 dest;
-	struct job_rcpt	*v;
-	size_t		 n;
-};
-
-static bool
-expire_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
-{
-	struct expire	*e = arg;
-	struct job_rcpt	*v;
-
-	if (r->state != RCPT_WAITING || r->dest != e->dest)
-		return true;
-	if ((v = reallocarray(e->v, e->n + 1, sizeof(*v))) == NULL)
-		return false;
-	e->v = v;
-	v[e->n++] = (struct job_rcpt){ .n = n, .attempt = r->attempt,
-	    .notify = r->notify, .status = D_TEMP, .to = span_dup(r->to),
-	    .reply = span_dup(r->reason), .server = strdup("") };
-	return true;
-}
-
 void
-result_expire(struct queue *q, uint64_t id, uint64_t dest)
+result_expire(struct queue *q, struct job *j)
 {
-	struct outcome	 o = { .q = q, .id = id, .now = queue_now(q) };
-	struct expire	 e = { &o, dest, NULL, 0 };
-	struct store_msg m;
+	struct store_rcpt rc;
+	struct job_rcpt	*r;
 
-	if (!store_msg_get(q->store, id, &m))
-		return;
-	o.accepted_ms = m.accepted_ms;
-	o.expire_ms = m.expire_ms;
-	buf_init(&o.fates, REC_ENV_MAX);
-	store_rcpts(q->store, id, expire_rcpt, &e);
-	o.failed = calloc(e.n + 1, sizeof(*o.failed));
-	if (o.failed == NULL)
-		fatal("results");
-	for (size_t i = 0; i < e.n; i++)
-		one(&o, &e.v[i]);
-	if (o.nfates > 0)
-		outcome_record(&o);
-	for (size_t i = 0; i < e.n; i++) {
-		free(e.v[i].to);
-		free(e.v[i].reply);
-		free(e.v[i].server);
+	for (size_t i = 0; i < j->nrcpts; i++) {
+		r = &j->rcpts[i];
+		r->have = true;
+		r->status = D_TEMP;
+		r->attempt--;		/* this was none */
+		if (store_rcpt_get(q->store, j->id, r->n, &rc))
+			r->reply = span_dup(rc.reason);
+		r->server = strdup("");
 	}
-	free(e.v);
-	free(o.failed);
-	buf_clear(&o.fates);
+	if (!j->dirty) {
+		j->dirty = true;
+		TAILQ_INSERT_TAIL(&q->dirty, j, dirty_entry);
+	}
+	q->ops->want_flush(q, false);
 }

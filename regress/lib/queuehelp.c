@@ -3,11 +3,13 @@
  */
 #include "regress/lib/queuehelp.h"
 
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <dirent.h>
 #include <err.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+#include "common/base/clock.h"
 
 const struct queue_params help_params = { .seg_size = 256 << 10,
     .seg_slice = 64 << 10, .store = { .cache = 1 << 20, .lg_max = 256 << 10,
@@ -216,4 +218,109 @@ help_end(struct help *h, struct job *j, enum d_status st, const char *reply,
 		    j->rcpts[i].attempt, st, span_str(reply),
 		    span_str("sink[127.0.0.1]:25"));
 	job_ended(h->q, j, dest);
+}
+
+/* ---- for tests of a whole life, and of what a crash leaves ---- */
+
+bool
+help_content_ok(uint64_t id, struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] != help_byte(id, i))
+			return false;
+	return true;
+}
+
+static struct mono	 mono = { 1000000 };
+static struct wall	 wall = { INT64_C(1800000000000) };
+
+void
+help_clock(void)
+{
+	clock_fake(&mono, &wall);
+}
+
+void
+help_advance(int64_t ms)
+{
+	mono.ms += ms;
+	wall.ms += ms;
+	clock_fake(&mono, &wall);
+}
+
+struct now {
+	struct buf	 fates;
+	uint32_t	 n;
+	int64_t		 ms;
+};
+
+static bool
+now_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
+{
+	struct now	*x = arg;
+	struct rec_fate	 f = { .n = n, .state = r->state,
+			    .attempt = r->attempt, .last_ms = r->last_ms,
+			    .next_ms = x->ms, .reason = r->reason };
+
+	if (r->state == RCPT_WAITING) {
+		rec_fate_add(&x->fates, &f);
+		x->n++;
+	}
+	return true;
+}
+
+void
+help_change(struct help *h, uint64_t id, uint8_t what, bool held)
+{
+	struct rec_change ch = { .what = what, .held = held };
+	struct rec	 r = { .kind = REC_CHANGE, .id = id };
+	struct now	 x = { .ms = queue_now(h->q) };
+	struct store_msg m;
+	struct buf	 env;
+
+	if (!store_msg_get(h->q->store, id, &m))
+		return;
+	ch.held_since_ms = x.ms;
+	ch.expire_ms = m.expire_ms;
+	if (m.held && !held)
+		ch.expire_ms += x.ms - m.held_since_ms;
+	buf_init(&x.fates, REC_ENV_MAX);
+	buf_init(&env, REC_ENV_MAX);
+	if (what == 0)
+		store_rcpts(h->q->store, id, now_rcpt, &x);
+	ch.nrcpts = x.n;
+	ch.rcpts = buf_content(&x.fates);
+	rec_change_encode(&env, &ch);
+	r.env = buf_content(&env);
+	queue_record(h->q, &r);
+	buf_clear(&x.fates);
+	buf_clear(&env);
+}
+
+int
+help_child(void (*f)(void *), void *arg)
+{
+	pid_t	 pid = fork();
+	int	 st;
+
+	if (pid == -1)
+		err(1, "fork");
+	if (pid == 0) {
+		f(arg);
+		_exit(0);
+	}
+	if (waitpid(pid, &st, 0) == -1)
+		err(1, "waitpid");
+	return WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
+}
+
+void *
+help_shared(size_t n)
+{
+	void	*p = mmap(NULL, n, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		err(1, "mmap");
+	return p;
 }

@@ -5,6 +5,9 @@
 #ifndef REGRESS_QUEUEHELP_H
 #define REGRESS_QUEUEHELP_H
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "queued/due.h"
 #include "queued/queue.h"
 
@@ -50,5 +53,25 @@ uint8_t	 help_byte(uint64_t id, size_t i);
 /* Ends all recipients of the job so. */
 void	 help_end(struct help *, struct job *, enum d_status, const char *reply,
 	    enum d_dest);
+/* Are these the first bytes of message id's content? */
+bool	 help_content_ok(uint64_t id, struct span);
+/* Both clocks stand still; then go on by so much. */
+void	 help_clock(void);
+void	 help_advance(int64_t ms);
+/* A change as posternctl's verbs make it: CHANGE_REMOVE, CHANGE_HOLD with held,
+ * or 0: all waiting recipients are due now. Waits in the batch. */
+void	 help_change(struct help *, uint64_t id, uint8_t what, bool held);
+/* Runs f in a child that then is gone as by kill -9; its exit status, 0 if f
+ * returned. */
+int	 help_child(void (*f)(void *), void *arg);
+/* Zeroed memory that children share. */
+void	*help_shared(size_t);
+/* For children: cmocka's asserts would go on with the next test there. */
+#define CHECK(x) do {							\
+	if (!(x)) {							\
+		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);	\
+		_exit(99);						\
+	}								\
+} while (0)
 
 #endif

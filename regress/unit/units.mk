@@ -36,3 +36,5 @@ UNIT_test_dest = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_dest = -ldb-5.3
 UNIT_test_filter = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_filter = -ldb-5.3
+UNIT_test_queue = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_queue = -ldb-5.3
