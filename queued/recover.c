@@ -82,13 +82,15 @@ record_at(struct window *w, uint64_t stamp, uint64_t off, bool content,
 		if (need > w->limit - off || window_at(w, off, need).len < need)
 			return false;
 	}
-	/* Of another version: only if it is of this segment. Others are bytes
-	 * of an earlier life, or of a message that somebody sent. */
-	if (st == PARSE_BAD && *why == rec_why_version &&
-	    (stamp == 0 || r->stamp != stamp))
-		*why = "no record";
-	return st == PARSE_OK && r->total <= w->limit - off &&
-	    (stamp == 0 || r->stamp == stamp);
+	/* Sound ones of another segment, of whatever version, are bytes of an
+	 * earlier life of the file, or of a message that somebody sent. */
+	if ((st == PARSE_OK && stamp != 0 && r->stamp != stamp) ||
+	    (st == PARSE_BAD && *why == rec_why_version &&
+	    (stamp == 0 || r->stamp != stamp))) {
+		*why = "no record of this segment";
+		return false;
+	}
+	return st == PARSE_OK && r->total <= w->limit - off;
 }
 
 bool
@@ -267,7 +269,7 @@ replay_one(const struct rec *r, uint64_t offset, void *arg)
 		store_begin(p->q->store);
 	apply(p->q, r, p->segment, offset);
 	p->records++;
-	if (r->qtime_ms > p->qtime_ms) {
+	if (r->qtime_ms >= p->qtime_ms) {
 		p->qtime_ms = r->qtime_ms;
 		p->wall_ms = (int64_t)r->wall_s * 1000;
 	}

@@ -40,3 +40,5 @@ UNIT_test_queue = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_queue = -ldb-5.3
 UNIT_test_schedule = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_schedule = -ldb-5.3
+UNIT_test_restart = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_restart = -ldb-5.3
