@@ -42,3 +42,5 @@ UNIT_test_schedule = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_schedule = -ldb-5.3
 UNIT_test_restart = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_restart = -ldb-5.3
+UNIT_test_compact = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_compact = -ldb-5.3
