@@ -44,3 +44,6 @@ UNIT_test_restart = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_restart = -ldb-5.3
 UNIT_test_compact = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_compact = -ldb-5.3
+UNIT_test_faults = $(addprefix regress/lib/,queuehelp.o queuerun.o diskmodel.o) \
+    $(QUEUED)
+UNITLIBS_test_faults = -ldb-5.3
