@@ -27,7 +27,8 @@
 #include "regress/lib/diskmodel.h"
 #include "regress/lib/queuerun.h"
 
-#define RESTARTS	4	/* of a queued that stops at damage */
+#define RESTARTS	6	/* of a queued that stops at a fault */
+#define BAD_MAX		5	/* cases that are told */
 
 static const char	*path;
 static struct conf	*conf;
@@ -35,12 +36,26 @@ static struct run	*run;		/* shared with children */
 static uint64_t		 seed;
 static bool		 everything;
 
+/* ---- the queue that is found ---- */
+
+/*
+ * A child checks one disk after another and says how far it is. Where a queued
+ * would end, as it finds its index damaged, the child does; the next one begins
+ * with the same disk, as queued is started again.
+ */
+static struct work {
+	uint32_t	 at;		/* case */
+	unsigned	 tries;		/* of this one */
+	unsigned	 cases, bad, restarts;
+} *work;				/* shared with children */
+
 static int
 enter(void **state)
 {
 	(void)state;
 	path = help_dir();
 	run = help_shared(sizeof(*run));
+	work = help_shared(sizeof(*work));
 	run->seed = seed;
 	help_clock();
 	return 0;
@@ -51,11 +66,30 @@ leave(void **state)
 {
 	(void)state;
 	munmap(run, sizeof(*run));
+	munmap(work, sizeof(*work));
 	help_dir_remove(path);
 	return 0;
 }
 
-/* ---- the queue that is found ---- */
+static bool
+work_on(void (*f)(void *), void *arg)
+{
+	int	 st;
+
+	work->tries = 0;
+	while ((st = help_child(f, arg)) != 0) {
+		if (st == DIO_EXIT && ++work->tries < RESTARTS) {
+			work->restarts++;
+			continue;
+		}
+		print_message("case %u: status %d\n", work->at, st);
+		work->tries = 0;
+		work->at++;
+		if (++work->bad == BAD_MAX)
+			return false;
+	}
+	return work->bad == 0;
+}
 
 static void
 check_child(void *arg)
@@ -66,23 +100,10 @@ check_child(void *arg)
 	run_check(run, conf, *now);
 }
 
-/* A queued that finds its index damaged ends, and is started again. */
-static unsigned	restarts;
-
 static bool
 found_ok(uint32_t now)
 {
-	int		 st = 0;
-
-	for (int i = 0; i < RESTARTS; i++) {
-		if ((st = help_child(check_child, &now)) == 0)
-			return true;
-		if (st != DIO_EXIT)
-			break;
-		restarts++;
-	}
-	print_message("status %d\n", st);
-	return false;
+	return work_on(check_child, &now);
 }
 
 /* ---- every prefix of the trace ---- */
@@ -96,36 +117,52 @@ trace_op(const struct dio_event *e, void *arg)
 	run->now++;
 }
 
-/* All disks that may be found from here to the trace's end. */
-struct tally {
-	unsigned	 cases, bad;
+/* All disks that may be found from here to the trace's end; case: three times
+ * the operation, and how. */
+struct from {
+	struct disk	*d;
+	uint32_t	 now;
 };
 
 static void
-prefixes(struct disk *d, uint32_t *now, struct tally *t)
+prefixes_child(void *arg)
 {
-	while (disk_step(d)) {
-		++*now;
+	struct from	*f = arg;
+	uint32_t	 now = f->now, at;
+
+	dio_hook(NULL);
+	while (disk_step(f->d)) {
+		now++;
 		for (int how = DISK_KEPT; how <= DISK_TORN; how++) {
-			disk_write(d, (enum disk_found)how, seed + *now);
-			t->cases++;
-			if (found_ok(*now))
+			at = now * 3 + (uint32_t)how;
+			if (at < work->at)
 				continue;
-			print_message("after operation %u, disk %d\n", *now,
-			    how);
-			if (++t->bad == 10)
-				return;
+			if (at != work->at || work->tries == 0) {
+				disk_write(f->d, (enum disk_found)how,
+				    seed + now);
+				work->cases++;
+				work->tries = 0;
+			}
+			work->at = at;
+			run_check(run, conf, now);
 		}
 	}
+}
+
+static void
+prefixes(struct disk *d, uint32_t now)
+{
+	struct from	 f = { d, now };
+
+	work->at = 0;
+	work_on(prefixes_child, &f);
 }
 
 static void
 test_prefixes(void **state)
 {
 	struct dio_hook	 hook = { .trace = trace_op };
-	struct tally	 t = { 0 };
 	struct disk	*d;
-	uint32_t	 now = 1;
 
 	(void)state;
 	hook.arg = trace = trace_new();
@@ -133,13 +170,12 @@ test_prefixes(void **state)
 	run_all(run, conf);
 	dio_hook(NULL);
 	d = disk_new(trace);
-	restarts = 0;
-	prefixes(d, &now, &t);
+	prefixes(d, 1);
 	disk_free(d);
 	print_message("%zu operations, %u disks found, %u restarts\n",
-	    trace_len(trace), t.cases, restarts);
+	    trace_len(trace), work->cases, work->restarts);
 	trace_free(trace);
-	assert_int_equal(t.bad, 0);
+	assert_int_equal(work->bad, 0);
 }
 
 /* The same of a second life, which begins with what a first one left when the
@@ -157,7 +193,7 @@ life_end(void)
 }
 
 static void
-two_lives(enum disk_found how, uint32_t until, struct tally *t)
+two_lives(enum disk_found how, uint32_t until)
 {
 	struct dio_hook	 hook = { .trace = trace_op };
 	struct disk	*d;
@@ -183,7 +219,7 @@ two_lives(enum disk_found how, uint32_t until, struct tally *t)
 	run_all(run, conf);
 	dio_hook(NULL);
 	life_end();
-	prefixes(d, &now, t);
+	prefixes(d, now);
 	disk_free(d);
 	trace_free(trace);
 }
@@ -191,17 +227,15 @@ two_lives(enum disk_found how, uint32_t until, struct tally *t)
 static void
 test_second_life(void **state)
 {
-	struct tally	 t = { 0 };
-	unsigned	 lives = everything ? 30 : 3;
+	unsigned	 lives = everything ? 30 : 6;
 
 	(void)state;
-	restarts = 0;
-	for (unsigned i = 0; i < lives && t.bad == 0; i++)
+	for (unsigned i = 0; i < lives && work->bad == 0; i++)
 		two_lives((enum disk_found)(i % 3),
-		    (uint32_t)(15 + (i * 37 + seed * 11) % 80), &t);
+		    (uint32_t)(15 + (i * 37 + seed * 11) % 80));
 	print_message("%u second lives, %u disks found, %u restarts\n", lives,
-	    t.cases, restarts);
-	assert_int_equal(t.bad, 0);
+	    work->cases, work->restarts);
+	assert_int_equal(work->bad, 0);
 }
 
 /* ---- every write and sync fails once ---- */
@@ -211,6 +245,7 @@ static struct fault {
 	int		 err;
 	uint32_t	 seen;
 	bool		 hit;
+	unsigned	 ended, refused;
 } *fault;				/* shared with children */
 
 static int
@@ -228,55 +263,53 @@ fault_inject(const struct dio_event *e, void *arg)
 	return fault->err;
 }
 
+/* case: three times the write or sync, and which error. */
 static void
-fault_child(void *arg)
+faults_child(void *arg)
 {
 	static const struct dio_hook hook = { .inject = fault_inject };
+	static const int errors[] = { ENOSPC, EIO, -1 };
 
 	(void)arg;
-	dio_hook(&hook);
-	run_all(run, conf);
+	for (;;) {
+		/* What the last one left: it ended itself, or its run. */
+		if (fault->nth == work->at / 3 + 1) {
+			dio_hook(NULL);
+			fault->ended += work->tries == 1;
+			run_check(run, conf, UINT32_MAX);
+			for (int k = 1; k <= RUN_MSGS; k++)
+				fault->refused += run->facts[k].acked != 0 &&
+				    run->facts[k].status != Q_OK;
+			if (!fault->hit)
+				return;
+			work->cases++;
+			work->at++;
+		}
+		memset(run, 0, sizeof(*run));
+		run->seed = seed;
+		disk_clear();
+		fault->nth = work->at / 3 + 1;
+		fault->err = errors[work->at % 3];
+		fault->seen = 0;
+		fault->hit = false;
+		work->tries = 0;
+		dio_hook(&hook);
+		run_all(run, conf);
+		if (run->h.q != NULL)
+			help_close(&run->h);
+	}
 }
 
 static void
 test_every_fault(void **state)
 {
-	static const int errors[] = { ENOSPC, EIO, -1 };
-	unsigned	 cases = 0, ended = 0, refused = 0;
-	bool		 more = true;
-	int		 st;
-
 	(void)state;
 	fault = help_shared(sizeof(*fault));
-	restarts = 0;
-	for (uint32_t n = 1; more; n++)
-		for (size_t i = 0; i < 3 && more; i++) {
-			memset(run, 0, sizeof(*run));
-			run->seed = seed;
-			disk_clear();
-			*fault = (struct fault){ n, errors[i], 0, false };
-			st = help_child(fault_child, NULL);
-			if (!fault->hit) {
-				assert_int_equal(st, 0);
-				more = false;
-				break;
-			}
-			cases++;
-			ended += st == DIO_EXIT;
-			if (st != 0 && st != DIO_EXIT)
-				fail_msg("write or sync %u, error %d: status "
-				    "%d", n, errors[i], st);
-			for (int k = 1; k <= RUN_MSGS; k++)
-				refused += run->facts[k].acked != 0 &&
-				    run->facts[k].status != Q_OK;
-			run->h.q = NULL;
-			if (!found_ok(UINT32_MAX))
-				fail_msg("after write or sync %u, error %d", n,
-				    errors[i]);
-		}
-	print_message("%u faults, %u ended queued, %u messages refused, "
-	    "%u restarts\n", cases, ended, refused, restarts);
-	assert_true(refused > 0 && ended > 0);
+	work_on(faults_child, NULL);
+	print_message("%u faults, %u ended queued, %u messages refused\n",
+	    work->cases, fault->ended, fault->refused);
+	assert_int_equal(work->bad, 0);
+	assert_true(fault->refused > 0 && fault->ended > 0);
 	munmap(fault, sizeof(*fault));
 }
 
