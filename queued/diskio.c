@@ -62,7 +62,7 @@ before(const struct dio_event *e)
 
 	if (hook.inject == NULL || (err = hook.inject(e, hook.arg)) == 0)
 		return true;
-	errno = err == -1 ? ENOSPC : err;
+	errno = err == -1 && e->op == DIO_WRITE ? 0 : err == -1 ? ENOSPC : err;
 	return false;
 }
 
@@ -179,8 +179,14 @@ write_all(int fd, const void *p, size_t len, off_t off)
 	size_t	 done = 0;
 	ssize_t	 n;
 
-	if (!before(&e))
+	if (!before(&e)) {
+		/* One that falls short leaves its first half. */
+		if (errno == 0) {
+			(void)!pwrite(fd, p, len / 2, off);
+			errno = ENOSPC;
+		}
 		return -1;
+	}
 	while (done < len) {
 		n = pwrite(fd, (const uint8_t *)p + done, len - done,
 		    off + (off_t)done);

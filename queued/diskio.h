@@ -41,7 +41,7 @@ struct dio_event {
 };
 struct dio_hook {
 	/* Called before the operation: an errno makes it fail with that, -1 a
-	 * write fall short; 0 lets it happen. May be NULL. */
+	 * write fall short after half of it; 0 lets it happen. May be NULL. */
 	int	(*inject)(const struct dio_event *, void *arg);
 	/* Called after it succeeded. May be NULL. */
 	void	(*trace)(const struct dio_event *, void *arg);

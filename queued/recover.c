@@ -437,6 +437,7 @@ index_open(struct queue *q)
 		    q->store == NULL ? why : "it doesn't fit the segments")));
 		store_close(q->store);
 		q->store = NULL;
+		space_release(q);	/* it may be for want of room */
 		store_set_aside();
 	}
 	snprintf(q->closed_why, sizeof(q->closed_why),

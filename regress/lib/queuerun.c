@@ -112,7 +112,8 @@ hand(struct help *h, struct job *j, const struct rec *rec,
 static bool
 step(struct run *r)
 {
-	return r->until != 0 && ++r->steps >= r->until;
+	r->steps++;
+	return r->until != 0 && r->steps >= r->until;
 }
 
 static bool

@@ -6,7 +6,8 @@
  *	prefixes	every prefix of the run's trace, with all of it on the
  *			disk, with only what was synced, and torn at 4 KiB
  *	faults		every write and sync of a segment fails once, with
- *			ENOSPC and with EIO
+ *			ENOSPC, with EIO, and as a short write; and so does
+ *			everything else that is done on the disk
  *	rebuild		the index is deleted at random moments
  *
  * FULL=1 takes every case; otherwise some, chosen by SEED, where it says so.
@@ -240,8 +241,13 @@ test_second_life(void **state)
 
 /* ---- every write and sync fails once ---- */
 
+/* Full, broken, full after half of it; and that with a kill soon after. */
+#define KINDS		4
+#define SHORT_AND_KILL	-2
+
 static struct fault {
-	uint32_t	 nth;		/* of the writes and syncs, from 1 */
+	bool		 segments;	/* their writes and syncs; or all else */
+	uint32_t	 nth;		/* of these, from 1 */
 	int		 err;
 	uint32_t	 seen;
 	bool		 hit;
@@ -252,28 +258,31 @@ static int
 fault_inject(const struct dio_event *e, void *arg)
 {
 	(void)arg;
-	if ((e->op != DIO_WRITE && e->op != DIO_SYNC) ||
-	    (strncmp(e->name, "seg.", 4) != 0 &&
-	    strncmp(e->name, "body.", 5) != 0 &&
-	    strcmp(e->name, "spare") != 0))
+	if (((e->op == DIO_WRITE || e->op == DIO_SYNC) &&
+	    (strncmp(e->name, "seg.", 4) == 0 ||
+	    strncmp(e->name, "body.", 5) == 0 ||
+	    strcmp(e->name, "spare") == 0)) != fault->segments)
 		return 0;
 	if (++fault->seen != fault->nth)
 		return 0;
 	fault->hit = true;
-	return fault->err;
+	if (fault->err == SHORT_AND_KILL)
+		run->until = run->steps + 1;
+	return fault->err == SHORT_AND_KILL ? -1 : fault->err;
 }
 
-/* case: three times the write or sync, and which error. */
+/* case: the write or sync times KINDS, and which error. */
 static void
 faults_child(void *arg)
 {
 	static const struct dio_hook hook = { .inject = fault_inject };
-	static const int errors[] = { ENOSPC, EIO, -1 };
+	static const int errors[KINDS] = { ENOSPC, EIO, -1,
+	    SHORT_AND_KILL };
 
 	(void)arg;
 	for (;;) {
 		/* What the last one left: it ended itself, or its run. */
-		if (fault->nth == work->at / 3 + 1) {
+		if (fault->nth == work->at / KINDS + 1) {
 			dio_hook(NULL);
 			fault->ended += work->tries == 1;
 			run_check(run, conf, UINT32_MAX);
@@ -288,29 +297,46 @@ faults_child(void *arg)
 		memset(run, 0, sizeof(*run));
 		run->seed = seed;
 		disk_clear();
-		fault->nth = work->at / 3 + 1;
-		fault->err = errors[work->at % 3];
+		fault->nth = work->at / KINDS + 1;
+		fault->err = errors[work->at % KINDS];
 		fault->seen = 0;
 		fault->hit = false;
 		work->tries = 0;
 		dio_hook(&hook);
 		run_all(run, conf);
+		if (run->until != 0)
+			_exit(DIO_EXIT);
 		if (run->h.q != NULL)
 			help_close(&run->h);
 	}
 }
 
 static void
-test_every_fault(void **state)
+faults(bool segments)
 {
-	(void)state;
 	fault = help_shared(sizeof(*fault));
+	fault->segments = segments;
 	work_on(faults_child, NULL);
 	print_message("%u faults, %u ended queued, %u messages refused\n",
 	    work->cases, fault->ended, fault->refused);
 	assert_int_equal(work->bad, 0);
 	assert_true(fault->refused > 0 && fault->ended > 0);
 	munmap(fault, sizeof(*fault));
+}
+
+static void
+test_every_fault(void **state)
+{
+	(void)state;
+	faults(true);
+}
+
+/* The index, and what is made, renamed and removed. */
+static void
+test_other_faults(void **state)
+{
+	(void)state;
+	faults(false);
 }
 
 /* ---- the index is gone ---- */
@@ -357,7 +383,7 @@ main(void)
 #define T(f)	cmocka_unit_test_setup_teardown(f, enter, leave)
 	const struct CMUnitTest tests[] = {
 		T(test_prefixes), T(test_second_life), T(test_every_fault),
-		T(test_rebuild),
+		T(test_other_faults), T(test_rebuild),
 	};
 
 	everything = getenv("FULL") != NULL;
