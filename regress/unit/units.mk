@@ -47,3 +47,4 @@ UNITLIBS_test_compact = -ldb-5.3
 UNIT_test_faults = $(addprefix regress/lib/,queuehelp.o queuerun.o diskmodel.o) \
     $(QUEUED)
 UNITLIBS_test_faults = -ldb-5.3
+UNIT_fuzz_record = queued/record.o queued/envelope.o
