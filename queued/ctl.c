@@ -492,7 +492,8 @@ run_stats(struct ctl *c, int argc, char **argv)
 	ctl_num(c, "syncs", (int64_t)dio_syncs());
 	if (!q->down) {
 		ctl_num(c, "segments", (int64_t)segs_count(q->segs));
-		ctl_num(c, "damage", segs_damage(q->segs));
+		ctl_num(c, "damage", (int64_t)(segs_damage(q->segs) +
+		    q->damage));
 		ctl_num(c, "free_bytes", (int64_t)q->space_free);
 	}
 	ctl_row_end(c);

@@ -224,6 +224,7 @@ agents_hand(struct agents *as, struct job *j)
 	struct agent	*a = agent_for(as, j->dest);
 	struct rec_msg	 m;
 	struct rec	 r;
+	char		 id[ID_STRLEN];
 	int		 fd = -1;
 
 	if (!job_load(q, j, &r, &m))
@@ -235,8 +236,8 @@ agents_hand(struct agents *as, struct job *j)
 	}
 	if ((m.flags & MSG_BODY_FILE) &&
 	    (fd = body_open(j->id, false)) == -1) {
-		log_warn("event=damage id=%llx why=\"its content\"",
-		    (unsigned long long)j->id);
+		log_warn("id=%s event=damage why=\"its content\"",
+		    id_str(j->id, id));
 		result_all(q, j, D_TEMP, "4.3.0 content can't be read");
 		job_ended(q, j, D_DEST_OK);
 		return;

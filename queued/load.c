@@ -61,6 +61,7 @@ load_from(struct queue *q, uint64_t id, uint64_t segment, uint64_t offset,
 {
 	uint8_t	*p;
 	ssize_t	 n;
+	char	 ids[ID_STRLEN];
 
 	if (q->load_cap < length) {
 		if ((p = realloc(q->load_buf, length)) == NULL)
@@ -71,8 +72,9 @@ load_from(struct queue *q, uint64_t id, uint64_t segment, uint64_t offset,
 	n = segs_read(q->segs, segment, q->load_buf, length, offset);
 	if (n == (ssize_t)length)
 		return true;
-	log_warnx("event=damage id=%llx segment=%llx why=\"a record can't be "
-	    "read\"", (unsigned long long)id, (unsigned long long)segment);
+	q->damage++;
+	log_warnx("id=%s event=damage segment=%llx why=\"a record can't be "
+	    "read\"", id_str(id, ids), (unsigned long long)segment);
 	return false;
 }
 
@@ -98,6 +100,7 @@ load_record(struct queue *q, uint64_t id, struct rec *r)
 			return true;
 		why = "checksum of the content";
 	}
+	q->damage++;
 	log_warnx("id=%s event=damage segment=%llx offset=%llu why=\"%s\"",
 	    id_str(id, ids), (unsigned long long)m.segment,
 	    (unsigned long long)m.offset, why);

@@ -165,6 +165,7 @@ struct queue {
 	int64_t		 mono_ms;
 	uint64_t	 newest_id;
 	struct queue_stats stats;
+	uint64_t	 damage;	/* records found that can't be read */
 	int		 dir_fd;
 
 	/* space.c */

@@ -109,11 +109,13 @@ recover_walk(struct queue *q, uint64_t segment, uint64_t from, uint64_t limit,
 		if (!record_at(&w, stamp, from, content, &r, &why)) {
 			if (why == rec_why_version)
 				known = false;
-			if (!told)
+			if (!told) {
+				q->damage++;
 				log_warnx("event=damage segment=%llx offset="
 				    "%llu why=\"%s\"",
 				    (unsigned long long)segment,
 				    (unsigned long long)from, why);
+			}
 			told = true;
 			from += REC_ALIGN;
 			continue;
@@ -177,10 +179,12 @@ tail_find(struct queue *q, uint64_t number, struct tail *t)
 			off += REC_ALIGN;
 			continue;
 		}
-		if (bad != 0)
+		if (bad != 0) {
+			q->damage++;
 			log_warnx("event=damage segment=%llx offset=%llu",
 			    (unsigned long long)number,
 			    (unsigned long long)bad);
+		}
 		bad = 0;
 		off += r.total;
 		t->end = off;

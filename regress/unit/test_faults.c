@@ -9,6 +9,7 @@
  *			ENOSPC, with EIO, and as a short write; and so does
  *			everything else that is done on the disk
  *	rebuild		the index is deleted at random moments
+ *	mutated		bytes of the segments are damaged
  *
  * FULL=1 takes every case; otherwise some, chosen by SEED, where it says so.
  */
@@ -247,6 +248,7 @@ test_second_life(void **state)
 
 static struct fault {
 	bool		 segments;	/* their writes and syncs; or all else */
+	uint32_t	 kinds;		/* of errors */
 	uint32_t	 nth;		/* of these, from 1 */
 	int		 err;
 	uint32_t	 seen;
@@ -271,7 +273,7 @@ fault_inject(const struct dio_event *e, void *arg)
 	return fault->err == SHORT_AND_KILL ? -1 : fault->err;
 }
 
-/* case: the write or sync times KINDS, and which error. */
+/* case: the operation times the kinds, and which error. */
 static void
 faults_child(void *arg)
 {
@@ -282,7 +284,7 @@ faults_child(void *arg)
 	(void)arg;
 	for (;;) {
 		/* What the last one left: it ended itself, or its run. */
-		if (fault->nth == work->at / KINDS + 1) {
+		if (fault->nth == work->at / fault->kinds + 1) {
 			dio_hook(NULL);
 			fault->ended += work->tries == 1;
 			run_check(run, conf, UINT32_MAX);
@@ -297,8 +299,8 @@ faults_child(void *arg)
 		memset(run, 0, sizeof(*run));
 		run->seed = seed;
 		disk_clear();
-		fault->nth = work->at / KINDS + 1;
-		fault->err = errors[work->at % KINDS];
+		fault->nth = work->at / fault->kinds + 1;
+		fault->err = errors[work->at % fault->kinds];
 		fault->seen = 0;
 		fault->hit = false;
 		work->tries = 0;
@@ -316,6 +318,7 @@ faults(bool segments)
 {
 	fault = help_shared(sizeof(*fault));
 	fault->segments = segments;
+	fault->kinds = segments || everything ? KINDS : 2;
 	work_on(faults_child, NULL);
 	print_message("%u faults, %u ended queued, %u messages refused\n",
 	    work->cases, fault->ended, fault->refused);
@@ -377,13 +380,124 @@ test_rebuild(void **state)
 	print_message("%u runs\n", n);
 }
 
+/* ---- bytes of the segments are damaged ---- */
+
+static uint32_t
+rnd(uint64_t *s, uint32_t below)
+{
+	*s = *s * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)(*s >> 33) % below;
+}
+
+static uint64_t	mutate_seed;
+
+/* A bit, a run of zeros, or bytes of another place. */
+static void
+mutate(const char *name, void *arg)
+{
+	uint8_t		 bytes[4096] = { 0 };
+	off_t		 at;
+	size_t		 n = 1;
+	int		 fd;
+
+	(void)arg;
+	if (strncmp(name, "seg.", 4) != 0 ||
+	    (fd = open(name, O_RDWR)) == -1)
+		return;
+	for (uint32_t i = rnd(&mutate_seed, 4); i > 0; i--) {
+		at = rnd(&mutate_seed, 48 << 10);
+		switch (rnd(&mutate_seed, 4)) {
+		case 0:
+			(void)!pread(fd, bytes, 1, at);
+			bytes[0] ^= (uint8_t)(1 << rnd(&mutate_seed, 8));
+			break;
+		case 1:
+			memset(bytes, 0, sizeof(bytes));
+			n = rnd(&mutate_seed, sizeof(bytes));
+			break;
+		case 2:
+			n = 64 * rnd(&mutate_seed, 64);
+			(void)!pread(fd, bytes, n, 4096 + 64 *
+			    (off_t)rnd(&mutate_seed, 600));
+			at &= ~63;
+			break;
+		case 3:
+			if (rnd(&mutate_seed, 8) == 0)
+				(void)!ftruncate(fd, at);
+			n = 0;
+		}
+		(void)!pwrite(fd, bytes, n, at);
+	}
+	close(fd);
+}
+
+static void
+mutated_hand(struct help *h, struct job *j, const struct rec *r,
+    const struct rec_msg *m)
+{
+	CHECK((m->flags & (MSG_BOUNCE | MSG_BODY_FILE)) ||
+	    (r->content.len == m->size && help_content_ok(j->id, r->content)));
+	help_end(h, j, D_OK, "250", D_DEST_OK);
+}
+
+/* It starts, or says why not; what it delivers is right; and what it can't
+ * read ends in the course of time. */
+static void
+mutated_child(void *arg)
+{
+	static struct help h = { .can_hand = true, .hand = mutated_hand };
+	struct queue	*q;
+
+	(void)arg;
+	dio_hook(NULL);
+	help_open_params(&h, conf, &run_params);
+	q = h.q;
+	if (q->down) {
+		CHECK(q->closed_why[0] != '\0');
+		_exit(0);
+	}
+	for (uint64_t id = 1; id <= RUN_MSGS; id++)
+		help_change(&h, id, CHANGE_HOLD, false);
+	for (int i = 0; i < 40 && q->messages > 0; i++) {
+		queue_flush(q);
+		queue_run(q);
+		queue_flush(q);
+		queue_housekeep(q);
+		help_advance(INT64_C(6) * 3600 * 1000);
+	}
+	CHECK(q->messages == 0);
+	help_close(&h);
+}
+
+static void
+test_mutated(void **state)
+{
+	unsigned	 n = everything ? 1000 : 100;
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++) {
+		memset(run, 0, sizeof(*run));
+		run->seed = seed + i;
+		run->until = 1 + (i * 61 + (unsigned)seed) % 110;
+		disk_clear();
+		assert_int_equal(help_child(run_child, NULL), 0);
+		mutate_seed = seed * 1000 + i;
+		dio_each(mutate, NULL);
+		if (i % 2 == 0)
+			assert_int_equal(system("rm -f log.* *.db"), 0);
+		if (!work_on(mutated_child, NULL))
+			fail_msg("mutation %u", i);
+	}
+	print_message("%u runs\n", n);
+}
+
 int
 main(void)
 {
 #define T(f)	cmocka_unit_test_setup_teardown(f, enter, leave)
 	const struct CMUnitTest tests[] = {
 		T(test_prefixes), T(test_second_life), T(test_every_fault),
-		T(test_other_faults), T(test_rebuild),
+		T(test_other_faults), T(test_rebuild), T(test_mutated),
 	};
 
 	everything = getenv("FULL") != NULL;
