@@ -433,8 +433,11 @@ index_open(struct queue *q)
 		if (q->store != NULL && replay(q) == 0) {
 			if (q->closed_why[0] == '\0')
 				return 0;
+			/* An index without what was left out must not be
+			 * taken for whole at the next start. */
 			store_close(q->store);
 			q->store = NULL;
+			store_set_aside();
 			return -1;
 		}
 		log_warnx("event=rebuild why=%s", log_quote(span_str(
