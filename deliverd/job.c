@@ -295,9 +295,9 @@ job_content(const struct job *j, uint64_t pos, size_t n)
 	/* pread: other holders of the file share its offset. */
 	got = pread(j->fd, bytes, n, (off_t)(j->offset + pos));
 	if (got <= 0) {
-		log_warnx("id=%s event=read the content of the message can't "
-		    "be read: %s", j->ids, got == 0 ? "it ends early" :
-		    strerror(errno));
+		log_warnx("id=%s event=read result=failed why=%s", j->ids,
+		    log_quote(span_str(got == 0 ? "the content ends early" :
+		    strerror(errno))));
 		return (struct span){ 0 };
 	}
 	return span(bytes, (size_t)got);

@@ -327,20 +327,29 @@ open_conns(struct dest *d)
 	dest_forget(d);
 }
 
-/* Jobs to idle connections, then as many new connections as are of use. */
+static struct conn *
+idle_conn(const struct dest *d)
+{
+	struct conn	*c;
+
+	TAILQ_FOREACH(c, &d->conns, entry) {
+		if (c->phase == CONN_IDLE)
+			break;
+	}
+	return c;
+}
+
+/* Jobs to idle connections, then as many new connections as are of use. Each
+ * is looked for anew: a job that can't be begun may end any of them. */
 static void
 run(struct dest *d)
 {
-	struct conn	*c, *next;
+	struct conn	*c;
 
 	if (aborted)
 		return;
-	for (c = TAILQ_FIRST(&d->conns); c != NULL && d->nwaiting > 0;
-	    c = next) {
-		next = TAILQ_NEXT(c, entry);
-		if (c->phase == CONN_IDLE)
-			remote_begin(c, take_job(d));
-	}
+	while (d->nwaiting > 0 && (c = idle_conn(d)) != NULL)
+		remote_begin(c, take_job(d));
 	if (d->nwaiting > 0 && have_cands(d))
 		open_conns(d);
 }
@@ -376,9 +385,10 @@ run_one(struct span key, void *v, void *arg)
 {
 	(void)key;
 	(void)arg;
+	/* All of them, so that those that get none this time say so again. */
 	if (((struct dest *)v)->nwaiting > 0)
 		run(v);
-	return nconns < conns_max;
+	return true;
 }
 
 static void

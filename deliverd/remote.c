@@ -260,7 +260,11 @@ remote_begin(struct conn *c, struct job *j)
 {
 	set_phase(c, CONN_BUSY);
 	c->job = j;
+	/* One that comes back (pool_retry) may have results already; they are
+	 * those of whole transactions, from the first recipient on. */
 	c->first = 0;
+	while (c->first < j->nrcpts && j->rcpts[c->first].state == RCPT_DONE)
+		c->first++;
 	log_debug("id=%s event=try server=%s rcpts=%zu", j->ids,
 	    log_quote(span_str(c->server)), j->nrcpts);
 	if (j->params.body == BODY_8BITMIME && !has(c, CAP_8BITMIME))

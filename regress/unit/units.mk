@@ -48,3 +48,5 @@ UNIT_test_faults = $(addprefix regress/lib/,queuehelp.o queuerun.o diskmodel.o) 
     $(QUEUED)
 UNITLIBS_test_faults = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
+UNIT_test_deliverd = regress/lib/script.o deliverd/job.o deliverd/pool.o deliverd/remote.o deliverd/send.o
+UNIT_test_proxyd = regress/lib/script.o proxyd/link.o proxyd/relay.o proxyd/flow.o proxyd/servers.o proxyd/caps.o
