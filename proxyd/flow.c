@@ -275,12 +275,7 @@ flow_reply(struct link *l, const struct smtp_client_event *ev)
 		link_reply(l, ev->code, ev->text, false);
 	} else if (ev->code != 354) {
 		f->mode = FLOW_NONE;
-		/* 2xx to DATA is no answer; smtpd must not take it for one. */
-		if (ev->code / 100 < 4)
-			link_fail(l, 421, "4.5.0 The server's answer to DATA "
-			    "makes no sense");
-		else
-			link_reply(l, ev->code, ev->text, false);
+		link_reply(l, ev->code, ev->text, false);
 	} else if (f->taken == 0)
 		empty(l);
 	else {

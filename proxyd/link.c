@@ -169,6 +169,7 @@ link_free(struct link *l)
 	find_cancel(l->find);
 	hang_up(l);
 	flow_clear(&l->flow);
+	buf_clear(&l->late);
 	servers_release(l->action);
 	map_del_u64(l->smtpd->by_tid, l->tid);
 	LIST_REMOVE(l, entry);
@@ -215,14 +216,22 @@ link_fail(struct link *l, uint16_t code, const char *text)
 }
 
 void
-link_refused(struct link *l, const struct smtp_client_event *ev)
+link_refused(struct link *l, uint16_t code, struct span text)
 {
+	struct buf	 flat;
+	char		 why[256];
+
 	log_info("session=%s event=server server=%s result=closed reply=%s",
-	    l->session, log_quote(span_str(l->server)),
-	    log_reply(ev->code, ev->text));
+	    l->session, log_quote(span_str(l->server)), log_reply(code, text));
+	buf_init(&flat, 64 << 10);
+	smtp_reply_flat(&flat, code, text);
+	if (!span_cstr(span_sub(buf_content(&flat), 0, sizeof(why) - 1), why,
+	    sizeof(why)))
+		why[0] = '\0';
+	buf_clear(&flat);
 	if (l->asked > 0)
-		link_reply(l, ev->code, ev->text, false);
-	link_closed(l, "the server closed the session");
+		link_reply(l, code, text, false);
+	link_closed(l, why);
 }
 
 /*
@@ -338,6 +347,7 @@ link_new(struct chan *c, const struct ipc_p_open *m,
 	l->client = m->client;
 	l->asked = 1;
 	flow_init(&l->flow);
+	buf_init(&l->late, LINK_LATE_MAX);
 	if (m->helo.len > 0) {
 		l->helo = action->helo != NULL ? strdup(action->helo) :
 		    span_dup(m->helo);
@@ -398,8 +408,9 @@ link_set_timer(struct link *l)
 	else if (stream_waiting(l->s) > 0)
 		ms = LINK_DATA_MS;
 	/* While another server is there, none may take for ever. */
-	if (l->phase != LINK_UP && l->next < l->ncands && ms > LINK_OPEN_MS)
-		ms = LINK_OPEN_MS;
+	if (l->phase != LINK_UP && l->next < l->ncands &&
+	    ms > LINK_GREETING_MS)
+		ms = LINK_GREETING_MS;
 	stream_timeout(l->s, ms);
 }
 
@@ -425,7 +436,7 @@ no_welcome(struct link *l, const struct smtp_client_event *ev)
 	char	why[512];
 
 	if (l->next == l->ncands && ev->code >= 400) {
-		link_refused(l, ev);
+		link_refused(l, ev->code, ev->text);
 		return;
 	}
 	snprintf(why, sizeof(why), "4.4.1 %s answered %u", l->server, ev->code);
@@ -485,6 +496,40 @@ one_reply(struct link *l, const struct smtp_client_event *ev)
 		relay_reply(l, ev);
 }
 
+/* A reply to nothing. 421 may be said at any time (RFC 5321, 3.8), and then
+ * its words are what the log and the client shall have. */
+static bool
+leaving(struct link *l, struct span in)
+{
+	struct smtp_reply	 r;
+	const char		*why;
+	bool			 is;
+
+	smtp_reply_init(&r);
+	is = smtp_reply_feed(&r, &in, false, &why) == PARSE_OK &&
+	    r.code == 421;
+	if (is)
+		link_refused(l, r.code, buf_content(&r.text));
+	smtp_reply_clear(&r);
+	return is;
+}
+
+static void
+not_smtp(struct link *l, const char *why)
+{
+	char	text[256];
+
+	if (l->phase == LINK_UP && smtp_client_pending(l->c) == 0 &&
+	    leaving(l, stream_in(l->s)))
+		return;
+	snprintf(text, sizeof(text), "4.5.0 The server does not speak SMTP: "
+	    "%s", why);
+	if (l->phase == LINK_UP)
+		link_fail(l, 421, text);
+	else
+		unusable(l, 421, text);
+}
+
 static void
 on_readable(struct stream *s, void *arg)
 {
@@ -492,7 +537,6 @@ on_readable(struct stream *s, void *arg)
 	struct smtp_client_event	 ev;
 	struct span			 in, before;
 	const char			*why = "";
-	char				 text[256];
 	enum parse			 res;
 
 	alive = l;
@@ -508,12 +552,7 @@ on_readable(struct stream *s, void *arg)
 			return;
 	}
 	if (res == PARSE_BAD) {
-		snprintf(text, sizeof(text), "4.5.0 The server does not speak "
-		    "SMTP: %s", why);
-		if (l->phase == LINK_UP)
-			link_fail(l, 421, text);
-		else
-			unusable(l, 421, text);
+		not_smtp(l, why);
 		return;
 	}
 	stream_kick(s);
@@ -538,6 +577,13 @@ failed(struct link *l, const char *what)
 {
 	char	text[768];
 
+	if (l->phase == LINK_UP && smtp_client_pending(l->c) > 0 &&
+	    smtp_client_waits_for(l->c) == STEP_QUIT) {
+		/* Some just hang up; the client shall have its answer. */
+		link_reply(l, 221, span_str("2.0.0 Bye"), true);
+		link_closed(l, "QUIT");
+		return;
+	}
 	if (l->phase == LINK_UP) {
 		snprintf(text, sizeof(text), "4.4.2 %s: %s", l->server, what);
 		link_fail(l, 421, text);

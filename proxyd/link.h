@@ -20,9 +20,11 @@
 #define LINK_IN_MAX	(16 << 10)
 #define LINK_OUT_MAX	(512 << 10)	/* pipelined commands, or the credit */
 #define LINK_CONNECT_MS	5000		/* for one address */
+#define LINK_GREETING_MS 10000		/* for one's words, if there is another */
 #define LINK_OPEN_MS	30000		/* for all of them */
 #define LINK_DATA_MS	180000		/* RFC 5321, 4.5.3.2.5 */
 #define LINK_CLOSE_MS	2000		/* to get QUIT out */
+#define LINK_LATE_MAX	(512 << 10)	/* commands that came behind content */
 
 /* A channel to one smtpd worker and its links. */
 struct smtpd;
@@ -41,6 +43,7 @@ struct link {
 	struct mono	 since;
 	unsigned	 asked;		/* smtpd's commands not yet answered */
 	struct flow	 flow;
+	struct buf	 late;		/* messages that came behind p_end */
 	/* the server */
 	struct find	*find;
 	struct hosts_cand *cands;	/* while connecting */
@@ -70,7 +73,7 @@ void	 link_reply(struct link *, uint16_t code, struct span text, bool own);
  * ends the link. text begins with an enhanced code. Frees. */
 void	 link_fail(struct link *, uint16_t code, const char *text);
 /* The same with what the server itself said. */
-void	 link_refused(struct link *, const struct smtp_client_event *);
+void	 link_refused(struct link *, uint16_t code, struct span text);
 /* Tells smtpd that it is over, frees. */
 void	 link_closed(struct link *, const char *why);
 /* smtpd wants no more: QUIT if nothing is under way, else a cut. Frees. */

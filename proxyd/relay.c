@@ -5,23 +5,34 @@
  */
 #include "proxyd/relay.h"
 
+#include <stdio.h>
+
 #include "common/base/utf8.h"
 #include "common/smtp/command.h"
 #include "proxyd/caps.h"
 
 #define STEPS_ROOM	(SMTP_CLIENT_STEPS_MAX - 2)	/* leaves QUIT and RSET */
 
-/* The link if a command may come now; it is counted as asked. */
+/*
+ * The link if a command may be passed on now; it is counted as asked. What
+ * comes behind content waits for the reply to it: a refused BDAT needs a RSET
+ * of ours before the next transaction, and the last chunk may still wait for
+ * the one before it (RFC 3030, 2).
+ */
 static struct link *
-command(struct chan *c, uint32_t tid)
+command(struct chan *c, uint32_t tid, uint16_t type, const void *msg)
 {
 	struct link	*l = link_get(c, tid);
 
 	if (l == NULL)
 		return NULL;
+	if (l->flow.ended) {
+		if (!ipc_encode(&l->late, type, msg))
+			link_fail(l, 421, "4.3.0 Too many commands");
+		return NULL;
+	}
 	l->asked++;
-	if (l->phase != LINK_UP || (l->flow.mode != FLOW_NONE &&
-	    l->flow.mode != FLOW_END) ||
+	if (l->phase != LINK_UP || l->flow.mode != FLOW_NONE ||
 	    smtp_client_pending(l->c) >= STEPS_ROOM) {
 		link_fail(l, 421, "4.3.0 Not now");
 		return NULL;
@@ -44,7 +55,7 @@ static void
 on_ehlo(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_ehlo	*m = msg;
-	struct link		*l = command(c, m->tid);
+	struct link		*l = command(c, m->tid, IPC_T_p_ehlo, m);
 
 	(void)fd;
 	if (l != NULL)
@@ -71,7 +82,7 @@ on_mail(struct chan *c, const void *msg, int fd)
 		chan_reject(c, "p_mail: no such value");
 		return;
 	}
-	if ((l = command(c, m->tid)) == NULL)
+	if ((l = command(c, m->tid, IPC_T_p_mail, m)) == NULL)
 		return;
 	/* RFC 6531, 3.5: smtpd sees to it; this is for one that does not. */
 	if (!utf8_is_ascii(m->from) && (!m->utf8 ||
@@ -86,7 +97,7 @@ static void
 on_rcpt(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_rcpt	*m = msg;
-	struct link		*l = command(c, m->tid);
+	struct link		*l = command(c, m->tid, IPC_T_p_rcpt, m);
 	struct smtp_rcpt_params	 p = { .notify = m->notify,
 				    .orcpt = m->orcpt };
 
@@ -99,7 +110,7 @@ static void
 on_data(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_data	*m = msg;
-	struct link		*l = command(c, m->tid);
+	struct link		*l = command(c, m->tid, IPC_T_p_data, m);
 
 	(void)fd;
 	if (l == NULL)
@@ -115,8 +126,13 @@ on_chunk(struct chan *c, const void *msg, int fd)
 	struct link			*l = link_get(c, m->tid);
 
 	(void)fd;
-	if (l != NULL && !flow_chunk(l, m->bytes))
+	if (l != NULL && !flow_chunk(l, m->bytes)) {
 		chan_reject(c, "p_chunk: not now, or beyond the credit");
+		return;
+	}
+	/* Or a server that reads no more would be waited for for ever. */
+	if ((l = link_get(c, m->tid)) != NULL)
+		link_set_timer(l);
 }
 
 static void
@@ -141,7 +157,7 @@ static void
 on_rset(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_rset	*m = msg;
-	struct link		*l = command(c, m->tid);
+	struct link		*l = command(c, m->tid, IPC_T_p_rset, m);
 
 	(void)fd;
 	if (l != NULL)
@@ -152,7 +168,7 @@ static void
 on_noop(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_noop	*m = msg;
-	struct link		*l = command(c, m->tid);
+	struct link		*l = command(c, m->tid, IPC_T_p_noop, m);
 
 	(void)fd;
 	if (l != NULL)
@@ -171,7 +187,7 @@ on_ask(struct chan *c, const void *msg, int fd)
 		chan_reject(c, "p_ask: not such a verb");
 		return;
 	}
-	if ((l = command(c, m->tid)) != NULL)
+	if ((l = command(c, m->tid, IPC_T_p_ask, m)) != NULL)
 		sent(l, smtp_client_ask(l->c,
 		    smtp_verb_name((enum smtp_verb)m->verb), m->arg));
 }
@@ -180,7 +196,7 @@ static void
 on_auth(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_auth	*m = msg;
-	struct link		*l = command(c, m->tid);
+	struct link		*l = command(c, m->tid, IPC_T_p_auth, m);
 	struct span		 initial = m->initial;
 
 	(void)fd;
@@ -195,7 +211,7 @@ static void
 on_auth_line(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_auth_line	*m = msg;
-	struct link			*l = command(c, m->tid);
+	struct link			*l = command(c, m->tid, IPC_T_p_auth_line, m);
 
 	(void)fd;
 	if (l != NULL)
@@ -214,7 +230,7 @@ on_quit(struct chan *c, const void *msg, int fd)
 		l->asked = 1;
 		link_reply(l, 221, span_str("2.0.0 Bye"), true);
 		link_closed(l, "QUIT");
-	} else if ((l = command(c, m->tid)) != NULL)
+	} else if ((l = command(c, m->tid, IPC_T_p_quit, m)) != NULL)
 		sent(l, smtp_client_simple(l->c, STEP_QUIT));
 }
 
@@ -263,11 +279,62 @@ reply_ehlo(struct link *l, const struct smtp_client_event *ev)
 	link_reply(l, ev->code, text, false);
 }
 
+/* The reply to content was given: what came behind it. */
+static void
+go_on_late(struct chan *c, uint32_t tid)
+{
+	struct link		*l = link_get(c, tid);
+	struct buf		 late;
+	struct span		 in;
+	union ipc_any		 m;
+	uint16_t		 type;
+	const char		*why;
+	const struct chan_row	*r;
+
+	if (l == NULL || l->flow.ended || buf_len(&l->late) == 0)
+		return;
+	late = l->late;
+	buf_init(&l->late, LINK_LATE_MAX);
+	in = buf_content(&late);
+	while (in.len > 0 && ipc_decode(&in, &type, &m, &why) == PARSE_OK) {
+		for (r = relay_rows; r->type != type; r++)
+			;
+		r->handler(c, &m, -1);
+	}
+	buf_clear(&late);
+}
+
+/* 3yz is no answer but to DATA and AUTH (RFC 5321, 4.3.2; RFC 4954, 4); a
+ * client that got it elsewhere would send what nobody waits for. */
+static bool
+answers(const struct smtp_client_event *ev)
+{
+	switch (ev->step) {
+	case STEP_DATA:
+		return ev->code == 354 || ev->code >= 400;
+	case STEP_AUTH:
+	case STEP_AUTH_LINE:
+		return ev->code == 334 || ev->code / 100 != 3;
+	default:
+		return ev->code / 100 != 3;
+	}
+}
+
 void
 relay_reply(struct link *l, const struct smtp_client_event *ev)
 {
+	struct chan	*c = l->chan;
+	uint32_t	 tid = l->tid;
+	char		 why[128];
+
 	if (ev->code == 421) {
-		link_refused(l, ev);
+		link_refused(l, ev->code, ev->text);
+		return;
+	}
+	if (!answers(ev)) {
+		snprintf(why, sizeof(why), "4.5.0 The server's answer to %s "
+		    "makes no sense: %u", smtp_step_name(ev->step), ev->code);
+		link_fail(l, 421, why);
 		return;
 	}
 	switch (ev->step) {
@@ -294,6 +361,7 @@ relay_reply(struct link *l, const struct smtp_client_event *ev)
 	case STEP_DOT:
 	case STEP_BDAT:
 		flow_reply(l, ev);
+		go_on_late(c, tid);
 		return;
 	case STEP_QUIT:
 		link_reply(l, ev->code, ev->text, false);

@@ -116,7 +116,7 @@ script_settle(int64_t ms)
 		script_turn();
 }
 
-/* ---- a connection ---------------------------------------------------------- */
+/* ---- a connection ------------------------------------------------------- */
 
 static void
 wrong(struct peer *p, const char *what, struct span got)
@@ -357,7 +357,7 @@ on_read(evutil_socket_t fd, short what, void *arg)
 	follow(p);
 }
 
-/* ---- a server -------------------------------------------------------------- */
+/* ---- a server ----------------------------------------------------------- */
 
 static void
 on_accept(evutil_socket_t fd, short what, void *arg)
