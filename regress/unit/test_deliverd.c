@@ -532,7 +532,7 @@ many_rcpts(void **state)
 {
 	static char	 rcpts[250 * 16];
 	static const char *lines[300];
-	static char	 text[130][32];
+	static char	 text[130][48];
 	size_t		 n = 0, len = 0;
 
 	(void)state;

@@ -1,7 +1,8 @@
 /*
- * proxyd's links: a smtpd at the other end of a channel opens sessions, scripted
- * servers on 127.0.0.1 answer, and what comes back is held against the order
- * and the words of the protocol. Real sources but for the process around them.
+ * proxyd's links: a smtpd at the other end of a channel opens sessions, some
+ * scripted servers on 127.0.0.1 answer, and what comes back is held against the
+ * order and the words of the protocol. Real sources but for the process around
+ * them.
  */
 #include <sys/socket.h>
 #include <stdarg.h>
