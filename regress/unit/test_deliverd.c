@@ -39,6 +39,8 @@ static struct got	 got[GOT_MAX];
 static size_t		 ngot, nrunning, nsynced;
 static struct { uint64_t id; enum d_dest dest; } done[256];
 static size_t		 ndone;
+static uint64_t		 back[8];
+static size_t		 nback;
 static uint32_t		 tid;
 static bool		 record;	/* says d_recorded to each result */
 static enum dns_status	 dns;
@@ -120,11 +122,22 @@ on_synced(struct chan *ch, const void *msg, int fd)
 	nsynced++;
 }
 
+static void
+on_back(struct chan *ch, const void *msg, int fd)
+{
+	const struct ipc_d_back	*m = msg;
+
+	(void)ch;
+	(void)fd;
+	back[nback++ % 8] = m->id;
+}
+
 static const struct chan_row queued_rows[] = {
 	{ IPC_T_d_result, on_result },
 	{ IPC_T_d_done, on_done },
 	{ IPC_T_d_running, on_running },
 	{ IPC_T_d_synced, on_synced },
+	{ IPC_T_d_back, on_back },
 	{ 0, NULL }
 };
 
@@ -1033,8 +1046,7 @@ recorded(void **state)
 	server_go(b);
 	UNTIL(ngot == 2);
 	is(2, 0, D_OK, "250");
-	script_turn();
-	assert_int_equal(ndone, 0);	/* not this queued's job */
+	UNTIL(is_done(2));	/* this queued's job now, by its number */
 	/* Another one that dies: both are still there. */
 	queued_start();
 	ngot = 0;
@@ -1086,6 +1098,33 @@ names(void **state)
 	UNTIL(is_done(2));
 	is(2, 0, D_TEMP, "451 4.4.3 ");
 	assert_int_equal(dest_of(2), D_DEST_DOWN);
+}
+
+/* The last case: there is no way back from it. */
+static void
+draining(void **state)
+{
+	(void)state;
+	SERVE(a, PIPE, MAIL, RCPT, "C DATA", OK, OK, "S 354 go", "D", "W",
+	    OK);
+	HAND(.id = 1, .action = "a");
+	UNTIL(server_waits(a));
+	job_drain();
+	UNTIL(nback == 1 && back[0] == 0);
+	/* One that was on its way goes back, one that runs is finished. */
+	HAND(.id = 2, .action = "a");
+	UNTIL(nback == 2);
+	assert_int_equal(back[1], 2);
+	server_go(a);
+	UNTIL(is_done(1));
+	is(1, 0, D_OK, "250");
+	/* A queued that is new hears of it at once. */
+	queued_start();
+	UNTIL(nback == 3 && back[2] == 0);
+	/* The time is up: what still runs is given a temporary result. */
+	assert_int_equal(job_count(), 0);
+	pool_abort("421 4.3.2 The gateway is shutting down");
+	assert_int_equal(pool_count_conns(), 0);
 }
 
 static int
@@ -1167,6 +1206,7 @@ main(void)
 		CASE(recorded),
 		CASE(half_a_job),
 		CASE(names),
+		CASE(draining),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);
