@@ -538,6 +538,34 @@ on_connected(struct stream *s, void *arg)
 	set_timer(c);
 }
 
+/*
+ * A reply in the middle of the content answers nothing, but it is the reason
+ * why the server is about to hang up: told as it was said, and temporary
+ * whatever it begins with, since the message was not judged as a whole.
+ */
+static bool
+gave_up(struct conn *c)
+{
+	struct span		 in = stream_in(c->s);
+	struct smtp_reply	 r;
+	const char		*why;
+	char			 text[1024];
+	bool			 is;
+
+	smtp_reply_init(&r);
+	is = smtp_reply_feed(&r, &in, false, &why) == PARSE_OK &&
+	    r.code >= 400;
+	if (is) {
+		in = flat(r.code, buf_content(&r.text));
+		settle(c, D_TEMP, in, true);
+		span_cstr(span_sub(in, 0, sizeof(text) - 1), text,
+		    sizeof(text));
+		lost(c, "%s", text);
+	}
+	smtp_reply_clear(&r);
+	return is;
+}
+
 static void
 on_readable(struct stream *s, void *arg)
 {
@@ -558,6 +586,9 @@ on_readable(struct stream *s, void *arg)
 		if (alive != c)
 			return;
 	}
+	if (res == PARSE_BAD && c->phase == CONN_BUSY &&
+	    smtp_client_pending(c->c) == 0 && gave_up(c))
+		return;
 	if (res == PARSE_BAD && c->phase != CONN_IDLE &&
 	    c->phase != CONN_QUIT) {
 		log_info("event=protocol server=%s why=%s",

@@ -504,6 +504,29 @@ says_421(void **state)
 	SERVED(a);
 }
 
+/* Words in the middle of the content are a reason, and no verdict. */
+static void
+gives_up(void **state)
+{
+	const size_t	 len = 32 << 20;
+	char		 path[] = "/tmp/postern-test.XXXXXX";
+	int		 fd = mkstemp(path);
+
+	(void)state;
+	unlink(path);
+	assert_return_code(ftruncate(fd, (off_t)len), 0);
+	SERVE(a, PIPE, MAIL, RCPT, "C DATA", OK, OK, "S 354 go", "W",
+	    "R 552-5.3.4 too\r\n552 5.3.4 much\r\n", "W");
+	HAND(.id = 1, .action = "a", .fd = fd, .len = len);
+	UNTIL(server_waits(a));
+	script_settle(50);
+	server_go(a);
+	UNTIL(is_done(1));
+	is(1, 0, D_TEMP, "552 5.3.4 too / 5.3.4 much");
+	assert_true(result(1, 0)->remote);
+	assert_int_equal(dest_of(1), D_DEST_SLOW);
+}
+
 static void
 byte_by_byte(void **state)
 {
@@ -888,6 +911,25 @@ reuse(void **state)
 	assert_null(server_wrong(a));
 }
 
+/* Two jobs, one connection at most: the second one waits for it. */
+static void
+one_at_most(void **state)
+{
+	(void)state;
+	SERVE(a, PIPE, MAIL, RCPT, "C DATA", OK, OK, "S 354 go", "D", "W", OK,
+	    MAIL, RCPT, "C DATA", OK, OK, "S 354 go", "D", OK);
+	HAND(.id = 1, .action = "max");
+	HAND(.id = 2, .action = "max");
+	UNTIL(server_waits(a));
+	script_settle(20);
+	assert_int_equal(pool_count_conns(), 1);
+	server_go(a);
+	UNTIL(is_done(1) && is_done(2));
+	SERVED(a);
+	is(1, 0, D_OK, "250");
+	is(2, 0, D_OK, "250");
+}
+
 static void
 stale(void **state)
 {
@@ -1146,12 +1188,14 @@ group_setup(void **state)
 	    "action \"c\" relay to \"127.0.0.1:%u\"\n"
 	    "action \"ab\" relay to { \"127.0.0.1:%u\", \"127.0.0.1:%u\" }\n"
 	    "action \"named\" relay to \"127.0.0.1:%u\" helo out.example.org\n"
+	    "action \"max\" relay to \"127.0.0.1:%u\" max-connections 1\n"
 	    "action \"down\" relay to \"127.0.0.1:%u\"\n"
 	    "action \"mx\" relay\n"
 	    "listen on 127.0.0.1 port 1\n"
 	    "match for any action \"a\"\n",
 	    server_port(a), server_port(b), server_port(c), server_port(a),
-	    server_port(b), server_port(b), server_closed_port());
+	    server_port(b), server_port(b), server_port(a),
+	    server_closed_port());
 	buf_init(&msgs, 1 << 16);
 	if ((conf = confhelp_parse(text, &msgs)) == NULL) {
 		fprintf(stderr, "%s\n", buf_cstr(&msgs));
@@ -1185,6 +1229,7 @@ main(void)
 		CASE(nobody),
 		CASE(lost_connection),
 		CASE(says_421),
+		CASE(gives_up),
 		CASE(byte_by_byte),
 		CASE(not_smtp),
 		CASE(many_rcpts),
@@ -1199,6 +1244,7 @@ main(void)
 		CASE(stopped_reader),
 		CASE(short_file),
 		CASE(reuse),
+		CASE(one_at_most),
 		CASE(stale),
 		CASE(next_server),
 		CASE(silent),
