@@ -496,8 +496,9 @@ one_reply(struct link *l, const struct smtp_client_event *ev)
 		relay_reply(l, ev);
 }
 
-/* A reply to nothing. 421 may be said at any time (RFC 5321, 3.8), and then
- * its words are what the log and the client shall have. */
+/* A reply to nothing. 421 may be said at any time (RFC 5321, 3.8), and in the
+ * middle of content any refusal tells why the server is about to hang up; then
+ * its words are what the log shall have. */
 static bool
 leaving(struct link *l, struct span in)
 {
@@ -507,7 +508,7 @@ leaving(struct link *l, struct span in)
 
 	smtp_reply_init(&r);
 	is = smtp_reply_feed(&r, &in, false, &why) == PARSE_OK &&
-	    r.code == 421;
+	    (r.code == 421 || (r.code >= 400 && flow_open(&l->flow)));
 	if (is)
 		link_refused(l, r.code, buf_content(&r.text));
 	smtp_reply_clear(&r);

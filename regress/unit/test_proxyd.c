@@ -1004,6 +1004,12 @@ server_gone(void **state)
 	hears("reply 354 go");
 	SEND(p_chunk, .bytes = STR("one\r\n"));
 	hears("closed 421 4.3.0 disk");
+	SERVE(a, PIPE, MAIL, RCPT, OK, OK, "C DATA", "S 354 go", "C one",
+	    "S 552 5.3.4 too much", "E");
+	begins("caps EP0 ");
+	hears("reply 354 go");
+	SEND(p_chunk, .bytes = STR("one\r\n"));
+	hears("closed 552 5.3.4 too much");
 	/* After the dot the client waits for a word. */
 	SERVE(a, PIPE, MAIL, RCPT, OK, OK, "C DATA", "S 354 go", "D", "X");
 	begins("caps EP0 ");
@@ -1052,6 +1058,32 @@ rogue(void **state)
 	SERVED(b);
 }
 
+/* The client leaves while its server is still asked for, or all must go. */
+static void
+early_end(void **state)
+{
+	(void)state;
+	opens("name", "");
+	UNTIL(link_count() == 1);
+	SEND(p_close);
+	UNTIL(link_count() == 0);
+	opens("name", "");
+	SEND(p_quit);
+	hears("own 221 *");
+	hears("closed QUIT");
+	opens("name", "");
+	SERVE(a, PIPE, MAIL, "E");
+	session("a", "caps EP0 ");
+	SEND(p_mail, .from = STR("a@c.example"));
+	UNTIL(link_count() == 2);
+	script_settle(20);
+	link_end_all("4.3.2 The gateway is shutting down");
+	assert_int_equal(link_count(), 0);
+	hears("own 421 4.3.2 *");
+	hears("closed 4.3.2 *");
+	SERVED(a);
+}
+
 static int
 group_setup(void **state)
 {
@@ -1071,6 +1103,7 @@ group_setup(void **state)
 	    "action \"three\" proxy to { \"127.0.0.1:%u\", \"127.0.0.1:%u\", "
 	    "\"127.0.0.1:%u\" }\n"
 	    "action \"down\" proxy to { \"127.0.0.1:%u\", \"127.0.0.1:%u\" }\n"
+	    "action \"name\" proxy to server.example\n"
 	    "listen on 127.0.0.1 port 1\n"
 	    "match for any action \"a\"\n",
 	    server_port(a), server_port(b), server_port(a), server_port(a),
@@ -1117,6 +1150,7 @@ main(void)
 		CASE(client_gone),
 		CASE(server_gone),
 		CASE(rogue),
+		CASE(early_end),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);
