@@ -368,7 +368,7 @@ d_running(struct chan *c, const void *msg, int fd)
 	if (job_number(as, a, j))
 		a->running++;
 	else
-		job_again(as->q, j);
+		job_again(as->q, j, false);
 }
 
 static void

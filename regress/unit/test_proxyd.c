@@ -235,7 +235,7 @@ session(const char *action, const char *caps)
 
 /* Sends content on credit, in chunks of 32,000 bytes; false: out of credit. */
 static bool
-streams(uint64_t *sent, uint64_t upto)
+streams(uint64_t *sent, uint64_t end)
 {
 	static char	 bytes[32000];
 	uint64_t	 n;
@@ -244,8 +244,8 @@ streams(uint64_t *sent, uint64_t upto)
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = i % 80 == 0 ? '.' : i % 80 == 78 ? '\r' :
 		    i % 80 == 79 ? '\n' : 'x';
-	while (*sent < upto) {
-		n = upto - *sent < sizeof(bytes) ? upto - *sent :
+	while (*sent < end) {
+		n = end - *sent < sizeof(bytes) ? end - *sent :
 		    sizeof(bytes);
 		if (*sent + n > FLOW_CREDIT + credit)
 			return false;
