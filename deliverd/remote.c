@@ -574,6 +574,7 @@ on_readable(struct stream *s, void *arg)
 	struct span			 in, before;
 	const char			*why = "";
 	enum parse			 res;
+	bool				 whole = false;
 
 	alive = c;
 	for (;;) {
@@ -585,6 +586,7 @@ on_readable(struct stream *s, void *arg)
 		reply(c, &ev);
 		if (alive != c)
 			return;
+		whole = true;
 	}
 	if (res == PARSE_BAD && c->phase == CONN_BUSY &&
 	    smtp_client_pending(c->c) == 0 && gave_up(c))
@@ -601,7 +603,10 @@ on_readable(struct stream *s, void *arg)
 		return;
 	}
 	stream_kick(s);
-	set_timer(c);
+	/* Half a reply gives no more time: one that comes byte by byte would
+	 * hold the connection for ever. */
+	if (whole)
+		set_timer(c);
 	if (c->phase == CONN_IDLE)
 		stream_trim(s);
 }

@@ -539,6 +539,7 @@ on_readable(struct stream *s, void *arg)
 	struct span			 in, before;
 	const char			*why = "";
 	enum parse			 res;
+	bool				 whole = false;
 
 	alive = l;
 	for (;;) {
@@ -551,13 +552,16 @@ on_readable(struct stream *s, void *arg)
 		/* Gone, or on to another server. */
 		if (alive != l || l->s != s)
 			return;
+		whole = true;
 	}
 	if (res == PARSE_BAD) {
 		not_smtp(l, why);
 		return;
 	}
 	stream_kick(s);
-	link_set_timer(l);
+	/* Half a reply gives no more time. */
+	if (whole)
+		link_set_timer(l);
 	if (smtp_client_pending(l->c) == 0)
 		stream_trim(s);
 }

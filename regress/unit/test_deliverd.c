@@ -1019,6 +1019,27 @@ silent(void **state)
 	assert_int_equal(dest_of(1), D_DEST_DOWN);
 }
 
+/* A reply that never gets whole has no more time than one that never comes. */
+static void
+dripping(void **state)
+{
+	(void)state;
+	SERVE(a, PIPE, MAIL, RCPT, "C DATA", "R 2", "W", "R 5", "W", "R 0",
+	    "W");
+	HAND(.id = 1, .action = "a");
+	UNTIL(server_waits(a));
+	script_time(200000);
+	script_settle(20);
+	server_go(a);
+	UNTIL(server_waits(a));
+	script_settle(20);
+	assert_false(is_done(1));
+	script_time(101000);
+	UNTIL(is_done(1));
+	is(1, 0, D_TEMP, "451 4.4.2 ");
+	assert_non_null(strstr(result(1, 0)->reply, "timed out"));
+}
+
 /* Connections in all are limited: each destination gets its turn. */
 static void
 starving(void **state)
@@ -1248,6 +1269,7 @@ main(void)
 		CASE(stale),
 		CASE(next_server),
 		CASE(silent),
+		CASE(dripping),
 		CASE(starving),
 		CASE(recorded),
 		CASE(half_a_job),

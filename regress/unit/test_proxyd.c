@@ -548,6 +548,25 @@ malformed(void **state)
 	hears("closed QUIT");
 }
 
+/* A reply that never gets whole has no more time than one that never comes. */
+static void
+dripping(void **state)
+{
+	(void)state;
+	SERVE(a, PIPE, "C NOOP", "R 25", "W", "R 0", "W", "E");
+	session("a", "caps EP0 ");
+	SEND(p_noop);
+	UNTIL(server_waits(a));
+	script_time(200000);
+	script_settle(20);
+	server_go(a);
+	UNTIL(server_waits(a));
+	hears_no_more();
+	script_time(101000);
+	hears("own 421 4.4.2 *");
+	hears("closed *");
+}
+
 static void
 says_421(void **state)
 {
@@ -1135,6 +1154,7 @@ main(void)
 		CASE(long_reply),
 		CASE(byte_by_byte),
 		CASE(malformed),
+		CASE(dripping),
 		CASE(says_421),
 		CASE(next_server),
 		CASE(all_down),
