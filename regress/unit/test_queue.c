@@ -430,7 +430,7 @@ test_hold_running(void **state)
 	settle();
 	assert_int_equal(nseen, 2);
 	/* Its deliverd died: its job is there again. */
-	job_again(h.q, seen[1].job);
+	job_again(h.q, seen[1].job, true);
 	settle();
 	assert_int_equal(nseen, 3);
 	help_end(&h, seen[2].job, D_OK, "250", D_DEST_OK);

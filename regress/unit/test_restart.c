@@ -394,7 +394,7 @@ still_running(void)
 	settle();
 	CHECK(sh->nseen == 1 && sh->h.recorded == 1);
 	if (sh->what == 1)
-		job_again(sh->h.q, j);	/* its deliverd dies */
+		job_again(sh->h.q, j, true);	/* its deliverd dies */
 	else
 		result(1, D_TEMP);
 	settle();
