@@ -170,33 +170,36 @@ on_udp(evutil_socket_t fd, short what, void *arg)
 	buf_clear(&b);
 }
 
-/* One question a connection, blocking: it is a test. */
+/* One question a connection, which comes in one piece. */
 static void
-on_tcp(evutil_socket_t lfd, short what, void *arg)
+on_tcp_question(evutil_socket_t fd, short what, void *arg)
 {
 	struct server	*s = arg;
 	uint8_t		 q[2048];
 	struct buf	 b;
-	size_t		 n = 0;
-	ssize_t		 k;
-	int		 fd = accept(lfd, NULL, NULL);
+	ssize_t		 n = read(fd, q, sizeof(q));
 
 	(void)what;
-	while (n < 2 || n < 2U + (unsigned)(q[0] << 8 | q[1])) {
-		if ((k = read(fd, q + n, sizeof(q) - n)) <= 0)
-			break;
-		n += (size_t)k;
-	}
 	s->asked_tcp++;
 	buf_init(&b, 2048);
 	u16(&b, 0);
-	if (n > 2 && reply(s, span(q + 2, n - 2), true, &b)) {
+	if (n > 2 && reply(s, span(q + 2, (size_t)n - 2), true, &b)) {
 		b.p[0] = (uint8_t)((buf_len(&b) - 2) >> 8);
 		b.p[1] = (uint8_t)(buf_len(&b) - 2);
 		(void)!write(fd, b.p, buf_len(&b));
 	}
 	buf_clear(&b);
 	close(fd);
+}
+
+/* The question may not be there yet, and its sender is this very process. */
+static void
+on_tcp(evutil_socket_t lfd, short what, void *arg)
+{
+	int	 fd = accept(lfd, NULL, NULL);
+
+	(void)what;
+	event_base_once(base, fd, EV_READ, on_tcp_question, arg, NULL);
 }
 
 static void
