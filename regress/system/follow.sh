@@ -53,37 +53,13 @@ else
 fi
 check "3: make install" make -s install BUILD="$rel" $kind \
     DESTDIR="$root"
-for d in smtpd queued deliverd proxyd lookupd keyd; do
-	check "3: $d is in /usr/libexec/postern" \
-	    test -x "$root/usr/libexec/postern/$d"
-done
-for p in postern posternctl; do
-	check "3: $p is in /usr/sbin" test -x "$root/usr/sbin/$p"
-done
-for m in man/*.[58]; do
-	check "3: $m is in the manual" \
-	    test -s "$root/usr/share/man/man${m##*.}/${m#man/}"
-done
-unit=$root/usr/lib/systemd/system/postern.service
-check "3: a unit for systemd" test -s "$unit"
-start=$(sed -n 's/^ExecStart=[-+!:@]*\([^ ]*\).*/\1/p' "$unit")
-check "3: it starts what was installed" test -x "$root$start"
-if command -v systemd-analyze >/dev/null; then
-	check "3: systemd understands it" sh -c "! $(command -v systemd-analyze) \
-	    verify '$unit' 2>&1 | grep -E 'postern.service:[0-9]+:'"
-fi
-users=$root/usr/lib/sysusers.d/postern.conf
-for u in $(sed -n 's/^for u in \(.*\); do/\1/p' postern/users); do
-	check "3: sysusers has _postern-$u" grep -q "_postern-$u" "$users"
+# What lies where is install.sh's to look at; here, what the text speaks of.
+for f in $(sed -n '/^3\. /,/^4\. /p' INSTALL |
+    grep -oE '/(usr|etc)/[a-z/.]+[a-z]'); do
+	check "3: $f is there" test -e "$root$f"
 done
 etc=$root/etc/postern/postern.conf
 check "3: an example in /etc/postern" test -s "$etc"
-check "3: it is a configuration" "$root/usr/sbin/postern" -n -f "$etc"
-echo '# mine' >>"$etc"
-check "3: make install once more" make -s install BUILD="$rel" $kind \
-    DESTDIR="$root"
-check "3: and the configuration is still mine" grep -qx '# mine' "$etc"
-
 # 4. The first message
 awk '/^\thostname/ { f = 1 } f && !/^\t/ { exit } f { print substr($0, 2) }' \
     INSTALL >"$T/shown"
@@ -120,8 +96,7 @@ check "4: posternctl queue list" \
 delivered() { logged "id=$id event=deliver to=<you@example.org> result=delivered"; }
 check "4: it is delivered" wait_until 20 delivered
 grep "$id" "$T/gw/log" >"$T/story"
-check "4: its story begins with the queue" grep -q "event=enqueue" "$T/story"
-check "4: and has what the client was told" \
+check "4: its story has what the client was told" \
     grep -q "event=accepted .*reply=\"250 2.0.0 $id queued\"" "$T/story"
 check "4: the server has it" grep -q '"event": "message"' "$T/peer.log"
 
