@@ -44,6 +44,8 @@ at(const char *name)
 	return p;
 }
 
+static void sh(const char *, ...) __attribute__((format(printf, 1, 2)));
+
 static void
 sh(const char *fmt, ...)
 {
