@@ -72,6 +72,41 @@ for i in 1 2 3 4 5; do
 	wait_until 10 back lookupd "$p" || no "lookupd is back ($i)"
 done
 check "five deaths are five restarts" test "$(restarts lookupd)" = 5
+# One that talks rubbish to the others: a new pair twice, then its end. The
+# write(2) is put into it by ptrace.
+rubbish() {	# PID DESCRIPTOR LENGTH
+	at=$(sed -n 's/^\([0-9a-f]*\)-.* r--p .*/0x\1/p' "/proc/$1/maps" | head -n 1)
+	"$BUILD/regress/lib/inject" "$1" 1 "$2" "$at" "$3"
+}
+channels() { ls -l "/proc/$1/fd" | sed -n 's/.* \([0-9]*\) -> socket:.*/\1/p' | grep -vx '[0-3]'; }
+if [ "$(id -u)" -eq 0 ]; then
+	wait_until 10 is_ready smtpd.1
+	p=$(pid_of smtpd.1) q=$(pid_of queued) l=$(pid_of lookupd)
+	for fd in $(channels "$p"); do
+		rubbish "$p" "$fd" 40 >>"$T/rubbish" 2>&1
+	done
+	check "malformed messages are told by who got them" wait_until 5 \
+	    logged 'daemon=(queued|lookupd) event=malformed by=smtpd.1'
+	check "the third within a minute ends who sent them" wait_until 5 \
+	    logged 'daemon=smtpd.1 event=kill why="the third malformed'
+	check "it is back after that" wait_until 10 back smtpd.1 "$p"
+	check "those who got them go on" test \
+	    "$(pid_of queued) $(pid_of lookupd)" = "$q $l"
+	send "$A:2525" a@client.example b@dest.example --quit-after RCPT \
+	    >"$T/out" 2>&1
+	check "and all are wired up again" grep -q '^<.*250 .*2.1.5' "$T/out"
+	# To the parent: rubbish, and an empty packet, which looks like its end.
+	for n in 40 0; do
+		wait_until 10 is_ready smtpd.1
+		p=$(pid_of smtpd.1)
+		rubbish "$p" 3 $n >>"$T/rubbish" 2>&1
+		check "$n bytes to the parent end it" wait_until 5 \
+		    logged "daemon=smtpd.1 event=died pid=$p signal=SIGKILL"
+		check "it is back" wait_until 10 back smtpd.1 "$p"
+	done
+else
+	skip "rubbish between daemons: needs root"
+fi
 # Stopped, it does not answer a reload: that fails, and it is started anew.
 p=$(pid_of keyd)
 kill -STOP "$p"
