@@ -16,6 +16,8 @@
 #include "common/base/log.h"
 #include "postern/postern.h"
 
+#define ACCEPT_PAUSE_MS	100	/* when we have no descriptors left */
+
 static struct gateway	*the_gateway;	/* for the verbs below alone */
 
 /* ---- sockets -------------------------------------------------------------------- */
@@ -73,16 +75,50 @@ classes_of(const struct gateway *gw, int fd, const struct ucred *who)
 	return 0;
 }
 
+/* The control sockets are listened to again. */
+static void
+on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct gateway	*gw = arg;
+	struct child	*c;
+
+	(void)fd;
+	(void)what;
+	event_add(gw->ctl_event, NULL);
+	TAILQ_FOREACH(c, &gw->children, next)
+		if (c->ctl_event != NULL)
+			event_add(c->ctl_event, NULL);
+}
+
+/* No room for a caller: none of the sockets is looked at for a while, or the
+ * loop would do nothing else (security.md, 9). */
+static void
+accept_pause(struct gateway *gw)
+{
+	const struct timeval	 tv = { 0, ACCEPT_PAUSE_MS * 1000 };
+	struct child		*c;
+
+	log_warn("event=control");
+	event_del(gw->ctl_event);
+	TAILQ_FOREACH(c, &gw->children, next)
+		if (c->ctl_event != NULL)
+			event_del(c->ctl_event);
+	event_base_once(gw->base, -1, EV_TIMEOUT, on_accept_again, gw, &tv);
+}
+
 /* An accepted caller, or -1. */
 static int
-caller(const struct gateway *gw, int sock, struct ucred *who, uint8_t *classes)
+caller(struct gateway *gw, int sock, struct ucred *who, uint8_t *classes)
 {
 	socklen_t	 len = sizeof(*who);
 	int		 fd = accept4(sock, NULL, NULL, SOCK_NONBLOCK |
 			    SOCK_CLOEXEC);
 
-	if (fd == -1)
+	if (fd == -1) {
+		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+			accept_pause(gw);
 		return -1;
+	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, who, &len) == -1) {
 		close(fd);
 		return -1;

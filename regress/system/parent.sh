@@ -107,6 +107,23 @@ if [ "$(id -u)" -eq 0 ]; then
 else
 	skip "rubbish between daemons: needs root"
 fi
+# No descriptor is left for a caller: it waits, and the parent does not spin.
+if command -v prlimit >/dev/null; then
+	soft=$(awk '/^Max open files/ {print $4}' "/proc/$GW/limits")
+	prlimit --pid "$GW" --nofile=3:
+	ctl status >"$T/waited" 2>&1 &
+	waiting=$!
+	wait_until 5 logged 'event=control: Too many open files'
+	# Three tries more are 0.3 s, not three turns of the loop.
+	t0=$(date +%s%N)
+	tries() { [ "$(grep -c 'event=control: Too many' "$T/gw/log")" -ge "$1" ]; }
+	wait_until 5 tries 4
+	check "accept is tried again ten times a second" test \
+	    $((($(date +%s%N) - t0) / 1000000)) -ge 200
+	prlimit --pid "$GW" --nofile="$soft:"
+	wait $waiting
+	check "the caller is answered when there is room" grep -q smtpd.1 "$T/waited"
+fi
 # Stopped, it does not answer a reload: that fails, and it is started anew.
 p=$(pid_of keyd)
 kill -STOP "$p"
