@@ -15,7 +15,6 @@
 #include "queued/due.h"
 #include "queued/filter.h"
 
-#define FIRST_MS 1000		/* to become due, for one that is to be first */
 #define PAGE	64		/* messages looked at in one go */
 
 static struct queue **queue_at;
@@ -136,7 +135,6 @@ change(struct look *l, uint64_t id, const struct store_msg *m)
 	struct buf	 env;
 	int64_t		 now = queue_now(l->q);
 	char		 ids[ID_STRLEN];
-	struct dest	*d;
 	static const char *const events[] = { [WALK_SCHEDULE] = "schedule",
 	    [WALK_HOLD] = "hold", [WALK_RELEASE] = "release",
 	    [WALK_REMOVE] = "remove" };
@@ -145,11 +143,7 @@ change(struct look *l, uint64_t id, const struct store_msg *m)
 	case WALK_SCHEDULE:
 		ch.nrcpts = l->nfates;
 		ch.rcpts = buf_content(&l->fates);
-		/* Who says "now" means a server that is down as well. */
-		if ((d = map_get_u64(l->q->dests, l->dest)) != NULL) {
-			d->first = id;
-			d->first_until_ms = now + FIRST_MS;
-		}
+		due_first(l->q, l->dest, id);
 		break;
 	case WALK_HOLD:
 	case WALK_RELEASE:

@@ -16,6 +16,7 @@
 #define LOOK_MS		60000	/* called again at least so often */
 #define DUE_NOW_MS	1000	/* recipients due so soon go along */
 #define SCAN_LOOK	4096	/* rows looked at for one page */
+#define FIRST_MS	1000	/* to become due, for one that is to be first */
 #define PROBE_LOOK_MS	1000	/* those parked are looked at so often */
 #define DEST_KEEP_MS	1800000	/* trouble is remembered for so long */
 #define IDLE_MAX	1000	/* destinations asked in vain in one turn */
@@ -451,12 +452,23 @@ next_job(struct queue *q, struct dest *d, int64_t now)
 		if (j == NULL && now < d->first_until_ms)
 			return NULL;
 		d->first = 0;
-		if (j != NULL && !j->running && !j->ended) {
-			d->probe_ms = 0;
+		if (j != NULL && !j->running && !j->ended)
 			return j;
-		}
 	}
 	return TAILQ_FIRST(&d->ready);
+}
+
+void
+due_first(struct queue *q, uint64_t dest, uint64_t id)
+{
+	struct dest	*d = map_get_u64(q->dests, dest);
+
+	if (d == NULL)
+		return;
+	d->first = id;
+	d->first_until_ms = queue_now(q) + FIRST_MS;
+	d->probe_ms = queue_now(q);
+	dest_place(q, d);
 }
 
 /* One job of this destination; false if it has none to give now. */

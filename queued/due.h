@@ -28,6 +28,9 @@ int64_t	 queue_run(struct queue *);
 /* All results of the job are there (or will never be); dest says what its
  * destination looked like. */
 void	 job_ended(struct queue *, struct job *, enum d_dest);
+/* An administrator wants this message tried now, even if its destination is
+ * known to be down. Its row is about to become due. */
+void	 due_first(struct queue *, uint64_t dest, uint64_t id);
 /* Its deliverd is gone: back to the ready ones. */
 void	 job_again(struct queue *, struct job *, bool crashed);
 /* The same without a word about the destination: nothing was tried. */
