@@ -12,12 +12,8 @@
 
 /* The rows of sched.db and dest.db that a message has: one a destination, at
  * the earliest time of its waiting recipients. */
-struct row {
-	struct store_due due;
-	uint32_t	 n;		/* a recipient of it */
-};
 struct rows {
-	struct row	 few[4], *v;
+	struct store_due few[4], *v;
 	size_t		 n, cap;
 };
 
@@ -37,9 +33,9 @@ rows_clear(struct rows *r)
 }
 
 static void
-rows_add(struct rows *r, uint64_t id, uint32_t n, const struct store_rcpt *rc)
+rows_add(struct rows *r, uint64_t id, const struct store_rcpt *rc)
 {
-	struct row	*v;
+	struct store_due *v;
 
 	if (rc->state != RCPT_WAITING)
 		return;
@@ -52,15 +48,14 @@ rows_add(struct rows *r, uint64_t id, uint32_t n, const struct store_rcpt *rc)
 		r->v = v;
 		r->cap *= 4;
 	}
-	r->v[r->n++] = (struct row){ { rc->next_ms, id, rc->dest,
-	    rc->last_ms }, n };
+	r->v[r->n++] = (struct store_due){ rc->next_ms, id, rc->dest,
+	    rc->last_ms };
 }
 
 static int
 row_cmp(const void *a, const void *b)
 {
-	const struct store_due *x = &((const struct row *)a)->due;
-	const struct store_due *y = &((const struct row *)b)->due;
+	const struct store_due *x = a, *y = b;
 
 	if (x->dest != y->dest)
 		return x->dest < y->dest ? -1 : 1;
@@ -76,7 +71,7 @@ rows_merge(struct rows *r)
 	if (r->n > 1)
 		qsort(r->v, r->n, sizeof(*r->v), row_cmp);
 	for (size_t i = 0; i < r->n; i++)
-		if (n == 0 || r->v[n - 1].due.dest != r->v[i].due.dest)
+		if (n == 0 || r->v[n - 1].dest != r->v[i].dest)
 			r->v[n++] = r->v[i];
 	r->n = n;
 }
@@ -91,7 +86,8 @@ collect_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 {
 	struct collect	*c = arg;
 
-	rows_add(c->rows, c->id, n, r);
+	(void)n;
+	rows_add(c->rows, c->id, r);
 	return true;
 }
 
@@ -108,19 +104,27 @@ rows_collect(struct queue *q, struct rows *r, uint64_t id,
 		struct store_rcpt rc;
 
 		if (store_rcpt_get(q->store, id, 0, &rc))
-			rows_add(r, id, 0, &rc);
+			rows_add(r, id, &rc);
 		return;
 	}
 	store_rcpts(q->store, id, collect_rcpt, &c);
 	rows_merge(r);
 }
 
-static const struct row *
+static const struct store_due *
 rows_find(const struct rows *r, uint64_t dest)
 {
-	for (size_t i = 0; i < r->n; i++)
-		if (r->v[i].due.dest == dest)
-			return &r->v[i];
+	size_t	 lo = 0, hi = r->n, mid;
+
+	while (lo < hi) {		/* rows_merge() has sorted them */
+		mid = (lo + hi) / 2;
+		if (r->v[mid].dest == dest)
+			return &r->v[mid];
+		if (r->v[mid].dest < dest)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
 	return NULL;
 }
 
@@ -135,28 +139,22 @@ static void
 rows_replace(struct queue *q, const struct rows *before,
     const struct rows *after, bool fresh)
 {
-	struct store_rcpt rc;
-	const struct row *r;
-	char		 domain[256];
+	const struct store_due *r;
 
 	for (size_t i = 0; i < before->n; i++) {
-		r = rows_find(after, before->v[i].due.dest);
-		if (r == NULL || !due_same(&r->due, &before->v[i].due))
-			store_due_del(q->store, &before->v[i].due);
+		r = rows_find(after, before->v[i].dest);
+		if (r == NULL || !due_same(r, &before->v[i]))
+			store_due_del(q->store, &before->v[i]);
 	}
 	for (size_t i = 0; i < after->n; i++) {
-		const struct store_due *d = &after->v[i].due;
+		const struct store_due *d = &after->v[i];
 
 		r = rows_find(before, d->dest);
-		if (r != NULL && due_same(&r->due, d))
+		if (r != NULL && due_same(r, d))
 			continue;
 		store_due_put(q->store, d);
-		if (q->replaying)
-			continue;
-		if (!store_rcpt_get(q->store, d->id, after->v[i].n, &rc))
-			continue;
-		dest_of(q->conf, rc.action, rc.to, domain);
-		due_added(q, d, rc.action, domain, fresh);
+		if (!q->replaying)
+			due_added(q, d, fresh);
 	}
 }
 
@@ -214,7 +212,7 @@ forget(struct queue *q, uint64_t id, const struct store_msg *m,
     const struct rows *rows, bool over)
 {
 	for (size_t i = 0; i < rows->n; i++)
-		store_due_del(q->store, &rows->v[i].due);
+		store_due_del(q->store, &rows->v[i]);
 	if (!q->replaying)
 		count(q, m, -1);
 	if (over) {
@@ -225,7 +223,7 @@ forget(struct queue *q, uint64_t id, const struct store_msg *m,
 			due_forget(q, id);
 		}
 	}
-	store_msg_del(q->store, id);
+	store_msg_del(q->store, id, m->nrcpts);
 }
 
 static void
@@ -321,7 +319,7 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 		    .action = e.action, .to = e.to, .reason = e.reason };
 		store_rcpt_put(q->store, r->id, e.n, &rc);
 		if (!m->held)
-			rows_add(&after, r->id, e.n, &rc);
+			rows_add(&after, r->id, &rc);
 	}
 	rows_merge(&after);
 	if (!q->replaying)

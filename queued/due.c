@@ -247,9 +247,44 @@ load_row(struct queue *q, const struct store_due *row, struct dest *d,
 	dest_place(q, d);
 }
 
+/* The names of a destination that is only known by its key. */
+struct names {
+	uint64_t	 dest;
+	char		 action[256], to[1100];
+	bool		 found;
+};
+
+static bool
+names_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
+{
+	struct names	*s = arg;
+
+	(void)n;
+	if (r->dest != s->dest)
+		return true;
+	s->found = span_cstr(r->action, s->action, sizeof(s->action)) &&
+	    span_cstr(r->to, s->to, sizeof(s->to));
+	return false;
+}
+
+static struct dest *
+dest_of_row(struct queue *q, const struct store_due *row)
+{
+	struct dest	*d = map_get_u64(q->dests, row->dest);
+	struct names	 s = { .dest = row->dest };
+	char		 domain[256];
+
+	if (d != NULL)
+		return d;
+	store_rcpts(q->store, row->id, names_rcpt, &s);
+	if (!s.found)
+		return NULL;
+	dest_of(q->conf, span_str(s.action), span_str(s.to), domain);
+	return dest_new(q, row->dest, span_str(s.action), domain);
+}
+
 void
-due_added(struct queue *q, const struct store_due *row, struct span action,
-    const char *domain, bool fresh)
+due_added(struct queue *q, const struct store_due *row, bool fresh)
 {
 	struct dest	*d;
 
@@ -263,8 +298,7 @@ due_added(struct queue *q, const struct store_due *row, struct span action,
 			return;		/* the walk gets there */
 		fresh = false;
 	}
-	d = map_get_u64(q->dests, row->dest);
-	if (d == NULL && (d = dest_new(q, row->dest, action, domain)) == NULL) {
+	if ((d = dest_of_row(q, row)) == NULL) {
 		/* Too many at a time: the walk gets there later. */
 		q->behind = q->crowded = true;
 		if (due_cmp(row, &q->sched_pos) < 0)
@@ -337,42 +371,6 @@ page_row(const struct store_due *d, void *arg)
 		return true;		/* tried since: not before its time */
 	p->rows[p->n++] = *d;
 	return true;
-}
-
-/* The names of a destination that is only known by its key. */
-struct names {
-	uint64_t	 dest;
-	char		 action[256], to[1100];
-	bool		 found;
-};
-
-static bool
-names_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
-{
-	struct names	*s = arg;
-
-	(void)n;
-	if (r->dest != s->dest)
-		return true;
-	s->found = span_cstr(r->action, s->action, sizeof(s->action)) &&
-	    span_cstr(r->to, s->to, sizeof(s->to));
-	return false;
-}
-
-static struct dest *
-dest_of_row(struct queue *q, const struct store_due *row)
-{
-	struct dest	*d = map_get_u64(q->dests, row->dest);
-	struct names	 s = { .dest = row->dest };
-	char		 domain[256];
-
-	if (d != NULL)
-		return d;
-	store_rcpts(q->store, row->id, names_rcpt, &s);
-	if (!s.found)
-		return NULL;
-	dest_of(q->conf, span_str(s.action), span_str(s.to), domain);
-	return dest_new(q, row->dest, span_str(s.action), domain);
 }
 
 /* Rows of sched.db that have become due since the last walk. */
@@ -492,9 +490,7 @@ hand_one(struct queue *q, struct dest *d, int64_t now)
 /* Rows that were passed over while a job of theirs was in memory. The index is
  * up to date: no change waits. */
 struct look {
-	uint64_t	 dest;
 	struct store_due due;
-	char		 action[256], to[1100];
 	bool		 found;
 };
 
@@ -504,13 +500,12 @@ look_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 	struct look	*l = arg;
 
 	(void)n;
-	if (r->dest != l->dest || r->state != RCPT_WAITING ||
+	if (r->dest != l->due.dest || r->state != RCPT_WAITING ||
 	    (l->found && r->next_ms >= l->due.next_ms))
 		return true;
 	l->due.next_ms = r->next_ms;
 	l->due.last_ms = r->last_ms;
-	l->found = span_cstr(r->action, l->action, sizeof(l->action)) &&
-	    span_cstr(r->to, l->to, sizeof(l->to));
+	l->found = true;
 	return true;
 }
 
@@ -519,19 +514,15 @@ look_again(struct queue *q)
 {
 	struct store_msg m;
 	struct look	 l;
-	char		 domain[256];
 
 	for (size_t i = 0; i < q->nagain; i++) {
-		l = (struct look){ .dest = q->again[i].dest };
-		l.due = (struct store_due){ .id = q->again[i].id,
-		    .dest = q->again[i].dest };
+		l = (struct look){ .due = { .id = q->again[i].id,
+		    .dest = q->again[i].dest } };
 		if (!store_msg_get(q->store, l.due.id, &m) || m.held)
 			continue;
 		store_rcpts(q->store, l.due.id, look_rcpt, &l);
-		if (!l.found)
-			continue;
-		dest_of(q->conf, span_str(l.action), span_str(l.to), domain);
-		due_added(q, &l.due, span_str(l.action), domain, false);
+		if (l.found)
+			due_added(q, &l.due, false);
 	}
 	q->nagain = 0;
 }

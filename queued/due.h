@@ -12,8 +12,7 @@
 void	 due_init(struct queue *);
 void	 due_free(struct queue *);
 /* apply.c tells of each row that it put: handed out at once if it is due. */
-void	 due_added(struct queue *, const struct store_due *, struct span action,
-	    const char *domain, bool fresh);
+void	 due_added(struct queue *, const struct store_due *, bool fresh);
 /* What is paused has changed. */
 void	 due_pauses(struct queue *);
 /* The message is over, held, or rescheduled: jobs that don't run go. */

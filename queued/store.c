@@ -362,17 +362,14 @@ store_msg_put(struct store *s, uint64_t id, const struct store_msg *m,
 }
 
 void
-store_msg_del(struct store *s, uint64_t id)
+store_msg_del(struct store *s, uint64_t id, uint32_t nrcpts)
 {
-	struct store_msg m;
 	uint8_t		 k[12];
+	uint32_t	 be;
 
 	key_u64(k, id);
-	if (!store_msg_get(s, id, &m))
-		return;
-	for (uint32_t n = 0; n < m.nrcpts; n++) {
-		uint32_t be = htobe32(n);
-
+	for (uint32_t n = 0; n < nrcpts; n++) {
+		be = htobe32(n);
 		memcpy(k + 8, &be, sizeof(be));
 		del(s, T_RCPT, k, sizeof(k));
 	}

@@ -81,7 +81,8 @@ bool	 store_msg_get(struct store *, uint64_t id, struct store_msg *);
 /* fresh: only if there is none; false if there was. */
 bool	 store_msg_put(struct store *, uint64_t id, const struct store_msg *,
 	    bool fresh);
-void	 store_msg_del(struct store *, uint64_t id);	/* m and all its r */
+/* m and its r, of which there are so many. */
+void	 store_msg_del(struct store *, uint64_t id, uint32_t nrcpts);
 bool	 store_rcpt_get(struct store *, uint64_t id, uint32_t n,
 	    struct store_rcpt *);
 void	 store_rcpt_put(struct store *, uint64_t id, uint32_t n,

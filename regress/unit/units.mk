@@ -50,3 +50,5 @@ UNITLIBS_test_faults = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
 UNIT_test_deliverd = regress/lib/script.o deliverd/job.o deliverd/pool.o deliverd/remote.o deliverd/send.o
 UNIT_test_proxyd = regress/lib/script.o proxyd/link.o proxyd/relay.o proxyd/flow.o proxyd/servers.o proxyd/caps.o
+UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_cost = -ldb-5.3
