@@ -52,3 +52,5 @@ UNIT_test_deliverd = regress/lib/script.o deliverd/job.o deliverd/pool.o deliver
 UNIT_test_proxyd = regress/lib/script.o proxyd/link.o proxyd/relay.o proxyd/flow.o proxyd/servers.o proxyd/caps.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
+UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
+UNITLIBS_test_agents = -ldb-5.3
