@@ -417,7 +417,9 @@ redest_one(struct queue *q, uint64_t id)
 		if (!store_rcpt_get(q->store, id, n, &rc))
 			continue;
 		dest = dest_of(q->conf, rc.action, rc.to, domain);
-		if (dest == rc.dest)
+		/* One at work keeps its key: under a new one it would be
+		 * begun a second time. */
+		if (dest == rc.dest || due_runs(q, id, rc.dest))
 			continue;
 		rc.dest = dest;
 		store_rcpt_put(q->store, id, n, &rc);

@@ -47,7 +47,7 @@ put_date(struct buf *b)
 
 static void
 put_header(struct buf *b, const struct queue *q, uint64_t bounce_id,
-    struct span to, bool utf8)
+    struct span to, bool utf8, bool waits)
 {
 	char	 id[ID_STRLEN];
 
@@ -55,12 +55,13 @@ put_header(struct buf *b, const struct queue *q, uint64_t bounce_id,
 	buf_fmt(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n"
 	    "To: <", q->conf->hostname);
 	put_safe(b, to, utf8);
-	buf_fmt(b, ">\r\nSubject: Undelivered mail\r\n"
+	buf_fmt(b, ">\r\nSubject: %s\r\n"
 	    "Message-ID: <%s@%s>\r\n"
 	    "Auto-Submitted: auto-replied\r\n"	/* RFC 3834, 5.1 */
 	    "MIME-Version: 1.0\r\n"
 	    "Content-Type: text/plain; charset=%s\r\n"
 	    "Content-Transfer-Encoding: %s\r\n\r\n",
+	    waits ? "Mail still waits" : "Undelivered mail",
 	    id_str(bounce_id, id), q->conf->hostname,
 	    utf8 ? "utf-8" : "us-ascii", utf8 ? "8bit" : "7bit");
 }
@@ -87,14 +88,16 @@ put_original(struct buf *b, const struct rec *r, bool utf8)
 
 static void
 put_text(struct buf *b, const struct queue *q, const struct rec *r,
-    const struct bounce_rcpt *v, size_t n, bool utf8)
+    const struct bounce_rcpt *v, size_t n, bool utf8, bool waits)
 {
 	char	 id[ID_STRLEN];
 
 	buf_fmt(b, "This is the mail system at %s.\r\n\r\n"
 	    "Your message %s could not be delivered to the\r\n"
-	    "recipients below, and no more attempts will be made.\r\n\r\n",
-	    q->conf->hostname, id_str(r->id, id));
+	    "recipients below%s.\r\n\r\n",
+	    q->conf->hostname, id_str(r->id, id), waits ? " so far. It will "
+	    "be tried again; you need\r\nnot send it once more" :
+	    ", and no more attempts will be made");
 	for (size_t i = 0; i < n && i < RCPTS_MAX; i++) {
 		buf_str(b, "<");
 		put_safe(b, v[i].to, utf8);
@@ -126,6 +129,7 @@ route(const struct queue *q, struct span to, const char **why)
 	return NULL;
 }
 
+/* Nobody is told; what is recorded with it (nothing for a delay) still is. */
 static void
 dropped(struct queue *q, uint64_t id, struct span to, const char *why,
     struct span change)
@@ -133,16 +137,19 @@ dropped(struct queue *q, uint64_t id, struct span to, const char *why,
 	struct rec	 r = { .kind = REC_CHANGE, .id = id, .env = change };
 	char		 ids[ID_STRLEN];
 
+	if (change.len == 0)
+		return;
+
 	log_info("id=%s event=bounce to=<%s> result=dropped why=%s",
 	    id_str(id, ids), to.len ? log_quote(to) : "",
 	    log_quote(span_str(why)));
 	queue_record(q, &r);
 }
 
-void
-bounce(struct queue *q, uint64_t id, const struct rec *orig,
+static void
+tell(struct queue *q, uint64_t id, const struct rec *orig,
     const struct rec_msg *om, const struct bounce_rcpt *v, size_t n,
-    struct span change)
+    struct span change, bool waits)
 {
 	struct rec_rcpt	 rcpt = { .to = om->from, .notify = NOTIFY_NEVER,
 			    .next_ms = queue_now(q) };
@@ -170,8 +177,8 @@ bounce(struct queue *q, uint64_t id, const struct rec *orig,
 	buf_init(&env, REC_ENV_MAX);
 	buf_init(&rcpts, 8192);
 	r.id = id_new();
-	put_header(&text, q, r.id, om->from, utf8);
-	put_text(&text, q, orig, v, n, utf8);
+	put_header(&text, q, r.id, om->from, utf8, waits);
+	put_text(&text, q, orig, v, n, utf8, waits);
 	/* Cut where it got too long, at a line's end. */
 	while (text.failed && text.len > 0 && text.p[text.len - 1] != '\n')
 		text.len--;
@@ -189,12 +196,29 @@ bounce(struct queue *q, uint64_t id, const struct rec *orig,
 	if (env.failed)
 		dropped(q, id, om->from, "envelope too long", change);
 	else {
-		q->stats.bounced++;
-		log_info("id=%s event=bounce of=%s to=<%s> result=queued",
-		    id_str(r.id, ids), id_str(id, of), log_quote(om->from));
+		if (!waits)
+			q->stats.bounced++;
+		log_info("id=%s event=%s of=%s to=<%s> result=queued",
+		    id_str(r.id, ids), waits ? "delay" : "bounce",
+		    id_str(id, of), log_quote(om->from));
 		queue_record(q, &r);
 	}
 	buf_clear(&text);
 	buf_clear(&env);
 	buf_clear(&rcpts);
+}
+
+void
+bounce(struct queue *q, uint64_t id, const struct rec *r,
+    const struct rec_msg *m, const struct bounce_rcpt *v, size_t n,
+    struct span change)
+{
+	tell(q, id, r, m, v, n, change, false);
+}
+
+void
+bounce_delay(struct queue *q, uint64_t id, const struct rec *r,
+    const struct rec_msg *m, const struct bounce_rcpt *v, size_t n)
+{
+	tell(q, id, r, m, v, n, span(NULL, 0), true);
 }

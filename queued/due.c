@@ -51,6 +51,14 @@ job_find(const struct queue *q, uint64_t id, uint64_t dest)
 	return j != NULL && j->id == id && j->dest->key == dest ? j : NULL;
 }
 
+bool
+due_runs(const struct queue *q, uint64_t id, uint64_t dest)
+{
+	struct job	*j = job_find(q, id, dest);
+
+	return j != NULL && (j->running || j->ended);
+}
+
 /* ---- destinations in memory ---- */
 
 static struct dest *

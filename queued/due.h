@@ -42,6 +42,8 @@ void	 job_release(struct queue *, struct job *);
  * job has ended. Spans live until the next load.
  */
 bool	 job_load(struct queue *, struct job *, struct rec *, struct rec_msg *);
+/* Is (message, destination) at work, or its results not yet in the index? */
+bool	 due_runs(const struct queue *, uint64_t id, uint64_t dest);
 /* The job of (message, destination) in memory, or NULL. */
 struct job *job_find(const struct queue *, uint64_t id, uint64_t dest);
 /*

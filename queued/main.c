@@ -97,10 +97,10 @@ q_rcpt(struct chan *c, const void *msg, int fd)
 			    .notify = m->notify, .orcpt = m->orcpt };
 
 	(void)fd;
-	if (t == NULL)
-		return;			/* refused, aborted */
-	if (txn_rcpt(t, &r) == -1)
-		chan_reject(c, "more recipients than allowed");
+	/* One too many is told by the commit's result: a limit may have come
+	 * down by a reload while smtpd holds the one before. */
+	if (t != NULL)			/* or it was refused, aborted */
+		(void)txn_rcpt(t, &r);
 }
 
 static void
@@ -111,10 +111,8 @@ q_data(struct chan *c, const void *msg, int fd)
 	struct txn	*t = map_get_u64(f->txns, m->tid);
 
 	(void)fd;
-	if (t != NULL && txn_data(t, m->bytes) == -1) {
-		chan_reject(c, "content longer than allowed");
-		return;
-	}
+	if (t != NULL)
+		(void)txn_data(t, m->bytes);
 	/* What came is in its place: as much may follow. */
 	CHAN_SEND(c, q_credit, .tid = m->tid,
 	    .bytes = (uint32_t)m->bytes.len);

@@ -257,7 +257,7 @@ bool	 queue_is_paused(const struct queue *, const struct dest *);
  */
 struct txn *txn_begin(struct queue *, void *owner, uint32_t tid, uint64_t id,
 	    const struct rec_msg *);
-/* -1: too many or too long; the transaction can only be aborted then. */
+/* -1: too many or too long; a commit is refused then. */
 int	 txn_rcpt(struct txn *, const struct rec_rcpt *);
 /* -1 as above. A full disk or pool is told by the commit's result. */
 int	 txn_data(struct txn *, struct span);
@@ -347,5 +347,9 @@ struct bounce_rcpt { struct span to, reason; bool expired; };
 void	 bounce(struct queue *, uint64_t id, const struct rec *r,
 	    const struct rec_msg *m, const struct bounce_rcpt *, size_t n,
 	    struct span change);
+/* Tells the sender that these still wait, in a record of its own: if a crash
+ * takes it, nothing but this word is lost. */
+void	 bounce_delay(struct queue *, uint64_t id, const struct rec *r,
+	    const struct rec_msg *m, const struct bounce_rcpt *, size_t n);
 
 #endif

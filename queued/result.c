@@ -74,8 +74,8 @@ struct outcome {
 	size_t		 reason_max;
 	struct buf	 fates;
 	uint32_t	 nfates;
-	struct bounce_rcpt *failed;
-	size_t		 nfailed;
+	struct bounce_rcpt *failed, *late;	/* to be told to the sender */
+	size_t		 nfailed, nlate;
 };
 
 static void
@@ -109,6 +109,26 @@ fail(struct outcome *o, const struct job_rcpt *r, bool expired)
 	    span_str(r->reply), expired };
 }
 
+/*
+ * `queue warn-after`: the first attempt that fails after that time is told, and
+ * as the row still knows when the one before was, no other is.
+ */
+static void
+delayed(struct outcome *o, const struct job_rcpt *r)
+{
+	struct store_rcpt rc;
+	int64_t		 at = o->accepted_ms + o->q->conf->warn_after_ms;
+
+	if (o->q->conf->warn_after_ms <= 0 || o->now < at ||
+	    (r->notify != 0 && !(r->notify & NOTIFY_DELAY)))
+		return;			/* RFC 3461, 4.1 */
+	if (!store_rcpt_get(o->q->store, o->id, r->n, &rc) ||
+	    (rc.attempt > 0 && rc.last_ms >= at))
+		return;
+	o->late[o->nlate++] = (struct bounce_rcpt){ span_str(r->to),
+	    span_str(r->reply), false };
+}
+
 static void
 one(struct outcome *o, const struct job_rcpt *r)
 {
@@ -133,6 +153,7 @@ one(struct outcome *o, const struct job_rcpt *r)
 		    o->expire_ms, o->random);
 		o->q->stats.deferred++;
 		log_result(o, r, "deferred", f.next_ms);
+		delayed(o, r);
 	}
 	rec_fate_add(&o->fates, &f);
 	o->nfates++;
@@ -182,6 +203,9 @@ outcome_record(struct outcome *o)
 		bounce(q, o->id, &msg, &m, o->failed, o->nfailed, r.env);
 	else
 		queue_record(q, &r);
+	if (o->nlate > 0 && failed_msg(q, o->id, &msg, &m, from,
+	    sizeof(from)))
+		bounce_delay(q, o->id, &msg, &m, o->late, o->nlate);
 	buf_clear(&env);
 }
 
@@ -197,7 +221,8 @@ job_write(struct queue *q, struct job *j)
 	j->dirty = false;
 	buf_init(&o.fates, REC_ENV_MAX);
 	o.failed = calloc(j->nrcpts, sizeof(*o.failed));
-	if (o.failed == NULL)
+	o.late = calloc(j->nrcpts, sizeof(*o.late));
+	if (o.failed == NULL || o.late == NULL)
 		fatal("results");
 	if (store_msg_get(q->store, j->id, &m)) {
 		o.accepted_ms = m.accepted_ms;
@@ -220,6 +245,7 @@ job_write(struct queue *q, struct job *j)
 	}
 	buf_clear(&o.fates);
 	free(o.failed);
+	free(o.late);
 	job_release(q, j);
 }
 

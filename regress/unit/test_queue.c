@@ -350,6 +350,34 @@ test_notify(void **state)
 	assert_int_equal(h.q->messages, 0);
 }
 
+/* `queue warn-after`: told once, by the first failure after that time. */
+static void
+test_delay_told(void **state)
+{
+	size_t	 told = 0;
+
+	(void)state;
+	conf->warn_after_ms = 4 * 60 * MIN;
+	replies(D_TEMP, "450 4.2.0 full", D_DEST_OK);
+	help_send(&h, 1, "a@example.org", "b@x.example c@x.example", 100);
+	help_send(&h, 2, "", "b@x.example", 100);
+	settle();
+	for (int i = 0; i < 20 * 60; i++) {
+		help_advance(MIN);
+		settle();
+	}
+	assert_int_equal(h.q->stats.bounced, 0);
+	/* One message that itself can't be delivered, and no word about it. */
+	assert_int_equal(h.q->messages, 3);
+	for (size_t i = 0; i < nseen; i++)
+		told += (seen[i].flags & MSG_BOUNCE) && seen[i].attempt == 1;
+	assert_int_equal(told, 1);
+	assert_non_null(strstr(bounce_text, "Subject: Mail still waits"));
+	assert_non_null(strstr(bounce_text, "<b@x.example>:"));
+	assert_non_null(strstr(bounce_text, "<c@x.example>:"));
+	conf->warn_after_ms = 0;
+}
+
 static void
 test_hold_release_remove(void **state)
 {
@@ -563,7 +591,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_deliver), T(test_group_commit), T(test_refused),
 		T(test_retry), T(test_one_bounce), T(test_partly),
-		T(test_notify), T(test_hold_release_remove),
+		T(test_notify), T(test_delay_told),
+		T(test_hold_release_remove),
 		T(test_schedule_now), T(test_hold_running),
 		T(test_remove_with_result), T(test_two_times),
 		T(test_long_content), T(test_owner_gone),

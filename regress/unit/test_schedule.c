@@ -222,6 +222,39 @@ test_expire_while_down(void **state)
 	assert_int_equal(map_count(h.q->dests), 0);
 }
 
+/* An action gets servers of its own by a reload while a job of it runs: the
+ * job is not begun a second time under its new destination. */
+static void
+test_reload(void **state)
+{
+	static struct conf *other;
+
+	(void)state;
+	other = help_conf();
+	keep = true;
+	send_to(1, "u@a.example");
+	settle();
+	h.can_hand = false;
+	send_to(2, "u@a.example");
+	settle();
+	other->actions[0]->dests = other->actions[1]->dests;
+	other->actions[0]->ndests = 1;
+	queue_conf(h.q, other);
+	h.can_hand = true;
+	settle();
+	assert_true(nseen == 2 && seen[1].id == 2);
+	assert_string_equal(seen[1].domain, "");
+	help_end(&h, seen[0].job, D_TEMP, "450", D_DEST_OK);
+	help_end(&h, seen[1].job, D_OK, "250", D_DEST_OK);
+	settle();
+	keep = false;
+	help_advance(2 * MIN);
+	settle();
+	assert_true(nseen == 3 && seen[2].id == 1);
+	assert_int_equal(h.q->messages, 0);
+	queue_conf(h.q, conf);
+}
+
 static double
 cpu_ms(void)
 {
@@ -464,7 +497,8 @@ main(void)
 #define T(f)	cmocka_unit_test_setup_teardown(f, enter, leave)
 	const struct CMUnitTest tests[] = {
 		T(test_fair), T(test_down_and_back),
-		T(test_expire_while_down), T(test_many), T(test_backlog),
+		T(test_expire_while_down), T(test_reload), T(test_many),
+		T(test_backlog),
 		T(test_pauses), T(test_long_changes), T(test_long_replies),
 		T(test_closed), T(test_full),
 	};
