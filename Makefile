@@ -177,7 +177,8 @@ clean:
 	rm -rf build
 
 .PHONY: all tests check unit system lint fuzz cover bench run users install clean
--include $(LIBOBJS:.o=.d) $(OBJS:.o=.d) $(patsubst $(BUILD)/%,$O/%.d,$(UNITS) $(FUZZERS))
+-include $(LIBOBJS:.o=.d) $(OBJS:.o=.d) $(patsubst $(BUILD)/%,$O/%.d,$(UNITS) $(FUZZERS)) \
+    $(patsubst %.c,$O/%.d,$(wildcard regress/lib/*.c))
 
 # For scripts: make -s print-NAME tells a variable.
 print-%:

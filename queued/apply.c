@@ -40,8 +40,7 @@ rows_add(struct rows *r, uint64_t id, const struct store_rcpt *rc)
 	if (rc->state != RCPT_WAITING)
 		return;
 	if (r->n == r->cap) {
-		v = reallocarray(NULL, r->cap * 4, sizeof(*v));
-		if (v == NULL)
+		if ((v = reallocarray(NULL, r->cap * 4, sizeof(*v))) == NULL)
 			fatal("apply");
 		memcpy(v, r->v, r->n * sizeof(*v));
 		rows_clear(r);

@@ -426,7 +426,7 @@ next_segment(struct queue *q)
 	return st;
 }
 
-/* Durable on return 0. -1: the disk is full; nothing of it will ever be read. */
+/* Durable on return 0. -1: the disk is full; nothing of it is ever read. */
 static int
 write_batch(struct queue *q, struct buf *b)
 {
@@ -443,7 +443,7 @@ write_batch(struct queue *q, struct buf *b)
 		return 0;
 	}
 	/* What part of it has reached the file must never be read: the next
-	 * segment says that this one ends before it. Only then is it refused. */
+	 * segment says that this one ends before it. Then it is refused. */
 	if (next_segment(q) == -1)
 		dio_stop("void", "a batch", ENOSPC);
 	return -1;

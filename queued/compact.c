@@ -16,7 +16,7 @@ struct step {
 	struct queue	*q;
 	unsigned	 msgs;
 	size_t		 bytes;
-	uint64_t	 next;		/* offset behind the last one looked at */
+	uint64_t	 next;		/* offset behind the last one seen */
 };
 
 /* Is it worth while? More than twice what lives, and two segments beside. */
@@ -145,7 +145,7 @@ compact_step(struct queue *q)
 	struct step	 s = { .q = q };
 	uint64_t	 number, end;
 
-	/* Snapshots are of the index's state: nothing may wait to be applied. */
+	/* Snapshots are of the index's state: nothing waits to be applied. */
 	if (q->down || buf_len(&q->changes) > 0 || q->nentries > 0 ||
 	    segs_count(q->segs) < 2)
 		return false;

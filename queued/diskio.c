@@ -24,7 +24,9 @@ static uint64_t	syncs;
 void
 dio_hook(const struct dio_hook *h)
 {
-	hook = h == NULL ? (struct dio_hook){ 0 } : *h;
+	static const struct dio_hook none;
+
+	hook = h == NULL ? none : *h;
 }
 
 uint64_t

@@ -23,9 +23,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DIO_RESERVE	"reserve"	/* file released when the disk is full */
+#define DIO_RESERVE	"reserve"	/* released when the disk is full */
 #define DIO_REBUILD	"rebuild"	/* mark: the index is to be made anew */
-#define DIO_EXIT	75		/* status of a process ended by a fault */
+#define DIO_EXIT	75		/* status when a fault ends a process */
 
 enum dio_op { DIO_CREATE, DIO_WRITE, DIO_SYNC, DIO_SYNC_DIR, DIO_TRUNCATE,
     DIO_RENAME, DIO_UNLINK, DIO_ALLOCATE };
@@ -60,7 +60,7 @@ int	 dio_pwrite(int fd, const void *, size_t len, off_t);
 void	 dio_sync(int fd);
 void	 dio_sync_dir(void);
 void	 dio_rename(const char *from, const char *to);	/* no sync_dir */
-void	 dio_unlink(const char *name);		/* no sync_dir; ENOENT is fine */
+void	 dio_unlink(const char *name);	/* no sync_dir; ENOENT is fine */
 /* Allocates len bytes for a file; 0, or -1 if the disk is full. */
 int	 dio_allocate(int fd, size_t len);
 bool	 dio_exists(const char *name);

@@ -15,7 +15,7 @@ struct filter {
 	char		 sender[320], rcpt[320], domain[256], action[65];
 	char		 client[64], reason[256], state[16];
 	int64_t		 older_ms;
-	bool		 any_rcpt;	/* something about a recipient is asked */
+	bool		 any_rcpt;	/* a recipient is asked about */
 };
 
 /* NULL, or what is wrong (static). */

@@ -1,7 +1,7 @@
 /*
  * Jobs to deliverd and their results. A result is keyed (message, recipient,
  * attempt) and confirmed only when its record is durable; what a deliverd had
- * from an earlier life of queued is collected before anything new is handed out.
+ * from an earlier life of queued is collected before anything is handed out.
  */
 #include "queued/job.h"
 
@@ -12,7 +12,7 @@
 #include "common/base/rand.h"
 
 #define AGENTS_MAX	64
-#define SETTLE_MS	5000	/* an agent that says nothing is not waited for */
+#define SETTLE_MS	5000	/* for what agents have, not longer */
 #define CHAN_HIGH	(4 << 20)	/* bytes waiting: no more jobs */
 #define DATA_PIECE	32000
 
@@ -119,8 +119,8 @@ agent_for(const struct agents *as, const struct dest *d)
 		if (as->v[i] == NULL || as->v[i]->old || !as->v[i]->synced ||
 		    as->v[i]->leaving)
 			continue;
-		mark = (d->key ^ as->v[i]->worker * UINT64_C(0x9e3779b97f4a7c15)) *
-		    UINT64_C(0xff51afd7ed558ccd);
+		mark = as->v[i]->worker * UINT64_C(0x9e3779b97f4a7c15);
+		mark = (d->key ^ mark) * UINT64_C(0xff51afd7ed558ccd);
 		mark ^= mark >> 29;
 		if (best == NULL || mark > top) {
 			best = as->v[i];
@@ -472,7 +472,9 @@ agents_add(struct agents *as, uint16_t worker, int fd)
 		if (as->v[i] == NULL && at == AGENTS_MAX)
 			at = i;
 	}
-	if (a == NULL || at == AGENTS_MAX)
+	if (a == NULL)
+		fatal("agents");
+	if (at == AGENTS_MAX)
 		fatalx("too many delivery agents");
 	*a = (struct agent){ .agents = as, .worker = worker };
 	a->chan = chan_new(as->base, fd, IPC_QUEUED, IPC_DELIVERD, table,

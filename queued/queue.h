@@ -44,7 +44,7 @@ struct dest;
 struct queue_params {
 	uint64_t	 seg_size, seg_slice;
 	struct store_params store;
-	uint64_t	 reserve_file;	/* bytes kept for recovery on a full disk */
+	uint64_t	 reserve_file;	/* bytes kept for a full disk */
 };
 
 struct queue_ops {
@@ -87,7 +87,7 @@ struct job {
 	bool		 fresh;		/* accepted in this run, never tried */
 	bool		 early;		/* its destination has come back */
 	bool		 running, ended, dirty;
-	bool		 adopted;	/* runs since an earlier life of queued */
+	bool		 adopted;	/* runs since an earlier life */
 	bool		 again;		/* a row of it was passed over, as it
 					 * was in memory: look once more */
 	unsigned	 crashes;
@@ -103,7 +103,7 @@ TAILQ_HEAD(job_list, job);
 enum dest_state { DEST_UP, DEST_SLOW, DEST_DOWN };
 struct dest {
 	uint64_t	 key;
-	char		*action, *domain;	/* domain: A-labels, "" if all */
+	char		*action, *domain;	/* A-labels, or "" for all */
 	enum dest_state	 state;
 	unsigned	 window, running;	/* jobs at a time, now */
 	uint32_t	 troubles;		/* in a row */
@@ -160,7 +160,7 @@ struct queue {
 	char		 closed_why[200];
 	bool		 replaying;
 	bool		 mta_paused;
-	struct map	*paused;	/* names of destinations, to themselves */
+	struct map	*paused;	/* names of destinations */
 	int64_t		 qtime_ms;	/* queue time at mono_ms */
 	int64_t		 mono_ms;
 	uint64_t	 newest_id;

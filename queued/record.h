@@ -2,7 +2,7 @@
  * The records of the queue's segments: what makes a message ours. Encoding and
  * decoding of bytes only; no I/O, no log, no clock.
  *
- * A record is aligned to 64 bytes and begins with a header of 64, little-endian:
+ * A record is aligned to 64 bytes, begins with a header of 64, little-endian:
  *
  *	 0 u32 magic "PQR1"	 4 u8 version	 5 u8 kind	 6 u16 zero
  *	 8 u64 message id	16 u64 stamp of its segment
@@ -14,8 +14,8 @@
  *
  * then envelope, prefix (header fields that go on top), content, zeros to the
  * next multiple of 64. Records state absolute values: applied twice they give
- * the same. Bytes left by an earlier life of the file carry another stamp and are
- * no records.
+ * the same. Bytes left by an earlier life of the file carry another stamp, so
+ * they are no records.
  */
 #ifndef QUEUED_RECORD_H
 #define QUEUED_RECORD_H
@@ -62,8 +62,8 @@ extern const char rec_why_version[];
  * The record at the front of `in`, spans borrowed. PARSE_MORE: the header is
  * good so far but *need bytes must be there to judge it (or to have all of it).
  * PARSE_BAD: no record; *why is rec_why_version if it is a sound one of a
- * version that is not known, and r then has its stamp. The content's checksum is
- * not looked at.
+ * version that is not known, and r then has its stamp. The checksum of the
+ * content is not looked at.
  */
 enum parse rec_decode(struct span in, struct rec *, size_t *need,
 	    const char **why);

@@ -98,7 +98,8 @@ head_parse(struct segs *s, struct span in, struct seg *g)
 	    enc_crc32c(0, span(in.p, HEAD_LEN - 4)))
 		return false;
 	if (version != HEAD_VERSION)
-		s->why = "a segment has a format that this version doesn't know";
+		s->why = "a segment has a format that this version does not "
+		    "know";
 	return number == g->number;
 }
 
@@ -211,7 +212,8 @@ seg_fd(struct segs *s, struct seg *g)
 		dio_close(old->fd);
 		old->fd = -1;
 	}
-	return g->fd = dio_open(seg_name(g->number, name, sizeof(name)), O_RDWR);
+	seg_name(g->number, name, sizeof(name));
+	return g->fd = dio_open(name, O_RDWR);
 }
 
 void
@@ -380,7 +382,7 @@ segs_next(struct segs *s, uint64_t prev_end, void *p, size_t len)
 			    .prev_end = prev_end, .stamp = rand_u64() | 1 };
 	char		 name[32];
 
-	/* The end of a segment that was larger may be longer than one is now. */
+	/* The end of one that was larger may be longer than one is now. */
 	if (g.size < SEG_FIRST + len)
 		g.size = SEG_FIRST + len;
 	while (!s->spare_ready)

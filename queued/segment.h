@@ -49,7 +49,8 @@ uint64_t segs_stamp(const struct segs *, uint64_t number);
 /* The newest one's mark of an orderly end, or 0. */
 uint64_t segs_closed_at(const struct segs *);
 /* Bytes read, short at the end of the file; -1 with errno. */
-ssize_t	 segs_read(struct segs *, uint64_t number, void *, size_t, uint64_t off);
+ssize_t	 segs_read(struct segs *, uint64_t number, void *, size_t,
+	    uint64_t off);
 
 /* Start-up: go on writing the newest segment at this offset, all durable. */
 void	 segs_resume(struct segs *, uint64_t tail);

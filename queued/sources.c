@@ -80,7 +80,8 @@ sources_set(struct sources *s, unsigned slot, const struct addr *a,
 struct gone {
 	struct sources	*s;
 	unsigned	 slot;
-	void		(*tell)(unsigned, const struct addr *, uint32_t, void *);
+	void		(*tell)(unsigned, const struct addr *, uint32_t,
+			    void *);
 	void		*arg;
 };
 

@@ -28,7 +28,7 @@ struct run {
 	struct fact	 facts[RUN_MSGS + 1];
 	uint64_t	 bounce[RUN_MSGS + 1];	/* their bounces' ids */
 	uint32_t	 now;		/* operations done, from 1 */
-	uint32_t	 until;		/* stop at this step of the run, 0: end */
+	uint32_t	 until;		/* stop at this step; 0: at the end */
 	uint32_t	 steps;
 	uint64_t	 next;		/* id of the next message */
 	uint64_t	 seed;

@@ -58,7 +58,7 @@ cpu_us(void)
 }
 
 static void
-flow(unsigned inflight, unsigned n)
+flow(unsigned at_once, unsigned n)
 {
 	struct queue_params p;
 	struct dio_hook	 hook = { .trace = trace };
@@ -86,8 +86,8 @@ flow(unsigned inflight, unsigned n)
 	writes = bytes = 0;
 	syncs = dio_syncs();
 	us = cpu_us();
-	for (unsigned i = 0; i < n; i += inflight) {
-		for (unsigned k = 0; k < inflight; k++) {
+	for (unsigned i = 0; i < n; i += at_once) {
+		for (unsigned k = 0; k < at_once; k++) {
 			t = txn_begin(h.q, &h, k, id_new(), &m);
 			txn_rcpt(t, &r);
 			txn_commit(t, span_str("Received: from client.example"
@@ -101,7 +101,7 @@ flow(unsigned inflight, unsigned n)
 		h.nresults = 0;
 		queue_flush(h.q);
 		queue_run(h.q);
-		if (i % (inflight * 32) == 0)
+		if (i % (at_once * 32) == 0)
 			queue_housekeep(h.q);
 	}
 	us = cpu_us() - us;
@@ -111,9 +111,9 @@ flow(unsigned inflight, unsigned n)
 	close(err);
 	close(null);
 	print_message("%u in flight: %.3f syncs, %.2f writes, %.0f bytes "
-	    "written, %.1f us CPU a message\n", inflight,
+	    "written, %.1f us CPU a message\n", at_once,
 	    (double)syncs / n, (double)writes / n, (double)bytes / n, us / n);
-	if (inflight >= 50)
+	if (at_once >= 50)
 		assert_true((double)syncs / n <= 0.15);
 	for (size_t k = 0; k < nrunning; k++)
 		help_end(&h, running[k], D_OK, "250", D_DEST_OK);

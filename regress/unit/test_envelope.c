@@ -21,7 +21,8 @@ rcpts_make(struct buf *b, uint32_t n)
 	buf_init(b, 1 << 20);
 	for (uint32_t i = 0; i < n; i++) {
 		struct rec_rcpt r = { .n = i, .state = i % 3, .notify = 5,
-		    .attempt = i * 3, .next_ms = -7 - (int64_t)i, .last_ms = 99 + i,
+		    .attempt = i * 3, .next_ms = -7 - (int64_t)i,
+		    .last_ms = 99 + i,
 		    .action = span_str("relay"), .orcpt = span_str("rfc822;x"),
 		    .reason = span_str("450 4.2.0 later") };
 

@@ -247,7 +247,7 @@ test_second_life(void **state)
 #define SHORT_AND_KILL	-2
 
 static struct fault {
-	bool		 segments;	/* their writes and syncs; or all else */
+	bool		 segments;	/* their writes and syncs, or else */
 	uint32_t	 kinds;		/* of errors */
 	uint32_t	 nth;		/* of these, from 1 */
 	int		 err;

@@ -495,7 +495,7 @@ test_remove_with_result(void **state)
 		    D_DEST_OK);
 	for (uint64_t id = 1; id <= 300; id++)
 		help_change(&h, id, CHANGE_REMOVE, false);
-	h.can_hand = false;		/* one is ready, so jobs are looked for */
+	h.can_hand = false;		/* so that one is ready */
 	help_send(&h, 1000, "a@example.org", "b@x.example", 10);
 	settle();
 	help_change(&h, 1000, CHANGE_REMOVE, false);

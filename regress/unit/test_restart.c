@@ -254,7 +254,7 @@ test_bounced(void **state)
 	life(accepted);
 	life(run_no_flush);		/* neither failed nor bounced */
 	assert_int_equal(sh->nseen, 1);
-	life(run_all);			/* the failure and, at once, the bounce */
+	life(run_all);			/* the failure, and the bounce */
 	assert_true(sh->nseen == 3 && sh->seen[2].bounce);
 	assert_string_equal(sh->seen[2].to, "a@example.org");
 	life(empty);

@@ -242,7 +242,7 @@ test_versions(void **state)
 	crc = htole32(enc_crc32c(0, span(head, 48)));
 	memcpy(head + 48, &crc, 4);
 	scribble("seg.0000000000000001", 0, head, sizeof(head));
-	reopen("a segment has a format that this version doesn't know");
+	reopen("a segment has a format that this version does not know");
 }
 
 static void
