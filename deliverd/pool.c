@@ -113,10 +113,10 @@ limit_of(const struct conf_action *a, const char *domain)
 {
 	size_t	n = conf->limits.deliveries_per_dest;
 
-	for (size_t i = 0; i < conf->limits.nfor_dest; i++) {
-		if (table_get_domain(conf->limits.for_dest[i].table,
+	for (size_t i = 0; i < conf->limits.deliveries_for.n; i++) {
+		if (table_get_domain(conf->limits.deliveries_for.v[i].table,
 		    span_str(domain), NULL)) {
-			n = conf->limits.for_dest[i].n;
+			n = conf->limits.deliveries_for.v[i].n;
 			break;
 		}
 	}

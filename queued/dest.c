@@ -55,10 +55,10 @@ dest_limit(const struct conf *conf, const struct dest *d)
 	unsigned	 n = conf->limits.deliveries_per_dest;
 	struct span	 v;
 
-	for (size_t i = 0; i < conf->limits.nfor_dest; i++)
-		if (table_get_domain(conf->limits.for_dest[i].table,
+	for (size_t i = 0; i < conf->limits.deliveries_for.n; i++)
+		if (table_get_domain(conf->limits.deliveries_for.v[i].table,
 		    span_str(d->domain), &v)) {
-			n = conf->limits.for_dest[i].n;
+			n = conf->limits.deliveries_for.v[i].n;
 			break;
 		}
 	/* Twice as many jobs as connections, so that none waits a round trip

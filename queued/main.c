@@ -156,13 +156,17 @@ q_ask(struct chan *c, const void *msg, int fd)
 }
 
 static void
-tell_source(unsigned slot, const struct addr *a, uint32_t sum, void *arg)
+tell_source(unsigned slot, const struct addr *a,
+    const struct source_state *sum, void *arg)
 {
 	struct main	*m = arg;
 
 	if (m->fronts[slot] != NULL)
 		CHAN_SEND(m->fronts[slot]->chan, q_source_total, .source = *a,
-		    .count = sum);
+		    .sessions = sum->sessions,
+		    .came_window = sum->came.window, .came = sum->came.n,
+		    .failed_window = sum->failed.window,
+		    .failed = sum->failed.n);
 }
 
 static void
@@ -170,9 +174,11 @@ q_source(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_q_source *m = msg;
 	struct front	*f = chan_arg(c);
+	struct source_state st = { m->sessions, { m->came_window, m->came },
+			    { m->failed_window, m->failed } };
 
 	(void)fd;
-	sources_set(f->m->sources, f->slot, &m->source, m->count, tell_source,
+	sources_report(f->m->sources, f->slot, &m->source, &st, tell_source,
 	    f->m);
 }
 

@@ -1,22 +1,25 @@
 /*
- * Sessions per source. See sources.h.
+ * See sources.h.
  */
 #include "queued/sources.h"
 
 #include <stdlib.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
 
-#define SOURCES_MAX	200000
+#define SWEEP_EVERY	1024	/* new sources between two looks for old ones */
 
 struct source {
 	struct addr	 addr;
-	uint32_t	 sum;
-	uint32_t	 counts[SOURCES_PEERS];
+	struct source_state sum;
+	int64_t		 seen_ms;
+	uint32_t	 sessions[SOURCES_PEERS];
 };
 struct sources {
 	struct map	*map;
+	unsigned	 unswept;
 };
 
 struct sources *
@@ -37,51 +40,100 @@ key_of(const struct addr *a, uint8_t *key)
 	return span(key, 17);
 }
 
-static void
-set(struct sources *s, struct source *x, unsigned slot, uint32_t count,
-    void (*tell)(unsigned, const struct addr *, uint32_t, void *), void *arg)
+/* Has it no session, and nothing of a window that may still count? */
+static bool
+is_old(const struct source *x)
+{
+	bool	 windows = x->sum.came.n > 0 || x->sum.failed.n > 0;
+
+	return x->sum.sessions == 0 && (!windows ||
+	    clock_mono().ms - x->seen_ms > SOURCES_KEEP_MS);
+}
+
+static bool
+drop_old(struct sources *s, struct source *x)
 {
 	uint8_t	 key[17];
 
-	x->sum += count - x->counts[slot];
-	x->counts[slot] = count;
-	for (unsigned i = 0; i < SOURCES_PEERS; i++)
-		if (x->counts[i] > 0 || i == slot)
-			tell(i, &x->addr, x->sum, arg);
-	if (x->sum == 0) {
-		map_del(s->map, key_of(&x->addr, key));
-		free(x);
+	if (!is_old(x))
+		return false;
+	map_del(s->map, key_of(&x->addr, key));
+	free(x);
+	return true;
+}
+
+static bool
+sweep_one(struct span key, void *v, void *arg)
+{
+	(void)key;
+	drop_old(arg, v);
+	return true;
+}
+
+/* NULL: that many, or nothing worth to be kept. */
+static struct source *
+source_new(struct sources *s, const struct addr *a)
+{
+	uint8_t		 key[17];
+	struct source	*x;
+
+	if (++s->unswept >= SWEEP_EVERY) {
+		s->unswept = 0;
+		map_each(s->map, sweep_one, s);
 	}
+	if ((x = calloc(1, sizeof(*x))) == NULL)
+		return NULL;
+	x->addr = *a;
+	if (!map_set(s->map, key_of(a, key), x)) {
+		free(x);
+		return NULL;
+	}
+	return x;
+}
+
+static void
+tell_all(const struct source *x, sources_tell *tell, void *arg)
+{
+	for (unsigned i = 0; i < SOURCES_PEERS; i++)
+		tell(i, &x->addr, &x->sum, arg);
+}
+
+static void
+add(struct source_count *sum, const struct source_count *more)
+{
+	if (more->n == 0 || more->window < sum->window)
+		return;
+	if (more->window > sum->window)
+		*sum = (struct source_count){ more->window, 0 };
+	sum->n = sum->n > UINT32_MAX - more->n ? UINT32_MAX :
+	    sum->n + more->n;
 }
 
 void
-sources_set(struct sources *s, unsigned slot, const struct addr *a,
-    uint32_t count, void (*tell)(unsigned, const struct addr *, uint32_t,
-    void *), void *arg)
+sources_report(struct sources *s, unsigned slot, const struct addr *a,
+    const struct source_state *st, sources_tell *tell, void *arg)
 {
 	uint8_t		 key[17];
 	struct source	*x = map_get(s->map, key_of(a, key));
 
-	if (slot >= SOURCES_PEERS || (x == NULL && count == 0))
+	if (slot >= SOURCES_PEERS || (x == NULL && st->sessions == 0 &&
+	    st->came.n == 0 && st->failed.n == 0))
 		return;
-	if (x == NULL) {
-		if ((x = calloc(1, sizeof(*x))) == NULL)
-			return;
-		x->addr = *a;
-		if (!map_set(s->map, key_of(a, key), x)) {
-			free(x);	/* that many: the worker's own count
-					 * is what is known of this one */
-			return;
-		}
-	}
-	set(s, x, slot, count, tell, arg);
+	if (x == NULL && (x = source_new(s, a)) == NULL)
+		return;
+	x->seen_ms = clock_mono().ms;
+	x->sum.sessions += st->sessions - x->sessions[slot];
+	x->sessions[slot] = st->sessions;
+	add(&x->sum.came, &st->came);
+	add(&x->sum.failed, &st->failed);
+	tell_all(x, tell, arg);
+	drop_old(s, x);
 }
 
 struct gone {
 	struct sources	*s;
 	unsigned	 slot;
-	void		(*tell)(unsigned, const struct addr *, uint32_t,
-			    void *);
+	sources_tell	*tell;
 	void		*arg;
 };
 
@@ -92,14 +144,17 @@ gone_one(struct span key, void *v, void *arg)
 	struct source	*x = v;
 
 	(void)key;
-	if (x->counts[g->slot] > 0)
-		set(g->s, x, g->slot, 0, g->tell, g->arg);
+	if (x->sessions[g->slot] == 0)
+		return true;
+	x->sum.sessions -= x->sessions[g->slot];
+	x->sessions[g->slot] = 0;
+	tell_all(x, g->tell, g->arg);
+	drop_old(g->s, x);
 	return true;
 }
 
 void
-sources_gone(struct sources *s, unsigned slot, void (*tell)(unsigned,
-    const struct addr *, uint32_t, void *), void *arg)
+sources_gone(struct sources *s, unsigned slot, sources_tell *tell, void *arg)
 {
 	struct gone	 g = { s, slot, tell, arg };
 

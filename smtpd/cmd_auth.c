@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "smtpd/cmd.h"
 #include "smtpd/link.h"
+#include "smtpd/source.h"
 
 /* 4: the mechanism's name, as RFC 4422, 3.1 has it. */
 static bool
@@ -53,6 +54,12 @@ cmd_auth(struct cmd *c, struct span arg)
 	}
 	if (s->authed) {
 		session_reply(c, 503, "5.5.1 Already authenticated");
+		return;
+	}
+	if (!source_may_try(&s->client)) {
+		session_answer(c, 421, span_str("4.7.0 Too many failed logins "
+		    "from your address"));
+		session_end(s, "too many failed logins");
 		return;
 	}
 	initial = span_find(arg, ' ') < arg.len;

@@ -12,6 +12,7 @@
 #include "smtpd/cmd.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
+#include "smtpd/source.h"
 
 #define NO_SERVER	"4.4.1 The server cannot be reached now"
 
@@ -241,6 +242,8 @@ auth_replied(struct link *l, struct cmd *c, uint16_t code, struct span text)
 	if (code != 334) {
 		session_phase(s, PH_READY);
 		s->authed = code == 235;
+		if (code / 100 == 5)
+			source_failed(&s->client);
 		log_info("session=%s event=auth result=%s reply=%s", s->id,
 		    s->authed ? "ok" : "failed", log_reply(code, text));
 	}

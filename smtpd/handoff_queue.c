@@ -253,11 +253,9 @@ on_state(struct chan *c, const void *msg, int fd)
 static void
 on_source_total(struct chan *c, const void *msg, int fd)
 {
-	const struct ipc_q_source_total	*m = msg;
-
 	(void)c;
 	(void)fd;
-	source_total(&m->source, m->count);
+	source_total(msg);
 }
 
 static const struct chan_row rows[] = {

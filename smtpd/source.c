@@ -13,11 +13,16 @@
 
 #define SWEEP_EVERY	1024	/* new sources between two looks for old ones */
 
+/* How often in the present window, over all workers as far as is known here. */
+struct count {
+	uint64_t	 window;
+	uint32_t	 n, unsaid;	/* unsaid: not yet told to queued */
+};
 struct source {
 	struct addr	 addr;
 	uint32_t	 here, total;	/* sessions */
-	int64_t		 window_ms;	/* began; for the rate */
-	uint32_t	 in_window;
+	int64_t		 seen_ms;
+	struct count	 came, failed;
 };
 
 static const struct conf	*conf;
@@ -51,17 +56,51 @@ key_of(const struct addr *a, uint8_t *key)
 	return span(key, 17);
 }
 
-static bool
-stale(const struct source *s, int64_t now)
+/* Windows have the same numbers in all workers: a source has one limit. */
+static uint64_t
+window_of(int64_t per_ms)
 {
-	return s->here == 0 && (conf->limits.rate_per_source == 0 ||
-	    now - s->window_ms >= conf->limits.rate_per_ms);
+	return (uint64_t)clock_wall().ms / (uint64_t)per_ms;
+}
+
+/* In the window of now. */
+static uint32_t
+count_now(const struct count *c, uint64_t window)
+{
+	return c->window == window ? c->n : 0;
+}
+
+static void
+count_one(struct count *c, uint64_t window)
+{
+	if (c->window != window)
+		*c = (struct count){ .window = window };
+	c->n++;
+	c->unsaid++;
+}
+
+/* The sum of all, in which ours is. */
+static void
+count_sum(struct count *c, uint64_t window, uint32_t n)
+{
+	if (window > c->window)
+		*c = (struct count){ .window = window };
+	if (window == c->window && n > c->n)
+		c->n = n;
+}
+
+static bool
+stale(const struct source *s)
+{
+	return s->here == 0 && clock_mono().ms - s->seen_ms >
+	    (s->came.n > 0 || s->failed.n > 0 ? SOURCE_KEEP_MS : 0);
 }
 
 static bool
 sweep_one(struct span key, void *v, void *arg)
 {
-	if (stale(v, *(const int64_t *)arg)) {
+	(void)arg;
+	if (stale(v)) {
 		map_del(sources, key);
 		free(v);
 	}
@@ -75,18 +114,19 @@ source_get(const struct addr *client, bool make)
 	uint8_t		 key[17];
 	struct span	 k = key_of(&a, key);
 	struct source	*s = map_get(sources, k);
-	int64_t		 now = clock_mono().ms;
 
+	if (s != NULL)
+		s->seen_ms = clock_mono().ms;
 	if (s != NULL || !make)
 		return s;
 	if (++unswept >= SWEEP_EVERY) {
 		unswept = 0;
-		map_each(sources, sweep_one, &now);
+		map_each(sources, sweep_one, NULL);
 	}
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return NULL;
 	s->addr = a;
-	s->window_ms = now;
+	s->seen_ms = clock_mono().ms;
 	if (!map_set(sources, k, s)) {
 		free(s);
 		return NULL;
@@ -95,11 +135,14 @@ source_get(const struct addr *client, bool make)
 }
 
 static void
-tell(const struct source *s)
+tell(struct source *s)
 {
-	if (queued != NULL)
-		CHAN_SEND(queued, q_source, .source = s->addr,
-		    .count = s->here);
+	if (queued == NULL)
+		return;
+	CHAN_SEND(queued, q_source, .source = s->addr, .sessions = s->here,
+	    .came_window = s->came.window, .came = s->came.unsaid,
+	    .failed_window = s->failed.window, .failed = s->failed.unsaid);
+	s->came.unsaid = s->failed.unsaid = 0;
 }
 
 /* Ourselves and those that we send to come as often as they must. */
@@ -118,52 +161,57 @@ exempt(const struct addr *a)
 	return false;
 }
 
-/* The most specific limit that is said for it; 0: none. */
-static unsigned
-limit_of(const struct addr *a)
+/*
+ * The limit for this client: of the table whose prefix is the most specific, or
+ * the general one, which is not for ourselves. n 0: none.
+ */
+static struct conf_limit_for
+limit_of(const struct addr *a, const struct conf_limits_for *list, unsigned n,
+    int64_t per_ms)
 {
-	const struct conf_limits	*l = &conf->limits;
-	unsigned			 n = exempt(a) ? 0 :
-					    l->sessions_per_source;
-	int				 bits, best = -1;
+	struct conf_limit_for	l = { NULL, exempt(a) ? 0 : n, per_ms };
+	int			bits, best = -1;
 
-	for (size_t i = 0; i < l->nfor_source; i++) {
-		bits = table_addr_bits(l->for_source[i].table, a);
+	for (size_t i = 0; i < list->n; i++) {
+		bits = table_addr_bits(list->v[i].table, a);
 		if (bits > best) {
 			best = bits;
-			n = l->for_source[i].n;
+			l = list->v[i];
 		}
 	}
-	return n;
+	return l;
 }
 
 static bool
 too_fast(struct source *s, const struct addr *client)
 {
-	const struct conf_limits	*l = &conf->limits;
-	int64_t				 now = clock_mono().ms;
+	const struct conf_limits	*all = &conf->limits;
+	struct conf_limit_for		 l = limit_of(client, &all->rate_for,
+					    all->rate_per_source,
+					    all->rate_per_ms);
 
-	if (l->rate_per_source == 0 || exempt(client))
+	if (l.n == 0)
 		return false;
-	if (now - s->window_ms >= l->rate_per_ms) {
-		s->window_ms = now;
-		s->in_window = 0;
-	}
-	return ++s->in_window > l->rate_per_source;
+	if (count_now(&s->came, window_of(l.per_ms)) >= l.n)
+		return true;
+	count_one(&s->came, window_of(l.per_ms));
+	return false;
 }
 
 const char *
 source_enter(const struct addr *client)
 {
-	struct source	*s;
-	unsigned	 max = limit_of(client), n;
+	const struct conf_limits	*all = &conf->limits;
+	struct conf_limit_for		 l = limit_of(client,
+					    &all->sessions_for,
+					    all->sessions_per_source, 0);
+	struct source			*s;
 
 	if (client->family == 0)
 		return NULL;
 	if ((s = source_get(client, true)) == NULL)
 		return "4.3.2 Too many clients";
-	n = s->total > s->here ? s->total : s->here;
-	if (max > 0 && n >= max)
+	if (l.n > 0 && (s->total > s->here ? s->total : s->here) >= l.n)
 		return "4.7.0 Too many sessions from your address";
 	if (too_fast(s, client))
 		return "4.7.0 Too many connections from your address";
@@ -185,7 +233,7 @@ source_leave(const struct addr *client)
 	if (s->total > 0)
 		s->total--;
 	tell(s);
-	if (stale(s, clock_mono().ms)) {
+	if (stale(s)) {
 		map_del(sources, key_of(&s->addr, key));
 		free(s);
 	}
@@ -196,8 +244,7 @@ tell_one(struct span key, void *v, void *arg)
 {
 	(void)key;
 	(void)arg;
-	if (((struct source *)v)->here > 0)
-		tell(v);
+	tell(v);
 	return true;
 }
 
@@ -210,10 +257,38 @@ source_queue(struct chan *c)
 }
 
 void
-source_total(const struct addr *a, uint32_t count)
+source_total(const struct ipc_q_source_total *m)
 {
-	struct source	*s = source_get(a, false);
+	struct source	*s = source_get(&m->source, m->sessions > 0 ||
+			    m->came > 0 || m->failed > 0);
 
-	if (s != NULL)
-		s->total = count;
+	if (s == NULL)
+		return;
+	s->total = m->sessions;
+	count_sum(&s->came, m->came_window, m->came);
+	count_sum(&s->failed, m->failed_window, m->failed);
+}
+
+void
+source_failed(const struct addr *client)
+{
+	struct source	*s;
+
+	if (client->family == 0 || (s = source_get(client, true)) == NULL)
+		return;
+	count_one(&s->failed, window_of(SOURCE_FAILED_MS));
+	tell(s);
+}
+
+bool
+source_may_try(const struct addr *client)
+{
+	const struct conf_limits	*all = &conf->limits;
+	const struct source		*s = source_get(client, false);
+	struct conf_limit_for		 l = limit_of(client,
+					    &all->auth_failures_for,
+					    all->auth_failures_per_source, 0);
+
+	return s == NULL || l.n == 0 ||
+	    count_now(&s->failed, window_of(SOURCE_FAILED_MS)) < l.n;
 }

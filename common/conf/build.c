@@ -353,24 +353,38 @@ build_limit(struct build *b, const struct conf_pos *pos,
 	    limits[which].min, limits[which].max);
 }
 
+static struct conf_limits_for *
+limit_list(struct conf_limits *l, enum build_limit which)
+{
+	switch (which) {
+	case LIMIT_SESSIONS_SOURCE:
+		return &l->sessions_for;
+	case LIMIT_RATE_SOURCE:
+		return &l->rate_for;
+	case LIMIT_AUTH_SOURCE:
+		return &l->auth_failures_for;
+	default:
+		return &l->deliveries_for;
+	}
+}
+
 void
 build_limit_for(struct build *b, const struct conf_pos *pos,
-    enum build_limit which, const char *s, struct conf_table *t)
+    enum build_limit which, const char *s, int64_t per_ms,
+    struct conf_table *t)
 {
-	struct conf_limits		*l = &b->conf->limits;
-	bool				 dest = which == LIMIT_DELIVERIES_DEST;
-	struct conf_limit_source	**list = dest ? &l->for_dest :
-					    &l->for_source, *a;
-	size_t				*n = dest ? &l->nfor_dest :
-					    &l->nfor_source;
+	struct conf_limits_for	*list = limit_list(&b->conf->limits, which);
+	struct conf_limit_for	*v;
 
 	if (t == NULL) {
 		build_limit(b, pos, which, s);
+		if (which == LIMIT_RATE_SOURCE)
+			b->conf->limits.rate_per_ms = per_ms;
 		return;
 	}
-	if ((a = build_grow(b, *list, *n, sizeof(*a))) == NULL)
+	if ((v = build_grow(b, list->v, list->n, sizeof(*v))) == NULL)
 		return;
-	a[(*n)++] = (struct conf_limit_source){ t, build_number(b, pos, s,
-	    limits[which].min, limits[which].max) };
-	*list = a;
+	v[list->n++] = (struct conf_limit_for){ t, build_number(b, pos, s,
+	    limits[which].min, limits[which].max), per_ms };
+	list->v = v;
 }

@@ -16,7 +16,7 @@
 						 * wait five minutes */
 #define TTL_MIN_MS		60000
 #define TTL_MAX_MS		(365 * 86400000LL)
-#define RATE_MAX_MS		86400000
+#define RATE_MAX_MS		3600000
 #define SIZE_MAX_BYTES		(1ULL << 40)
 #define TREE_MAX		(512UL << 20)	/* bytes of a tree */
 
@@ -108,7 +108,8 @@ void	 build_retry(struct build *, const struct conf_pos *, const char *);
 void	 build_limit(struct build *, const struct conf_pos *, enum build_limit,
 	    const char *);
 void	 build_limit_for(struct build *, const struct conf_pos *,
-	    enum build_limit, const char *, struct conf_table *);
+	    enum build_limit, const char *, int64_t per_ms,
+	    struct conf_table *);
 
 /* Tables: by name, in place, of a file. */
 struct conf_table *build_table(struct build *, const struct conf_pos *,

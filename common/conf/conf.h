@@ -90,7 +90,16 @@ struct conf_rule {
 	char		*reject_text;	/* with enhanced code */
 };
 
-struct conf_limit_source { struct conf_table *table; unsigned n; };
+/* A limit for what stands in a table. */
+struct conf_limit_for {
+	struct conf_table *table;
+	unsigned	 n;
+	int64_t		 per_ms;	/* rate; else 0 */
+};
+struct conf_limits_for {
+	struct conf_limit_for *v;
+	size_t		 n;
+};
 struct conf_limits {
 	unsigned	 sessions;		/* all workers, 4,000 */
 	unsigned	 sessions_per_source;	/* 50 */
@@ -101,10 +110,9 @@ struct conf_limits {
 	unsigned	 received;		/* 50 Received fields */
 	unsigned	 deliveries;		/* all, 200 */
 	unsigned	 deliveries_per_dest;	/* 20 */
-	struct conf_limit_source *for_source;	/* sessions … for <T> */
-	size_t		 nfor_source;
-	struct conf_limit_source *for_dest;	/* deliveries per destination <T> */
-	size_t		 nfor_dest;
+	struct conf_limits_for sessions_for;	/* of sources */
+	struct conf_limits_for rate_for, auth_failures_for;
+	struct conf_limits_for deliveries_for;	/* of destinations */
 	unsigned	 rate_per_source;	/* connections; 0: none */
 	int64_t		 rate_per_ms;
 };

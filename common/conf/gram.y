@@ -523,20 +523,14 @@ limit_opt:
 		build_limit(b, &@2, LIMIT_SESSIONS, $2);
 	}
 	| K_SESSIONS K_PER K_SOURCE word for_opt {
-		build_limit_for(b, &@4, LIMIT_SESSIONS_SOURCE, $4, $5);
+		build_limit_for(b, &@4, LIMIT_SESSIONS_SOURCE, $4, 0, $5);
 	}
 	| K_AUTH_FAILURES K_PER K_SOURCE word for_opt {
-		if ($5 != NULL)
-			LATER(@5, "limit auth-failures … for");
-		else
-			build_limit(b, &@4, LIMIT_AUTH_SOURCE, $4);
+		build_limit_for(b, &@4, LIMIT_AUTH_SOURCE, $4, 0, $5);
 	}
 	| K_RATE K_PER K_SOURCE word K_PER word for_opt {
-		if ($7 != NULL)
-			LATER(@7, "limit rate … for");
-		build_limit(b, &@4, LIMIT_RATE_SOURCE, $4);
-		b->conf->limits.rate_per_ms = build_duration(b, &@6, $6,
-		    1000, RATE_MAX_MS);
+		build_limit_for(b, &@4, LIMIT_RATE_SOURCE, $4,
+		    build_duration(b, &@6, $6, 1000, RATE_MAX_MS), $7);
 	}
 	| K_RECIPIENTS word	{
 		build_limit(b, &@2, LIMIT_RECIPIENTS, $2);
@@ -549,7 +543,7 @@ limit_opt:
 	| K_RECEIVED word	{ build_limit(b, &@2, LIMIT_RECEIVED, $2); }
 	| K_DELIVERIES word	{ build_limit(b, &@2, LIMIT_DELIVERIES, $2); }
 	| K_DELIVERIES K_PER K_DESTINATION word for_opt {
-		build_limit_for(b, &@4, LIMIT_DELIVERIES_DEST, $4, $5);
+		build_limit_for(b, &@4, LIMIT_DELIVERIES_DEST, $4, 0, $5);
 	}
 	;
 

@@ -167,11 +167,16 @@ print_queue(struct buf *b, const struct conf *c)
 
 static void
 print_limit_for(struct buf *b, const char *what,
-    const struct conf_limit_source *l, size_t n)
+    const struct conf_limits_for *l)
 {
-	for (size_t i = 0; i < n; i++) {
-		buf_fmt(b, "limit %s %u for", what, l[i].n);
-		put_tspec(b, l[i].table);
+	for (size_t i = 0; i < l->n; i++) {
+		buf_fmt(b, "limit %s %u", what, l->v[i].n);
+		if (l->v[i].per_ms > 0) {
+			buf_str(b, " per ");
+			put_duration(b, l->v[i].per_ms);
+		}
+		buf_str(b, " for");
+		put_tspec(b, l->v[i].table);
 		buf_str(b, "\n");
 	}
 }
@@ -181,15 +186,16 @@ print_limits(struct buf *b, const struct conf_limits *l)
 {
 	buf_fmt(b, "limit sessions %u\n", l->sessions);
 	buf_fmt(b, "limit sessions per source %u\n", l->sessions_per_source);
-	print_limit_for(b, "sessions per source", l->for_source,
-	    l->nfor_source);
+	print_limit_for(b, "sessions per source", &l->sessions_for);
 	if (l->rate_per_source > 0) {
 		buf_fmt(b, "limit rate per source %u per ", l->rate_per_source);
 		put_duration(b, l->rate_per_ms);
 		buf_str(b, "\n");
 	}
+	print_limit_for(b, "rate per source", &l->rate_for);
 	buf_fmt(b, "limit auth-failures per source %u\n",
 	    l->auth_failures_per_source);
+	print_limit_for(b, "auth-failures per source", &l->auth_failures_for);
 	buf_fmt(b, "limit recipients %u\nlimit message-size ", l->recipients);
 	put_size(b, l->message_size);
 	buf_fmt(b, "\nlimit errors %u\nlimit received %u\n", l->errors,
@@ -197,8 +203,7 @@ print_limits(struct buf *b, const struct conf_limits *l)
 	buf_fmt(b, "limit deliveries %u\n", l->deliveries);
 	buf_fmt(b, "limit deliveries per destination %u\n",
 	    l->deliveries_per_dest);
-	print_limit_for(b, "deliveries per destination", l->for_dest,
-	    l->nfor_dest);
+	print_limit_for(b, "deliveries per destination", &l->deliveries_for);
 }
 
 static void

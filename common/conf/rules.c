@@ -88,6 +88,14 @@ check_entries(struct build *b, const struct conf_rule *r)
 		entries_check(b, r->for_table.table, is_domain, a_domain);
 }
 
+static void
+limits_check(struct build *b, const struct conf_limits_for *l,
+    bool (*good)(struct span), const char *what)
+{
+	for (size_t i = 0; i < l->n; i++)
+		entries_check(b, l->v[i].table, good, what);
+}
+
 /* ---- rules that never match ---------------------------------------------- */
 
 static bool
@@ -257,12 +265,10 @@ check_rules(struct build *b, bool regular)
 		else
 			check_covered(b, i);
 	}
-	for (size_t i = 0; i < c->limits.nfor_source; i++)
-		entries_check(b, c->limits.for_source[i].table, is_prefix,
-		    an_address);
-	for (size_t i = 0; i < c->limits.nfor_dest; i++)
-		entries_check(b, c->limits.for_dest[i].table, is_domain,
-		    a_domain);
+	limits_check(b, &c->limits.sessions_for, is_prefix, an_address);
+	limits_check(b, &c->limits.rate_for, is_prefix, an_address);
+	limits_check(b, &c->limits.auth_failures_for, is_prefix, an_address);
+	limits_check(b, &c->limits.deliveries_for, is_domain, a_domain);
 	if (regular && c->nrules == 0)
 		lex_warning(&b->lex, &b->lex.pos, "there is no match rule: "
 		    "every recipient will be refused");

@@ -193,7 +193,9 @@ proc_start(enum ipc_role role, int argc, char **argv)
 		fatal("no core files");
 	setproctitle_init(argc, argv, environ);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGINT, SIG_IGN);	/* ^C at a terminal is the parent's */
+	/* A group of processes that is told to end: the parent ends us in order. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
 	tzset();
 	log_init(role_name(role), LOG_FORM_TEXT, LOG_LV_INFO);
 	p->role = role;
