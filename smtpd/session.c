@@ -602,9 +602,9 @@ settle(struct session *s)
 	} else if (content) {
 		s->window_held = s->window_held || stop;
 		set_timer(s, TIMER_CONTENT, SESSION_RATE_MS);
-	} else if (stop) {
+	} else if (stop && stream_waiting(s->stream) <= SESSION_OUT_MARK) {
 		set_timer(s, TIMER_WAIT, SESSION_WAIT_MS);
-	} else if (stream_in(s->stream).len > 0) {
+	} else if (!stop && stream_in(s->stream).len > 0) {
 		set_timer(s, TIMER_LINE, SESSION_LINE_MS);
 	} else
 		set_timer(s, TIMER_IDLE, SESSION_IDLE_MS);

@@ -22,7 +22,7 @@
 #include "common/smtp/line.h"
 #include "smtpd/peer.h"
 
-#define SESSION_IN_MAX	(64 << 10)	/* bytes read ahead of a client */
+#define SESSION_IN_MAX	(32 << 10)	/* bytes read ahead of a client */
 #define SESSION_OUT_MAX	(256 << 10)	/* replies that a client has not read */
 #define SESSION_OUT_MARK (8 << 10)	/* more of them: it is not read */
 #define SESSION_CMDS_MAX 64		/* commands in work at a time */
