@@ -481,7 +481,7 @@ stream_output(struct stream *s)
 		stream_free(s);
 	} else if (s->was_waiting && !s->connecting) {
 		s->was_waiting = false;
-		if (s->ops->drained != NULL && !s->ended)
+		if (s->ops->drained != NULL)
 			s->ops->drained(s, s->arg);
 	}
 }

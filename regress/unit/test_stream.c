@@ -382,6 +382,31 @@ test_eof_finish(void **state)
 	end(v);
 }
 
+/* What it is sent after that drains as before. */
+static void
+test_eof_drained(void **state)
+{
+	struct seen	*v = begin(1000, 4000000);
+	char		*big = calloc(1, 3000000);
+	size_t		 total = 0, n;
+
+	(void)state;
+	v->on_closed = KEEP;
+	shutdown(far, SHUT_WR);
+	pass(2);
+	assert_int_equal(v->closed, 1);
+	stream_write(v->s, span(big, 3000000));
+	pass(2);
+	while ((n = got(big, 3000000)) > 0) {
+		total += n;
+		pass(2);
+	}
+	assert_int_equal(total, 3000000);
+	assert_int_equal(v->drained, 1);
+	free(big);
+	end(v);
+}
+
 static void
 test_finish(void **state)
 {
@@ -662,6 +687,7 @@ main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_eof),
 		cmocka_unit_test(test_eof_finish),
+		cmocka_unit_test(test_eof_drained),
 		cmocka_unit_test(test_finish),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_free_anywhere),
