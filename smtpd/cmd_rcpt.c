@@ -10,6 +10,8 @@
 #include "smtpd/handoff.h"
 #include "smtpd/route.h"
 
+#define RCPT_REFUSED_MAX 1000	/* of a transaction, remembered */
+
 static void	decide(struct cmd *, struct rcpt *);
 
 static void
@@ -65,8 +67,12 @@ on_peer(void *arg)
 	struct cmd	*c = arg;
 	struct txn	*t = c->s->txn;
 
-	/* Nothing was read since, so it is still the last one. */
-	decide(c, &t->rcpts[t->nrcpts - 1]);
+	/* Nothing was read since, so it is still the last one; but MAIL before
+	 * it may have been refused meanwhile. */
+	if (t == NULL)
+		session_reply(c, 503, "5.5.1 MAIL first");
+	else
+		decide(c, &t->rcpts[t->nrcpts - 1]);
 }
 
 static void
@@ -79,7 +85,8 @@ decide(struct cmd *c, struct rcpt *r)
 	switch (out.kind) {
 	case MATCH_NEED_RDNS:
 		session_hold(c);
-		peer_wait(&s->peer, on_peer, c);
+		if (!peer_wait(&s->peer, on_peer, c))
+			decide(c, r);
 		break;
 	case MATCH_REJECT:
 		refuse(c, r->to, out.code, out.text, &out.rule->pos);
@@ -112,8 +119,9 @@ recipient(struct cmd *c, struct span to, const struct smtp_rcpt_params *p)
 	struct session	*s = c->s;
 	struct txn	*t = s->txn;
 	struct rcpt	*r;
+	unsigned	 max = session_conf()->limits.recipients;
 
-	if (t->asked + t->taken >= session_conf()->limits.recipients)
+	if (t->asked + t->taken >= max || t->nrcpts >= max + RCPT_REFUSED_MAX)
 		refuse(c, to, 452, "4.5.3 Too many recipients", NULL);
 	else if (!wanted(s, to))
 		refuse(c, to, 550, "5.1.1 unknown user", &s->listen->pos);

@@ -110,12 +110,15 @@ peer_look(struct peer *p)
 		p->known = true;
 }
 
-void
+bool
 peer_wait(struct peer *p, void (*done)(void *), void *arg)
 {
 	peer_look(p);
+	if (p->known)
+		return false;
 	p->done = done;
 	p->arg = arg;
+	return true;
 }
 
 struct span

@@ -27,8 +27,8 @@ void	 peer_clear(struct peer *);
 /* Starts the look-up if it was not. */
 void	 peer_look(struct peer *);
 /* done(arg) is called once the name is known; never from within. Only one
- * waits. */
-void	 peer_wait(struct peer *, void (*done)(void *), void *arg);
+ * waits. False: it is known already, and nothing will be called. */
+bool	 peer_wait(struct peer *, void (*done)(void *), void *arg);
 struct span peer_name(const struct peer *);	/* empty: none (yet) */
 
 #endif
