@@ -92,19 +92,48 @@ count_sum(struct count *c, uint64_t window, uint32_t n)
 static bool
 stale(const struct source *s)
 {
-	return s->here == 0 && clock_mono().ms - s->seen_ms >
+	return s->here == 0 && clock_mono().ms - s->seen_ms >=
 	    (s->came.n > 0 || s->failed.n > 0 ? SOURCE_KEEP_MS : 0);
+}
+
+static void
+source_free(struct source *s)
+{
+	uint8_t	key[17];
+
+	map_del(sources, key_of(&s->addr, key));
+	free(s);
 }
 
 static bool
 sweep_one(struct span key, void *v, void *arg)
 {
+	(void)key;
 	(void)arg;
-	if (stale(v)) {
-		map_del(sources, key);
-		free(v);
-	}
+	if (stale(v))
+		source_free(v);
 	return true;
+}
+
+/* The same for all that have no session, whatever else is known of them. */
+static bool
+forget_one(struct span key, void *v, void *arg)
+{
+	(void)key;
+	(void)arg;
+	if (((struct source *)v)->here == 0)
+		source_free(v);
+	return true;
+}
+
+/* A full table forgets, rather than that strangers keep everybody out. */
+static bool
+insert(struct span key, struct source *s)
+{
+	if (map_set(sources, key, s))
+		return true;
+	map_each(sources, forget_one, NULL);
+	return map_set(sources, key, s);
 }
 
 static struct source *
@@ -127,7 +156,7 @@ source_get(const struct addr *client, bool make)
 		return NULL;
 	s->addr = a;
 	s->seen_ms = clock_mono().ms;
-	if (!map_set(sources, k, s)) {
+	if (!insert(k, s)) {
 		free(s);
 		return NULL;
 	}
@@ -225,7 +254,6 @@ void
 source_leave(const struct addr *client)
 {
 	struct source	*s = source_get(client, false);
-	uint8_t		 key[17];
 
 	if (client->family == 0 || s == NULL || s->here == 0)
 		return;
@@ -233,10 +261,8 @@ source_leave(const struct addr *client)
 	if (s->total > 0)
 		s->total--;
 	tell(s);
-	if (stale(s)) {
-		map_del(sources, key_of(&s->addr, key));
-		free(s);
-	}
+	if (stale(s))
+		source_free(s);
 }
 
 static bool
