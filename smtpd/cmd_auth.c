@@ -40,7 +40,7 @@ void
 cmd_auth(struct cmd *c, struct span arg)
 {
 	struct session	*s = c->s;
-	struct span	 mech;
+	struct span	 mech = span(NULL, 0);
 	bool		 initial;
 
 	if (session_proxied(s) && !s->listen->auth_plaintext) {

@@ -53,6 +53,18 @@ cmd_ehlo_announce(struct cmd *c, const struct smtp_caps *server)
 	buf_clear(&text);
 }
 
+void
+cmd_helo_announce(struct cmd *c)
+{
+	struct session	*s = c->s;
+
+	s->caps = 0;
+	s->size_max = smaller(s->listen->max_message_size,
+	    session_conf()->limits.message_size);
+	session_phase(s, PH_READY);
+	session_answer(c, 250, span_str(s->listen->hostname));
+}
+
 static void
 hello(struct cmd *c, struct span arg, bool ehlo)
 {
@@ -69,25 +81,25 @@ hello(struct cmd *c, struct span arg, bool ehlo)
 	}
 	if ((name = span_dup(arg)) == NULL)
 		fatal("helo");
-	/* 4.1.4: as if by RSET; at the server EHLO does it by itself. */
-	if (s->txn != NULL && session_proxied(s))
+	/* 4.1.4: as if by RSET; at the server EHLO does it by itself, but for
+	 * half a message, where nothing does. */
+	if (s->txn != NULL && session_proxied(s) && s->phase != PH_BDAT)
 		s->txn->way = NULL;
 	txn_end(s);
 	free(s->helo);
 	s->helo = name;
 	log_debug("session=%s event=hello helo=%s", s->id, log_quote(arg));
-	if (session_proxied(s)) {
+	if (session_proxied(s) && s->link == NULL) {
+		session_fail(s, 421, span_str("4.3.2 The session to the "
+		    "server has ended; connect again"),
+		    "EHLO within a message");
+	} else if (session_proxied(s)) {
 		session_hold(c);
 		link_ehlo(s->link, c, ehlo, arg);
 	} else if (ehlo) {
 		cmd_ehlo_announce(c, NULL);
-	} else {
-		s->caps = 0;
-		s->size_max = smaller(s->listen->max_message_size,
-		    session_conf()->limits.message_size);
-		session_phase(s, PH_READY);
-		session_answer(c, 250, span_str(s->listen->hostname));
-	}
+	} else
+		cmd_helo_announce(c);
 }
 
 void

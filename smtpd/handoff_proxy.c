@@ -45,7 +45,8 @@ greeted(struct session *s, uint16_t code, struct span text)
 	struct span	 rest;
 
 	if (code != 220) {
-		session_greet(s, code, text);
+		/* What is no refusal is no greeting either. */
+		session_greet(s, code / 100 < 4 ? 421 : code, text);
 		return;
 	}
 	rest = span_sub(text, 0, span_find(text, '\n'));
@@ -102,16 +103,32 @@ first(struct link *l, struct txn *t, struct rcpt *r, struct cmd *c)
 		rcpt_refused(t, r, c, code, span_str(why), l->server);
 		return;
 	}
+	t->at_server = true;
 	link_mail(l, NULL, t);
 	link_rcpt(l, c, t, txn_rcpt_number(t, r));
 	session_unhold(c);
+}
+
+/* Another server is wanted. A client that pipelines may still wait for replies
+ * of this one, to a transaction that it has reset. */
+static void
+leave(struct session *s)
+{
+	struct link		*l = s->link;
+	const struct link_wait	*w;
+
+	s->link = NULL;
+	STAILQ_FOREACH(w, &l->waits, entry)
+		if (w->cmd != NULL)
+			session_answer(w->cmd, 451, span_str(NO_SERVER));
+	link_close(l);
 }
 
 static void
 proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 {
 	struct session	*s = t->s;
-	bool		 begun = t->asked + t->taken > 0 || t->mail_code != 0;
+	bool		 begun = t->asked + t->taken > 0;
 
 	if (t->mail_code != 0) {
 		rcpt_refused(t, r, c, t->mail_code, span_str(t->mail_text),
@@ -120,8 +137,9 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 	}
 	if (!session_proxied(s) && s->link != NULL &&
 	    s->link->action != t->action) {
-		link_close(s->link);
-		s->link = NULL;
+		leave(s);
+		if (s->txn != t)
+			return;		/* the session has ended in it */
 	}
 	if (s->link == NULL && (session_proxied(s) || begun)) {
 		/* It went away with those before. */
@@ -133,18 +151,15 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 		link_rcpt(s->link, c, t, txn_rcpt_number(t, r));
 		return;
 	}
-	t->at_server = true;
 	session_hold(c);
 	if (s->link != NULL) {
 		first(s->link, t, r, c);
 		return;
 	}
 	s->link = link_open(s, t->action, span_str(s->listen->hostname), c);
-	if (s->link == NULL) {
-		t->at_server = false;
+	if (s->link == NULL)
 		rcpt_refused(t, r, c, 451,
 		    span_str("4.3.2 The proxy is restarting"), NULL);
-	}
 }
 
 /* The reply to p_open. The recipient that waits is the last one. */
@@ -171,7 +186,6 @@ opened(struct link *l, struct cmd *c, uint16_t code, struct span text)
 	buf_init(&flat, 900);
 	buf_str(&flat, "4.4.1 The server cannot be used now: ");
 	smtp_reply_flat(&flat, code, text);
-	t->at_server = false;
 	rcpt_refused(t, &t->rcpts[t->nrcpts - 1], c, 451, buf_content(&flat),
 	    l->server);
 	buf_clear(&flat);
@@ -213,6 +227,8 @@ rcpt_replied(struct link *l, const struct link_wait *w, uint16_t code,
 	struct txn	*t = txn_of(l, w);
 	struct rcpt	*r = t == NULL ? NULL : &t->rcpts[w->rcpt];
 
+	if (code == 421 && !session_proxied(l->s))
+		code = 451;
 	if (r == NULL) {
 		session_answer(w->cmd, code, text);
 		return;
@@ -222,8 +238,6 @@ rcpt_replied(struct link *l, const struct link_wait *w, uint16_t code,
 		text = span_str(t->mail_text != NULL ? t->mail_text :
 		    NO_SERVER);
 	}
-	if (code == 421 && !session_proxied(l->s))
-		code = 451;
 	if (code / 100 != 2) {
 		rcpt_refused(t, r, w->cmd, code, text, l->server);
 		return;
@@ -261,6 +275,8 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 	if (code == 421 && session_proxied(s) && w->what != ASK_OPEN) {
 		session_fail(s, code, text, own ? "the server is gone" :
 		    "closed by the server");
+		if (s->txn != NULL && s->txn->committed)
+			content_done(s->txn, code, text);
 		return;
 	}
 	switch (w->what) {
@@ -272,13 +288,10 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 			cmd_ehlo_announce(w->cmd, &l->caps);
 			break;
 		}
-		if (code / 100 == 2) {
-			s->caps = 0;
-			s->size_max = session_conf()->limits.message_size;
-			session_phase(s, PH_READY);
-			text = span_str(s->listen->hostname);
-		}
-		session_answer(w->cmd, code, text);
+		if (code / 100 == 2)
+			cmd_helo_announce(w->cmd);
+		else
+			session_answer(w->cmd, code, text);
 		break;
 	case ASK_MAIL:
 		mail_replied(l, w, code, text);
@@ -349,20 +362,28 @@ proxy_closed(struct link *l, const char *why)
 		return;
 	}
 	STAILQ_FOREACH(w, &l->waits, entry) {
-		if ((t = txn_of(l, w)) == NULL && w->what != ASK_OPEN)
+		t = txn_of(l, w);
+		if (w->what == ASK_OPEN)
+			opened(l, w->cmd, 421, text);
+		else if (t == NULL && w->cmd != NULL)
+			session_answer(w->cmd, 451, text);
+		else if (t == NULL)
 			continue;
-		if (w->what == ASK_RCPT)
+		else if (w->what == ASK_RCPT && t->mail_text != NULL)
+			rcpt_refused(t, &t->rcpts[w->rcpt], w->cmd,
+			    t->mail_code, span_str(t->mail_text), l->server);
+		else if (w->what == ASK_RCPT)
 			rcpt_refused(t, &t->rcpts[w->rcpt], w->cmd, 451, text,
 			    l->server);
 		else if (w->what == ASK_DATA)
 			content_refuse(t, 451, text);
 		else if (w->what == ASK_END)
 			content_done(t, 451, text);
-		else if (w->what == ASK_OPEN)
-			opened(l, w->cmd, 421, text);
 	}
-	if ((t = s->txn) != NULL && t->way == &handoff_proxy &&
-	    content_flows(t))
+	if ((t = s->txn) == NULL || t->way != &handoff_proxy)
+		return;
+	t->at_server = false;
+	if (content_flows(t) || t->content.state == CONTENT_PAUSE)
 		content_spoil(t, 451, NO_SERVER);
 }
 
@@ -403,16 +424,19 @@ static void
 proxy_abort(struct txn *t)
 {
 	struct session	*s = t->s;
+	bool		 at_server = t->at_server;
 
+	t->at_server = false;
+	t->mail_code = 0;
+	t->mail_text = NULL;
 	if (s->link == NULL || s->phase == PH_CLOSING)
 		return;
 	if (t->content.state == CONTENT_FLOW ||
 	    t->content.state == CONTENT_PAUSE) {
 		link_close(s->link);
 		s->link = NULL;
-	} else if (session_proxied(s) || t->at_server)
+	} else if (session_proxied(s) || at_server)
 		link_rset(s->link, NULL);
-	t->at_server = false;
 }
 
 const struct handoff handoff_proxy = {
