@@ -16,9 +16,8 @@ vain(struct cmd *c)
 		return false;
 	log_info("session=%s event=error what=\"too many commands without a "
 	    "message\"", s->id);
-	session_answer(c, 421, span_str("4.7.0 Too many commands without a "
-	    "message"));
-	session_end(s, "too many commands without a message");
+	session_fail(s, 421, span_str("4.7.0 Too many commands without a "
+	    "message"), "too many commands without a message");
 	return true;
 }
 
@@ -73,8 +72,9 @@ cmd_quit(struct cmd *c, struct span arg)
 		link_quit(s->link, c);
 		return;
 	}
+	/* Behind the replies that are still to come (RFC 2920, 3.2). */
+	session_last(s, "QUIT");
 	session_reply(c, 221, "2.0.0 Bye");
-	session_end(s, "QUIT");
 }
 
 static bool

@@ -228,7 +228,8 @@ ended(const struct txn *t, const char *event, uint16_t code,
 		session_stats()->accepted++;
 	log_info("session=%s id=%s event=%s from=<%s> to=<%s> nrcpts=%u "
 	    "size=%llu client=%s way=%s%s reply=%s delay=%.3f", s->id, t->ids,
-	    event, txn_quote(t->from), txn_quote(txn_first(t)), t->taken, (unsigned long long)t->content.in.size,
+	    event, txn_quote(t->from), txn_quote(txn_first(t)), t->taken,
+	    (unsigned long long)t->content.in.size,
 	    addr_str(&s->client, client), t->way->name, server,
 	    log_reply(code, text),
 	    (double)(clock_mono().ms - t->since.ms) / 1000);

@@ -38,7 +38,7 @@ struct content {
 	struct buf	 prefix;	/* our fields */
 	struct buf	 out;		/* canonical, not yet handed on */
 	uint16_t	 code;		/* refused, at its end; 0: not */
-	const char	*text;		/* static, or the arena's */
+	const char	*text;		/* static */
 };
 
 void	 content_init(struct content *);

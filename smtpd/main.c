@@ -3,6 +3,7 @@
  * and its end in order, and nothing else.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/lookup/ask.h"
@@ -38,8 +39,10 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 		queue_peer(fd);
 	else if (role == IPC_PROXYD)
 		link_peer(worker, fd);
-	else
+	else {
+		close(fd);
 		proc_report(p, role, worker, "no peer of smtpd");
+	}
 }
 
 static void

@@ -374,6 +374,9 @@ session_answer(struct cmd *c, uint16_t code, struct span text)
 
 	if (s->barrier == c)
 		s->barrier = NULL;
+	/* The next one has a time of its own. */
+	if (s->timer == TIMER_WAIT)
+		s->timer = TIMER_NONE;
 	c->code = code;
 	if (c != STAILQ_FIRST(&s->cmds)) {
 		if ((c->text = span_dup(text)) == NULL)
@@ -386,7 +389,15 @@ session_answer(struct cmd *c, uint16_t code, struct span text)
 		put(s, c->code, span_str(c->text));
 		cmd_free(s, c);
 	}
+	if (s->bye != NULL && STAILQ_EMPTY(&s->cmds))
+		session_end(s, s->bye);
 	session_go(s);
+}
+
+void
+session_last(struct session *s, const char *why)
+{
+	s->bye = why;
 }
 
 void
@@ -395,22 +406,17 @@ session_reply(struct cmd *c, uint16_t code, const char *fmt, ...)
 	struct session	*s = c->s;
 	char		 text[1024];
 	va_list		 ap;
-	bool		 enough;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (code >= 500)
-		s->errors++;
-	enough = code >= 500 && s->errors >= conf->limits.errors;
-	if (enough) {
-		code = 421;
+	if (code >= 500 && ++s->errors >= conf->limits.errors) {
 		snprintf(text, sizeof(text), "4.7.0 %s Too many errors",
 		    s->listen->hostname);
+		session_fail(s, 421, span_str(text), "too many errors");
+		return;
 	}
 	session_answer(c, code, span_str(text));
-	if (enough)
-		session_end(s, "too many errors");
 }
 
 static void
@@ -433,6 +439,7 @@ session_swallow(struct cmd *c, uint64_t n, uint16_t code, struct span text)
 	s->swallow.left = n;
 	s->swallow.cmd = c;
 	s->swallow.code = code;
+	s->swallow.since = clock_mono();
 	if ((s->swallow.text = span_dup(text)) == NULL)
 		fatal("reply");
 	if (s->barrier == c)
@@ -481,12 +488,22 @@ log_error(const struct session *s, const char *what, struct span line)
 	    log_quote(line));
 }
 
+/* A line that is none; within AUTH it ends the exchange, at the server too. */
+static void
+bad_line(struct session *s, const char *what, const char *text)
+{
+	log_error(s, what, span(NULL, 0));
+	if (s->phase == PH_AUTH)
+		cmd_auth_line(session_cmd(s, VERB_AUTH), span_str("*"));
+	else
+		session_reply(session_cmd(s, VERB_NONE), 500, "%s", text);
+}
+
 /* security.md, R10. */
 static void
 bare(struct session *s)
 {
-	log_error(s, "bare CR, LF or NUL", span(NULL, 0));
-	session_reply(session_cmd(s, VERB_NONE), 500,
+	bad_line(s, "bare CR, LF or NUL",
 	    "5.5.2 A bare CR or LF or a NUL; lines end with CR LF");
 	if (++s->bare >= SESSION_BARE_MAX)
 		session_fail(s, 421, span_str("4.7.0 Too many lines with a "
@@ -510,18 +527,21 @@ dispatch(struct session *s, struct span line)
 	}
 	smtp_command_parse(line, &parsed);
 	c = session_cmd(s, parsed.verb);
-	if (log_get_level() >= LOG_LV_DEBUG && parsed.verb != VERB_AUTH)
+	s->auth_said = s->auth_said || parsed.verb == VERB_AUTH;
+	if (log_get_level() >= LOG_LV_DEBUG && !s->auth_said)
 		log_debug("session=%s event=command line=%s", s->id,
 		    log_quote(line));
 	r = &rows[parsed.verb];
 	if (parsed.verb == VERB_NONE) {
-		log_error(s, "unknown command", parsed.word);
+		/* Some go on with the password whatever AUTH was answered. */
+		log_error(s, "unknown command", s->auth_said ? span(NULL, 0) :
+		    parsed.word);
 		session_reply(c, 500, "5.5.2 Unknown command");
 	} else if (session_proxied(s) && s->link == NULL &&
 	    parsed.verb != VERB_QUIT) {
-		session_answer(c, 421, span_str("4.3.2 The session to the "
-		    "server has ended; connect again"));
-		session_end(s, "used after its server was cut");
+		session_fail(s, 421, span_str("4.3.2 The session to the "
+		    "server has ended; connect again"),
+		    "used after its server was cut");
 	} else if ((turn = turn_of(r, s->phase)) == GO) {
 		r->run(c, parsed.arg);
 	} else if (parsed.verb == VERB_BDAT) {
@@ -550,15 +570,13 @@ one_line(struct session *s)
 		dispatch(s, line);
 		break;
 	case SMTP_LINE_LONG:
-		log_error(s, "line too long", span(NULL, 0));
-		session_reply(session_cmd(s, VERB_NONE), 500,
-		    "5.5.2 The line is too long");
+		bad_line(s, "line too long", "5.5.2 The line is too long");
 		break;
 	case SMTP_LINE_BARE:
 		bare(s);
 		break;
 	case SMTP_LINE_SKIP:
-		break;
+		return true;
 	case SMTP_LINE_MORE:
 		return false;
 	}
@@ -572,6 +590,7 @@ static bool
 blocked(const struct session *s)
 {
 	return s->phase == PH_CONNECT || s->barrier != NULL ||
+	    s->bye != NULL ||
 	    s->ncmds >= SESSION_CMDS_MAX ||
 	    stream_waiting(s->stream) > SESSION_OUT_MARK;
 }
@@ -600,16 +619,18 @@ settle(struct session *s)
 		if (s->timer != TIMER_GREET)
 			set_timer(s, TIMER_WAIT, SESSION_WAIT_MS);
 	} else if (content) {
-		s->window_held = s->window_held || stop;
 		set_timer(s, TIMER_CONTENT, SESSION_RATE_MS);
+		s->window_held = s->window_held || stop;
 	} else if (stop && stream_waiting(s->stream) <= SESSION_OUT_MARK) {
 		set_timer(s, TIMER_WAIT, SESSION_WAIT_MS);
-	} else if (!stop && stream_in(s->stream).len > 0) {
+	} else if (!stop && (stream_in(s->stream).len > 0 ||
+	    s->line.skipping || s->line.told)) {
 		set_timer(s, TIMER_LINE, SESSION_LINE_MS);
 	} else
 		set_timer(s, TIMER_IDLE, SESSION_IDLE_MS);
-	/* A client that has sent all it will, and got all its replies. */
-	if (s->eof && !stop && s->ncmds == 0)
+	/* A client that has sent all it will, and got all its replies; within
+	 * content there are none to come. */
+	if (s->eof && !stop && (content || s->ncmds == 0))
 		session_end(s, content ? "closed within the content" :
 		    "closed by the client");
 }
@@ -626,6 +647,17 @@ step(struct session *s)
 	return one_line(s);
 }
 
+/* Has a transaction, or a chunk that is refused, gone on for too long? */
+static bool
+too_long(const struct session *s)
+{
+	int64_t	since = clock_mono().ms - SESSION_TXN_MS;
+
+	return (s->txn != NULL && !s->txn->committed &&
+	    s->txn->since.ms < since) ||
+	    (s->swallow.cmd != NULL && s->swallow.since.ms < since);
+}
+
 static void
 run(struct session *s)
 {
@@ -637,8 +669,7 @@ run(struct session *s)
 	s->running = false;
 	if (s->stream == NULL)
 		return;
-	if (s->txn != NULL && !s->txn->committed &&
-	    clock_mono().ms - s->txn->since.ms > SESSION_TXN_MS) {
+	if (too_long(s)) {
 		session_fail(s, 421, span_str("4.4.2 The transaction takes too "
 		    "long"), "transaction too long");
 		return;
@@ -714,6 +745,8 @@ on_closed(struct stream *st, void *arg, int error)
 		return;
 	}
 	s->eof = true;
+	/* The stream has dropped it; what is waited for still has its time. */
+	s->timer = TIMER_NONE;
 	/* Content is whole or it is nothing; replies still go out. */
 	if (s->phase == PH_CONNECT)
 		session_end(s, "closed by the client");
@@ -732,12 +765,13 @@ on_timeout(struct stream *st, void *arg)
 	case TIMER_GREET:
 		s->timer = TIMER_NONE;
 		greet(s);
+		session_go(s);
 		return;
 	case TIMER_CONTENT:
 		fine = s->window_held || s->window >= SESSION_RATE_BYTES;
 		s->timer = TIMER_NONE;
 		if (fine) {
-			settle(s);
+			run(s);
 			return;
 		}
 		break;

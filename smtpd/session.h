@@ -84,6 +84,7 @@ struct session {
 		struct cmd	*cmd;	/* NULL: none */
 		uint16_t	 code;
 		char		*text;
+		struct mono	 since;
 	} swallow;
 	unsigned	 errors, bare, vain;
 	unsigned	 commands, messages;
@@ -92,6 +93,10 @@ struct session {
 	uint64_t	 window;	/* content bytes since the timer began */
 	bool		 window_held;	/* reading stood still in it */
 	bool		 paused, running, eof, dead;
+	bool		 auth_said;	/* what follows may be a secret */
+	/* Static; nothing is read any more, and this is why it ends once all
+	 * commands have been answered. */
+	const char	*bye;
 	const char	*why;		/* of its end, static */
 };
 
@@ -137,7 +142,11 @@ struct cmd *session_cmd(struct session *, enum smtp_verb);
 void	 session_greet(struct session *, uint16_t code, struct span text);
 /* Something waited for has come: goes on reading, later in this pass. */
 void	 session_go(struct session *);
-/* 421 (or the like) and the end; text as in session_answer(). */
+/* No further command is read; the end comes behind the last reply. Called
+ * before that one is given. why as in session_end(). */
+void	 session_last(struct session *, const char *why);
+/* 421 (or the like) and the end, without waiting for what has not been answered
+ * (RFC 5321, 3.8); text as in session_answer(). */
 void	 session_fail(struct session *, uint16_t code, struct span text,
 	    const char *why);
 /* Sends what is buffered and ends. why is static, for the log. It is freed at
