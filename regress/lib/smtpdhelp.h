@@ -1,0 +1,131 @@
+/*
+ * For tests of smtpd's sessions: one worker's real objects in this process, and
+ * around them clients over socket pairs, a queued, a proxyd and a lookupd that
+ * do what a test says, all on one event base. The stand-ins hold what they get
+ * against the protocol (msg.def) and abort(3) on a breach.
+ */
+#ifndef REGRESS_SMTPDHELP_H
+#define REGRESS_SMTPDHELP_H
+
+#include "common/conf/conf.h"
+#include "common/ipc/chan.h"
+#include "common/smtp/ehlo.h"
+#include "smtpd/session.h"
+
+#define WORLD_REPLY_MAX	(64 << 10)
+#define WORLD_LOG_MAX	(32 << 10)	/* what a stand-in has heard */
+#define WORLD_CONTENT_MAX (2 << 20)	/* bytes of a message kept */
+#define WORLD_SOURCE	"192.0.2.7"	/* of clients, unless another is named */
+
+extern struct event_base	*world_base;
+extern struct conf		*world_conf;	/* a test may turn its limits */
+extern unsigned			 world_reports;	/* of peers, to the parent */
+
+/* Once a program. smtpd has its peers then, but for lookupd. */
+void	 world_init(const char *conf_text);
+/* Passes of the loop that do not wait. */
+void	 world_pass(int n);
+void	 world_run(void);	/* as many as any one exchange takes */
+/* All clocks, libevent's too, jump ahead; what is due then runs. */
+void	 world_skip_ms(int64_t ms);
+/* NULL if nothing is left of any session, link or transaction. */
+const char *world_leak(void);
+/* Whatever a test that failed has left: all anew. */
+void	 world_reset(void);
+
+/* ---- clients ---- */
+struct client {
+	LIST_ENTRY(client) entry;
+	int		 fd;
+	struct session	*s;		/* valid while it lives */
+	char		 in[WORLD_REPLY_MAX];
+	size_t		 len;
+	bool		 closed;
+	char		 reply[WORLD_REPLY_MAX];
+};
+struct client *client_new(unsigned listen, const char *from);
+void	 client_free(struct client *);
+/* Sends all that the socket takes; how much that was. */
+size_t	 client_write(struct client *, const void *, size_t);
+/* Sends a line, adding CR LF, and runs. */
+void	 client_say(struct client *, const char *line);
+/* Sends these bytes and runs. */
+void	 client_send(struct client *, const char *bytes);
+/* The next reply, "250-one|250 two"; NULL: none is whole. Runs before. */
+const char *client_reply(struct client *);
+/* The same without a pass of the loop. */
+const char *client_next(struct client *);
+/* Has smtpd closed, with nothing left to read? */
+bool	 client_closed(struct client *);
+
+/* ---- queued ---- */
+struct queued {
+	struct chan	*chan;		/* NULL: away */
+	char		 log[WORLD_LOG_MAX];	/* "env …;rcpt …;data 5;commit 9;" */
+	unsigned	 envs, commits, aborts, asks, open;	/* open: transactions */
+	uint32_t	 tid;		/* the last one */
+	uint64_t	 id;
+	uint64_t	 got;		/* content bytes, so far or in all */
+	char		*content;	/* the last message with our fields */
+	size_t		 content_len;
+	/* What it does by itself. */
+	bool		 hold;		/* no q_result until it is told */
+	bool		 stingy;	/* no q_credit until it is told */
+	uint8_t		 status;	/* enum q_status */
+	uint32_t	 source_count;	/* the last q_source */
+};
+extern struct queued	 queued;
+void	 queued_start(void);
+void	 queued_die(void);
+void	 queued_result(uint8_t status);
+void	 queued_credit(uint32_t bytes);
+void	 queued_have(bool);
+void	 queued_state(bool open, const char *why);
+void	 queued_source_total(const char *source, uint32_t count);
+void	 queued_reset(void);	/* forgets what it heard, does as by default */
+
+/* ---- proxyd ---- */
+enum asked { ASKED_OPEN, ASKED_EHLO, ASKED_MAIL, ASKED_RCPT, ASKED_DATA,
+    ASKED_END, ASKED_RSET, ASKED_NOOP, ASKED_ASK, ASKED_AUTH, ASKED_AUTH_LINE,
+    ASKED_QUIT, ASKED_MAX };
+struct proxyd {
+	struct chan	*chan;		/* NULL: away */
+	char		 log[WORLD_LOG_MAX];	/* "open live;mail a@b;…" */
+	unsigned	 links;		/* open ones */
+	uint32_t	 tid;		/* of the link opened last */
+	uint64_t	 got;		/* content bytes */
+	char		*content;
+	size_t		 content_len;
+	bool		 hold;		/* answers when it is told */
+	bool		 stingy;	/* no p_credit until it is told */
+	struct smtp_caps caps;
+	/* The reply to each; code 0: the usual one. */
+	struct { uint16_t code; const char *text; } on[ASKED_MAX];
+	/* Instead of all of the above; may answer. */
+	void		(*asked)(uint32_t tid, enum asked);
+};
+extern struct proxyd	 proxyd;
+void	 proxyd_start(void);
+void	 proxyd_die(void);
+/* Answers the first command of the link that waits; code 0: as usual. False:
+ * none waits. */
+bool	 proxyd_answer(uint32_t tid, uint16_t code, const char *text);
+unsigned proxyd_waiting(uint32_t tid);
+void	 proxyd_credit(uint32_t tid, uint32_t bytes);
+void	 proxyd_close(uint32_t tid, const char *why);
+void	 proxyd_reset(void);
+
+/* ---- lookupd ---- */
+struct lookupd {
+	struct chan	*chan;		/* NULL: away */
+	unsigned	 asked;
+	uint32_t	 tid;		/* the last question */
+	uint8_t		 type;
+	char		 name[256];
+};
+extern struct lookupd	 lookupd;
+void	 lookupd_start(void);
+/* Answers the last question with this record: a name, an address, NULL: none. */
+void	 lookupd_answer(uint8_t status, const char *record);
+
+#endif
