@@ -144,6 +144,22 @@ turn_away(int fd, const struct listener *l, const struct addr *client,
 	close(fd);
 }
 
+/* The others, or the backlog, have the next ones. Told once a while: each
+ * session that ends makes room for the one that fills it again. */
+static void
+is_full(void)
+{
+	static struct mono	told;
+	int64_t			 now = clock_mono().ms;
+
+	full = true;
+	wake_all();
+	if (told.ms != 0 && now - told.ms < LISTENER_FULL_MS)
+		return;
+	told.ms = now;
+	log_warnx("event=full sessions=%zu", session_count());
+}
+
 /* One connection; false: no more now. */
 static bool
 accept_one(struct listener *l)
@@ -173,11 +189,8 @@ accept_one(struct listener *l)
 		turn_away(fd, l, &client, no);
 	else
 		session_new(l->conf, &l->addr, &client, fd);
-	if (session_count() >= sessions_max) {
-		log_warnx("event=full sessions=%zu", session_count());
-		full = true;
-		wake_all();
-	}
+	if (session_count() >= sessions_max)
+		is_full();
 	return !full;
 }
 

@@ -10,6 +10,7 @@
 
 #define LISTENER_BATCH	8	/* accepted in one pass of the loop */
 #define LISTENER_REST_MS 100	/* at a limit of the system's */
+#define LISTENER_FULL_MS 60000	/* between two lines that say so */
 
 void	 listener_init(struct proc *, const struct conf *);
 /* Takes fd. */
