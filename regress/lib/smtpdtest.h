@@ -33,7 +33,7 @@ static const char	test_conf[] =
     "listen on 192.0.2.1 port 30 tag byhost\n"
     "listen on 192.0.2.1 port 31 recipients { \"u@dest.example\" }\n"
     "listen on 192.0.2.1 port 32 proxy \"live\" tag hostproxy\n"
-    "limit sessions per source 3 for { 198.51.100.0/24 }\n"
+    "limit sessions per source 3 for { 127.0.0.0/8 }\n"
     "match tag byhost from host { good.example } for any action \"out\"\n"
     "match tag byhost from any for domain \"dest.example\" reject "
     "\"550 5.7.1 no such name\"\n"
