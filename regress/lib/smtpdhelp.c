@@ -482,7 +482,7 @@ q_source(struct chan *c, const void *msg, int fd)
 {
 	(void)c;
 	(void)fd;
-	queued.source_count = ((const struct ipc_q_source *)msg)->count;
+	queued.source_count = ((const struct ipc_q_source *)msg)->sessions;
 }
 
 static const struct chan_row queued_rows[] = {
@@ -566,7 +566,7 @@ void
 queued_source_total(const char *source, uint32_t count)
 {
 	CHAN_SEND(queued.chan, q_source_total, .source = address(source),
-	    .count = count);
+	    .sessions = count);
 	world_run();
 }
 

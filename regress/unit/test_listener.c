@@ -64,7 +64,7 @@ test_per_source(void **state)
 
 	(void)state;
 	listen_at(REGULAR);
-	world_conf->limits.for_source[0].n = 3;
+	world_conf->limits.sessions_for.v[0].n = 3;
 	for (int i = 0; i < 3; i++) {
 		fds[i] = come();
 		assert_memory_equal(told(fds[i]), "220 gw.example.org", 18);
@@ -97,7 +97,7 @@ test_per_source(void **state)
 	assert_int_equal(queued.source_count, 0);
 	assert_null(world_leak());
 	listener_close_all();
-	world_conf->limits.for_source[0].n = 1000;
+	world_conf->limits.sessions_for.v[0].n = 1000;
 }
 
 static void
@@ -185,7 +185,7 @@ some_for_loopback(void **state)
 	world_sessions = 4;
 	test_init(state);
 	/* Loopback is exempt unless it is named, as the configuration does. */
-	world_conf->limits.for_source[0].n = 1000;
+	world_conf->limits.sessions_for.v[0].n = 1000;
 	return 0;
 }
 

@@ -38,7 +38,8 @@ total(const char *s, uint32_t n)
 	struct addr	 a = { 0 };
 
 	assert_true(addr_parse(span_str(s), &a));
-	source_total(&a, n);
+	source_total(&(struct ipc_q_source_total){ .source = a,
+	    .sessions = n });
 }
 
 /* As many as n come in, and one more does not. */
@@ -111,7 +112,9 @@ test_total(void **state)
 	assert_non_null(enter("203.0.113.2"));
 	for (int i = 0; i < 6; i++)
 		leave("203.0.113.2");
-	total("203.0.113.77", 9);		/* unknown here */
+	total("203.0.113.77", 9);		/* never seen here */
+	assert_non_null(enter("203.0.113.77"));
+	total("203.0.113.77", 0);
 	assert_null(enter("203.0.113.77"));
 	leave("203.0.113.77");
 }
@@ -120,11 +123,14 @@ static void
 test_rate(void **state)
 {
 	struct mono	 m = { 1000000 };
+	struct wall	 w = { 6000000 };
+	struct addr	 a;
 
 	(void)state;
+	assert_true(addr_parse(span_str("203.0.113.9"), &a));
 	conf->limits.rate_per_source = 3;
 	conf->limits.rate_per_ms = 60000;
-	clock_fake(&m, NULL);
+	clock_fake(&m, &w);
 	for (int i = 0; i < 3; i++) {
 		assert_null(enter("203.0.113.3"));
 		leave("203.0.113.3");
@@ -132,10 +138,53 @@ test_rate(void **state)
 	assert_non_null(enter("203.0.113.3"));
 	assert_null(enter("127.0.0.1"));
 	leave("127.0.0.1");
-	m.ms += 60000;
-	clock_fake(&m, NULL);
+	/* The most specific limit, with a time of its own. */
+	for (int i = 0; i < 5; i++) {
+		assert_null(enter("198.51.100.9"));
+		leave("198.51.100.9");
+	}
+	assert_non_null(enter("198.51.100.9"));
+	/* It came to the other workers. */
+	source_total(&(struct ipc_q_source_total){ .source = a,
+	    .came_window = 100, .came = 3 });
+	assert_non_null(enter("203.0.113.9"));
+	w.ms += 60000;
+	clock_fake(&m, &w);
 	assert_null(enter("203.0.113.3"));
 	leave("203.0.113.3");
+	assert_null(enter("203.0.113.9"));
+	leave("203.0.113.9");
+	assert_non_null(enter("198.51.100.9"));
+	clock_fake(&m, NULL);
+}
+
+/* Failed logins, here and elsewhere. */
+static void
+test_logins(void **state)
+{
+	struct mono	 m = { 1000000 };
+	struct wall	 w = { 2 * SOURCE_FAILED_MS };
+	struct addr	 a, b;
+
+	(void)state;
+	clock_fake(&m, &w);
+	assert_true(addr_parse(span_str("203.0.113.20"), &a));
+	assert_true(addr_parse(span_str("127.0.0.1"), &b));
+	conf->limits.auth_failures_per_source = 3;
+	for (int i = 0; i < 3; i++) {
+		assert_true(source_may_try(&a));
+		source_failed(&a);
+		source_failed(&b);
+	}
+	assert_false(source_may_try(&a));
+	assert_true(source_may_try(&b));
+	w.ms += SOURCE_FAILED_MS;
+	clock_fake(&m, &w);
+	assert_true(source_may_try(&a));
+	source_total(&(struct ipc_q_source_total){ .source = a,
+	    .failed_window = 3, .failed = 7 });
+	assert_false(source_may_try(&a));
+	clock_fake(NULL, NULL);
 }
 
 /* One /48 that comes once from each of its /64s keeps nobody out. */
@@ -173,6 +222,7 @@ begin(void **state)
 	    "limit sessions per source 3 for { 198.51.100.0/24 }\n"
 	    "limit sessions per source 2 for { 198.51.100.128/25 }\n"
 	    "limit sessions per source 1 for { 198.51.100.200 }\n"
+	    "limit rate per source 5 per 1h for { 198.51.100.0/28 }\n"
 	    "limit sessions per source 5 for { 127.1.0.0/16 }\n", NULL);
 	if (conf == NULL)
 		return -1;
@@ -188,6 +238,7 @@ main(void)
 		cmocka_unit_test(test_v6),
 		cmocka_unit_test(test_total),
 		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_logins),
 		cmocka_unit_test(test_full)
 	};
 
