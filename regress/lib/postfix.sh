@@ -53,6 +53,7 @@ postfix_start() {
 	smtp_tls_security_level = none
 	smtpd_tls_security_level = none
 	biff = no
+	in_flow_delay = 0
 	EOF
 	cat >"$d/etc/master.cf" <<-EOF
 	127.0.0.1:$2 inet n - n - 0 smtpd

@@ -528,6 +528,8 @@ queued_result(uint8_t status)
 {
 	size_t	i = txn_find(queued.tid);
 
+	if (queued.tid == 0)
+		return;		/* there was none yet */
 	if (i < TXNS) {
 		txns[i].tid = 0;
 		queued.open--;
@@ -541,6 +543,8 @@ queued_credit(uint32_t bytes)
 {
 	size_t	i = txn_find(queued.tid);
 
+	if (queued.tid == 0)
+		return;
 	if (i < TXNS)
 		txns[i].granted += bytes;
 	CHAN_SEND(queued.chan, q_credit, .tid = queued.tid, .bytes = bytes);
