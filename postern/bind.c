@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/log.h"
 #include "postern/postern.h"
 
 #define BACKLOG	4096	/* the kernel lowers it to net.core.somaxconn */
@@ -106,10 +107,10 @@ bind_one(struct set *set, const struct set *from, const struct conf_listen *l,
 	memset(s, 0, sizeof(*s));
 	s->index = l->index;
 	s->passwords = l->takes_passwords;
-	if (l->kind == LISTEN_UNIX)
-		s->path = strdup(l->path);
-	else
+	if (l->kind != LISTEN_UNIX)
 		s->addr = *a;
+	else if ((s->path = strdup(l->path)) == NULL)
+		fatal("bind");
 	/* Root makes and removes names in root's own folders alone. */
 	if (s->path != NULL && !dir_is_safe(s->path, msgs)) {
 		buf_fmt(msgs, "%s:%u:%u: error: cannot listen there\n",
@@ -122,7 +123,7 @@ bind_one(struct set *set, const struct set *from, const struct conf_listen *l,
 		s->fd = old->fd;
 		s->paused = old->paused;
 	} else
-		s->fd = s->path != NULL ? bind_unix(s->path) : bind_inet(a);
+		s->fd = a == NULL ? bind_unix(s->path) : bind_inet(a);
 	if (s->fd == -1 && l->kind == LISTEN_INET && a->family == 6 &&
 	    l->naddrs == 2 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
 		return true;	/* `*` on a machine without IPv6 */

@@ -341,6 +341,7 @@ head_write(struct segs *s, int fd, const struct seg *g)
 {
 	uint8_t		 block[SEG_FIRST] = { 0 };
 	struct buf	 b;
+	struct span	 head;
 	bool		 ok;
 
 	buf_init(&b, HEAD_LEN);
@@ -352,7 +353,10 @@ head_write(struct segs *s, int fd, const struct seg *g)
 	put_u64(&b, segs_oldest(s) ? segs_oldest(s) : g->number);
 	put_u64(&b, g->stamp);
 	put_u32(&b, enc_crc32c(0, buf_content(&b)));
-	memcpy(block, buf_content(&b).p, HEAD_LEN);
+	head = buf_content(&b);
+	if (head.p == NULL || head.len != HEAD_LEN)
+		fatal("segment");
+	memcpy(block, head.p, HEAD_LEN);
 	buf_clear(&b);
 	ok = dio_pwrite(fd, block, sizeof(block), 0) == 0;
 	return ok;
