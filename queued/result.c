@@ -13,7 +13,7 @@
 static struct job_rcpt *
 find(struct job *j, uint32_t n, uint32_t attempt)
 {
-	for (size_t i = 0; j != NULL && i < j->nrcpts; i++)
+	for (size_t i = 0; i < j->nrcpts; i++)
 		if (j->rcpts[i].n == n && j->rcpts[i].attempt == attempt)
 			return &j->rcpts[i];
 	return NULL;
@@ -33,12 +33,12 @@ result_add(struct queue *q, struct job *j, void *agent, uint32_t tid,
     uint64_t id, uint32_t n, uint32_t attempt, uint8_t status,
     struct span reply, struct span server)
 {
-	struct job_rcpt	*r = find(j, n, attempt);
+	struct job_rcpt	*r = j == NULL ? NULL : find(j, n, attempt);
 
 	if (r == NULL) {
 		/* Of an earlier life, or recorded already. */
-		j = q->down ? NULL : job_adopt(q, id, n, attempt);
-		r = find(j, n, attempt);
+		if (!q->down && (j = job_adopt(q, id, n, attempt)) != NULL)
+			r = find(j, n, attempt);
 	}
 	if (r == NULL || r->have) {
 		if (agent != NULL && (r == NULL || r->written))

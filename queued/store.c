@@ -300,6 +300,8 @@ store_flush(struct store *s)
 static void
 msg_row(struct cur *c, struct store_msg *m)
 {
+	struct span	 ip;
+
 	m->accepted_ms = (int64_t)cur_u64(c);
 	m->expire_ms = (int64_t)cur_u64(c);
 	m->held_since_ms = (int64_t)cur_u64(c);
@@ -314,8 +316,8 @@ msg_row(struct cur *c, struct store_msg *m)
 	m->held = cur_u8(c) != 0;
 	memset(&m->client, 0, sizeof(m->client));
 	m->client.family = cur_u8(c);
-	if (m->client.family != 0)
-		memcpy(m->client.ip, cur_bytes(c, 16).p, c->bad ? 0 : 16);
+	if (m->client.family != 0 && (ip = cur_bytes(c, 16)).len == 16)
+		memcpy(m->client.ip, ip.p, ip.len);
 	m->from = cur_str(c);
 	if (c->bad)
 		dio_stop_rebuild("get", "a message's row");

@@ -599,7 +599,8 @@ static bool
 must_wait(const struct session *s)
 {
 	return blocked(s) ||
-	    (content_flows(s->txn) && s->txn->content.full);
+	    (s->txn != NULL && content_flows(s->txn) &&
+	    s->txn->content.full);
 }
 
 /* What the client may take its time for, now that all there was is read. */

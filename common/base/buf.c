@@ -47,7 +47,7 @@ buf_grow(struct buf *b, size_t n)
 
 	if (b->cap - b->len >= n && b->p != NULL)
 		return b->p + b->len;
-	if (b->start > 0 && b->cap - used >= n) {
+	if (b->p != NULL && b->cap - used >= n) {
 		memmove(b->p, b->p + b->start, used);
 		b->start = 0;
 		b->len = used;
@@ -62,7 +62,7 @@ buf_grow(struct buf *b, size_t n)
 		b->failed = true;
 		return NULL;
 	}
-	if (used > 0)
+	if (b->p != NULL)
 		memcpy(p, b->p + b->start, used);
 	free(b->p);
 	b->p = p;

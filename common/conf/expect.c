@@ -76,6 +76,8 @@ hint(const struct lex *l, const char **names, size_t n, char *dst, size_t size)
 	const char	*near;
 
 	dst[0] = '\0';
+	if (l->word == NULL)
+		return;
 	if (gram_word(l->token) != NULL && !l->quoted &&
 	    strcmp(l->word, "!") != 0) {
 		if (l->braces > 0 && l->first && lex_is_statement(l->token))

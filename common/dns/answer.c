@@ -67,7 +67,7 @@ lower(uint8_t b)
 static void
 get_name(struct cursor *c, struct wire *w)
 {
-	size_t	at = c->at, piece = c->at, end = 0, to;
+	size_t	at = c->at, piece = at, end = 0, to;
 	uint8_t	n;
 
 	w->len = 0;

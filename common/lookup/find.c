@@ -74,15 +74,20 @@ ask_all(struct find *f)
 }
 
 static void
-go_on(struct find *f)
+finish(struct find *f)
 {
-	ask_all(f);
-	if (!hosts_done(f->hosts))
-		return;
 	hosts_result(f->hosts, &list);
 	f->done(f->arg, &list);
 	hosts_free(f->hosts);
 	free(f);
+}
+
+static void
+go_on(struct find *f)
+{
+	ask_all(f);
+	if (hosts_done(f->hosts))
+		finish(f);
 }
 
 struct find *
@@ -91,7 +96,6 @@ find_start(struct ask *ask, const struct conf *conf,
     void (*done)(void *, const struct hosts_list *), void *arg)
 {
 	struct find	*f;
-	bool		 now;
 
 	if ((f = calloc(1, sizeof(*f))) == NULL ||
 	    (f->hosts = hosts_new(conf, action, domain, rand_below)) == NULL)
@@ -100,10 +104,10 @@ find_start(struct ask *ask, const struct conf *conf,
 	f->done = done;
 	f->arg = arg;
 	ask_all(f);
-	now = hosts_done(f->hosts);
-	if (now)
-		go_on(f);
-	return now ? NULL : f;
+	if (!hosts_done(f->hosts))
+		return f;
+	finish(f);
+	return NULL;
 }
 
 void

@@ -133,7 +133,7 @@ host_add(struct hosts *h, size_t source, const char *name, uint16_t pref)
 	const struct source	*s = &h->sources[source];
 	struct host		*host;
 
-	if (h->nhosts == h->hosts_max)
+	if (h->nhosts >= h->hosts_max)
 		return;
 	host = &h->hosts[h->nhosts++];
 	host->source = source;
