@@ -11,6 +11,11 @@
 #include "common/base/clock.h"
 
 #define CONTROL_DIR	"/run/postern"
+#ifdef POSTERN_NO_SANDBOX
+#define BUILD_KIND	" (sanitizer or coverage build, without sandbox)"
+#else
+#define BUILD_KIND	""
+#endif
 
 static _Noreturn void
 usage(void)
@@ -42,7 +47,7 @@ main(int argc, char **argv)
 			call.dir = optarg;
 			break;
 		case 'V':
-			printf("posternctl %s\n", VERSION);
+			printf("posternctl %s%s\n", VERSION, BUILD_KIND);
 			return 0;
 		default:
 			usage();
