@@ -5,6 +5,7 @@
 
 #include "common/base/log.h"
 #include "smtpd/cmd.h"
+#include "smtpd/reader.h"
 #include "smtpd/txn.h"
 
 void
@@ -33,7 +34,7 @@ parse(struct cmd *c, struct span arg, uint64_t *size, bool *last)
 	    log_quote(arg));
 	snprintf(text, sizeof(text), "5.5.4 %s", why);
 	if (*size <= INT64_MAX) {
-		session_swallow(c, *size, 501, span_str(text));
+		reader_swallow(c, *size, 501, span_str(text));
 		return false;
 	}
 	if (arg.len > 0)
@@ -60,5 +61,5 @@ cmd_bdat_refuse(struct cmd *c, struct span arg, uint16_t code,
 	bool		last;
 
 	if (parse(c, arg, &size, &last))
-		session_swallow(c, size, code, span_str(text));
+		reader_swallow(c, size, code, span_str(text));
 }

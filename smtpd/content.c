@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
+#include "smtpd/reader.h"
 
 void
 content_init(struct content *c)
@@ -135,7 +136,7 @@ content_refuse(struct txn *t, uint16_t code, struct span text)
 	    t->ids, txn_quote(t->from), txn_quote(txn_first(t)),
 	    log_reply(code, text));
 	if (bdat)
-		session_swallow(cmd, chunk, code, text);
+		reader_swallow(cmd, chunk, code, text);
 	txn_end(s);
 	if (!bdat)
 		session_answer(cmd, code, text);

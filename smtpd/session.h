@@ -1,7 +1,8 @@
 /*
  * A session: one client's connection from its greeting to its end (RFC 5321,
  * 3.1). Here are its phases, the queue of its commands and the one place that
- * writes replies; what each command means is in the cmd_*.c files.
+ * writes replies. What is read, and when, is reader.h's; whose turn it is,
+ * dispatch.h's; what each command means is in the cmd_*.c files.
  *
  *	CONNECT ─▶ GREETED ─EHLO─▶ READY ─MAIL─▶ MAIL ─RCPT─▶ RCPT ─┬─▶ DATA
  *	                             ▲  ▲                            └─▶ BDAT
@@ -133,11 +134,10 @@ void	 session_reply(struct cmd *, uint16_t code, const char *fmt, ...)
  * go. */
 void	 session_hold(struct cmd *);
 void	 session_unhold(struct cmd *);
-/* Eats n bytes of the client, then answers so. */
-void	 session_swallow(struct cmd *, uint64_t n, uint16_t code,
-	    struct span text);
 /* A command without a line of its own: the end of content. */
 struct cmd *session_cmd(struct session *, enum smtp_verb);
+/* Greets, or asks for the actual server's greeting. */
+void	 session_begin(struct session *);
 /* The first line of all. */
 void	 session_greet(struct session *, uint16_t code, struct span text);
 /* Something waited for has come: goes on reading, later in this pass. */
