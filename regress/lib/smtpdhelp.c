@@ -397,6 +397,8 @@ q_rcpt(struct chan *c, const void *msg, int fd)
 	note(queued.log, "rcpt %.*s %.*s;", SV(m->to), SV(m->action));
 }
 
+static uint32_t	refused_tid;	/* it got a result before it was whole */
+
 static void
 q_data(struct chan *c, const void *msg, int fd)
 {
@@ -405,6 +407,8 @@ q_data(struct chan *c, const void *msg, int fd)
 
 	(void)c;
 	(void)fd;
+	if (i == TXNS && m->tid == refused_tid)
+		return;		/* on its way while that was said */
 	must(i < TXNS && txns[i].rcpts > 0, "q_data: not now");
 	must(m->bytes.len > 0, "q_data: nothing");
 	txns[i].got += m->bytes.len;
@@ -534,6 +538,7 @@ queued_result(uint8_t status)
 		txns[i].tid = 0;
 		queued.open--;
 	}
+	refused_tid = queued.tid;
 	CHAN_SEND(queued.chan, q_result, .tid = queued.tid, .id = queued.id,
 	    .status = status, .text = span_str("for the log"));
 }
