@@ -116,7 +116,7 @@ $(TOOLS): $(BUILD)/%: $O/%.o $(LIB)
 
 tests: all $(UNITS) $(FUZZERS) $(TOOLS)
 
-# Everything, then the system suite once more under ASan and UBSan.
+# Everything, then what runs a program once more under ASan and UBSan.
 check:
 	regress/deps check
 	$(MAKE) -j2 tests

@@ -1,7 +1,7 @@
 # A real Postfix as the actual server, run from its unpacked package: sourced by
 # tests. Needs root (its master does), but no user of its own and no package.
 #
-#	postfix_start DIR PORT	serves example.org into DIR/mail/ (Maildir)
+#	postfix_start DIR ADDRESS PORT	serves example.org into DIR/mail/ (Maildir)
 #	postfix_stop DIR
 #	smtp_source, smtp_sink	its load generators
 
@@ -56,7 +56,7 @@ postfix_start() {
 	in_flow_delay = 0
 	EOF
 	cat >"$d/etc/master.cf" <<-EOF
-	127.0.0.1:$2 inet n - n - 0 smtpd
+	$2:$3 inet n - n - 0 smtpd
 	postlog unix-dgram n - n - 1 postlogd
 	pickup unix n - n 60 1 pickup
 	cleanup unix n - n - 0 cleanup

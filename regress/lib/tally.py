@@ -5,7 +5,9 @@ the folders is one message with "X-Number: N" in it.
     tally.py OUT DIR...
 
 Status 0 if nothing acknowledged is missing, nothing refused was delivered, and
-none is cut short. Says how many came twice; with --once that is an error too."""
+none is cut short. Says how many came twice; with --once that is an error too.
+With --again a message that was answered 4xx may have arrived: whoever waited for
+the answer died, and the client sends it again."""
 import os
 import re
 import sys
@@ -14,10 +16,12 @@ from collections import Counter
 args = [a for a in sys.argv[1:] if not a.startswith("--")]
 once = "--once" in sys.argv
 wait = "--missing" in sys.argv           # print only how many are missing
-fate = {}
+again = "--again" in sys.argv
+fate, code = {}, {}
 for line in open(args[0]):
     w = line.split(None, 2)
     fate[int(w[1])] = w[0]
+    code[int(w[1])] = w[2] if len(w) > 2 else ""
 got, short = Counter(), 0
 sizes = Counter()
 for d in args[1:]:
@@ -37,7 +41,8 @@ missing = [n for n in acked if got[n] == 0]
 if wait:
     print(len(missing))
     sys.exit(bool(missing))
-ghosts = [n for n, f in fate.items() if f == "refused" and got[n]]
+ghosts = [n for n, f in fate.items() if f == "refused" and got[n] and
+          not (again and code[n].startswith("4"))]
 twice = [n for n, c in got.items() if c > 1]
 print("%d acknowledged, %d missing, %d refused but delivered, %d cut short, %d twice; "
       "%d refused, %d unknown" % (len(acked), len(missing), len(ghosts), short, len(twice),

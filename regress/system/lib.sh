@@ -52,6 +52,46 @@ need_peers() {
 	return 1
 }
 
+# The processes of this test, the gateway's and the peers': our own and, since
+# Postfix's master detaches itself, what stands below that.
+ours() {
+	for _m in "$T"/*/spool/pid/master.pid; do
+		[ ! -s "$_m" ] || tr -d ' ' <"$_m"
+	done >"$T/masters"
+	ps -eo pid=,ppid= | awk -v first="$$ $(tr '\n' ' ' <"$T/masters")" '
+	{ pid[NR] = $1; parent[NR] = $2 }
+	END {
+		for (n = split(first, f); n > 0; n--)
+			in_[f[n]] = 1
+		do {
+			more = 0
+			for (i = 1; i <= NR; i++)
+				if (!(pid[i] in in_) && parent[i] in in_)
+					more = in_[pid[i]] = 1
+		} while (more)
+		for (p in in_)
+			print p
+	}'
+}
+# Notes sockets of ours that are not within 127.0.0.0/8 or ::1, now.
+look_around() {
+	ours >"$T/ours"
+	ss -Htunap 2>/dev/null | awk '
+	function inside(a) {
+		return a ~ /^127\./ || a ~ /^\[::1\]/ ||
+		    a ~ /^\[::ffff:127\./
+	}
+	FNR == NR { mine[$1] = 1; next }
+	{
+		for (s = $0; match(s, /pid=[0-9]+/); s = substr(s, RSTART + 4))
+			if (substr(s, RSTART + 4, RLENGTH - 4) in mine &&
+			    (!inside($5) || !(inside($6) || $6 ~ /:\*$/))) {
+				print
+				break
+			}
+	}' "$T/ours" - >>"$T/outside"
+}
+
 # gateway_start [OPTION ...] <CONFIGURATION: starts one and waits for "ready".
 # The statements that name its own paths are added.
 gateway_start() {
@@ -74,13 +114,14 @@ gateway_again() {
 	GW=$!
 	PIDS="$PIDS $GW"
 	wait_until 20 gateway_ready_or_gone
-	grep -q '^ready$' "$T/gw/out" && return 0
+	grep -q '^ready$' "$T/gw/out" && { look_around; return 0; }
 	no "the gateway did not get ready"
 	tail -n 20 "$T/gw/log" | sed 's/^/    /'
 	return 1
 }
 gateway_ready_or_gone() { grep -q '^ready$' "$T/gw/out" || ! kill -0 "$GW"; }
 gateway_stop() {
+	look_around
 	kill "$GW" 2>/dev/null
 	wait "$GW" 2>/dev/null
 	st=$?
@@ -113,9 +154,27 @@ sink() {
 }
 listening() { ss -Hltn "src $1" | grep -q .; }
 
+# What each test must not have, whatever it is about.
+afterwards() {
+	look_around
+	if [ -s "$T/outside" ]; then
+		no "nothing listens or connects outside 127.0.0.0/8 and ::1"
+		sort -u "$T/outside" | sed 's/^/    /'
+	fi
+	grep -rhE --exclude-dir=spool --exclude-dir=in --exclude-dir=mail \
+	    'ERROR: (Address|Leak)Sanitizer|SUMMARY: |runtime error: ' "$T" \
+	    >"$T/sanitizer" 2>/dev/null
+	if [ -s "$T/sanitizer" ]; then
+		no "the sanitizers found nothing"
+		grep -rhE -A 30 --exclude-dir=spool --exclude-dir=in \
+		    'ERROR: (Address|Leak)Sanitizer|runtime error: ' "$T" |
+		    head -n 60 | sed 's/^/    /'
+	fi
+}
 finish() {
 	st=$?
 	trap - EXIT INT TERM
+	afterwards
 	# Postfix's masters detach themselves; their pids are in their spools.
 	for p in $PIDS; do kill "$p" 2>/dev/null; done
 	for d in "$T"/*/; do postfix_stop "${d%/}"; done

@@ -5,13 +5,13 @@
 need_root "a real Postfix" || exit 0
 need_peers "both ways" || exit 0
 
-postfix_start "$T/pf" 2500
-wait_until 10 listening 127.0.0.1:2500 || no "Postfix does not listen"
+postfix_start "$T/pf" $A 2500
+wait_until 10 listening $A:2500 || no "Postfix does not listen"
 
 gateway_start <<EOF || exit 1
 hostname gw.example.org
-action "exchange" relay to { "127.0.0.1:2500" }
-action "live"     proxy to { "127.0.0.1:2500" }
+action "exchange" relay to { "$A:2500" }
+action "live"     proxy to { "$A:2500" }
 listen on $A port 2525
 listen on $A port 2526 proxy "live"
 listen on $A port 2527 tag rule
