@@ -150,9 +150,10 @@ bench:
 
 # ---- a gateway to try, users, installation -------------------------------
 run:
-	regress/deps run
-	$(MAKE) -j2 all
-	regress/demo $(BUILD)
+	@regress/deps run
+	@echo "building, about a minute"
+	@$(MAKE) -s -j2 all
+	@regress/demo $(BUILD)
 
 users:
 	postern/users
