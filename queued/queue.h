@@ -6,7 +6,9 @@
  *	commit.c	transactions, batches, one sync for all that waits
  *	apply.c		a record's effect on the index, live and in replay
  *	recover.c	start: index, tail of the segments, replay
- *	due.c dest.c	what is to be tried now, how much at a time
+ *	due.c		what is to be tried now: rows of the index into memory
+ *	due_dest.c	destinations in memory, their turns; dest.c how much each
+ *	due_job.c	jobs in memory, from ready to recorded
  *	result.c	results of deliveries, bounces of bounce.c
  *	compact.c	removal of the oldest segment
  */
@@ -203,7 +205,7 @@ struct queue {
 	uint64_t	 messages, held, live_records_bytes;
 	struct buf	 scratch;
 
-	/* due.c */
+	/* due.c, due_dest.c, due_job.c */
 	struct map	*dests, *jobs;
 	struct dest_list active;	/* have work and may start one */
 	struct dest_list parked;	/* have work, but must wait */

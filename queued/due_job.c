@@ -1,0 +1,346 @@
+/*
+ * Jobs in memory, each the delivery of one message to one destination: ready,
+ * loaded when it is handed out, at work, ended and free once its results are
+ * written; or ready again after its deliverd is gone. Channels to deliverd are
+ * job.c's.
+ */
+#include "queued/due_i.h"
+
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/base/rand.h"
+#include "queued/dest.h"
+
+#define DUE_NOW_MS	1000	/* recipients due so soon go along */
+
+uint64_t
+job_key(uint64_t id, uint64_t dest)
+{
+	return id ^ (dest << 17 | dest >> 47);
+}
+
+struct job *
+job_find(const struct queue *q, uint64_t id, uint64_t dest)
+{
+	struct job	*j = map_get_u64(q->jobs, job_key(id, dest));
+
+	return j != NULL && j->id == id && j->dest->key == dest ? j : NULL;
+}
+
+bool
+due_runs(const struct queue *q, uint64_t id, uint64_t dest)
+{
+	struct job	*j = job_find(q, id, dest);
+
+	return j != NULL && (j->running || j->ended);
+}
+
+void
+job_clear(struct job *j)
+{
+	for (size_t i = 0; i < j->nrcpts; i++) {
+		free(j->rcpts[i].to);
+		free(j->rcpts[i].reply);
+		free(j->rcpts[i].server);
+	}
+	free(j->rcpts);
+	j->rcpts = NULL;
+	j->nrcpts = 0;
+}
+
+void
+job_free(struct queue *q, struct job *j)
+{
+	if (j->dirty)
+		TAILQ_REMOVE(&q->dirty, j, dirty_entry);
+	map_del_u64(q->jobs, job_key(j->id, j->dest->key));
+	j->dest->njobs--;
+	job_clear(j);
+	free(j);
+}
+
+struct job *
+job_push(struct queue *q, struct dest *d, uint64_t id, bool fresh)
+{
+	struct job	*j;
+
+	if ((j = calloc(1, sizeof(*j))) == NULL)
+		return NULL;
+	j->id = id;
+	j->dest = d;
+	j->fresh = fresh;
+	if (!map_set_u64(q->jobs, job_key(id, d->key), j)) {
+		free(j);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&d->ready, j, entry);
+	d->njobs++;
+	d->nready++;
+	q->nready++;
+	return j;
+}
+
+void
+job_unready(struct queue *q, struct job *j)
+{
+	TAILQ_REMOVE(&j->dest->ready, j, entry);
+	j->dest->nready--;
+	q->nready--;
+}
+
+/* ---- its recipients ---- */
+
+struct due_load {
+	struct queue	*q;
+	struct job	*j;
+	int64_t		 now;
+	size_t		 cap;
+};
+
+static bool
+job_add(struct due_load *l, uint32_t n, uint32_t attempt, uint8_t notify,
+    struct span to)
+{
+	struct job	*j = l->j;
+	struct job_rcpt	*v;
+
+	if (j->nrcpts == l->cap) {
+		l->cap = l->cap ? l->cap * 4 : 1;
+		if ((v = reallocarray(j->rcpts, l->cap, sizeof(*v))) == NULL)
+			return false;
+		j->rcpts = v;
+	}
+	v = &j->rcpts[j->nrcpts++];
+	*v = (struct job_rcpt){ .n = n, .attempt = attempt,
+	    .notify = notify, .to = span_dup(to) };
+	return v->to != NULL;
+}
+
+static bool
+job_row(uint32_t n, const struct store_rcpt *r, void *arg)
+{
+	struct due_load	*l = arg;
+
+	/* By key and, as two might share one, by name. */
+	if (r->state != RCPT_WAITING || r->dest != l->j->dest->key ||
+	    !span_is(r->action, l->j->dest->action) ||
+	    (r->next_ms > l->now + DUE_NOW_MS && !l->j->early))
+		return true;
+	return job_add(l, n, r->attempt + 1, r->notify, r->to);
+}
+
+/* Its waiting recipients by the index; false: none. */
+static bool
+job_rcpts(struct queue *q, struct job *j)
+{
+	struct due_load	 l = { q, j, queue_now(q), 0 };
+
+	store_rcpts(q->store, j->id, job_row, &l);
+	return j->nrcpts > 0;
+}
+
+/* Its record can't be read: for its recipients that is an attempt which failed
+ * for now, so that it is told and in the end the sender hears of it. */
+static void
+job_damaged(struct queue *q, struct job *j)
+{
+	if (job_rcpts(q, j))
+		for (size_t i = 0; i < j->nrcpts; i++)
+			result_add(q, j, NULL, 0, j->id, j->rcpts[i].n,
+			    j->rcpts[i].attempt, D_TEMP, span_str("4.3.0 "
+			    "the message can't be read from the queue"),
+			    span_str(""));
+	job_gone(q, j);
+}
+
+bool
+job_load(struct queue *q, struct job *j, struct rec *r, struct rec_msg *m)
+{
+	struct due_load	 l = { q, j, queue_now(q), 0 };
+	struct store_msg row;
+	struct rec_rcpt	 e;
+	struct span	 s;
+	const char	*why;
+	char		 domain[256];
+
+	job_clear(j);
+	if (!j->fresh && (!store_msg_get(q->store, j->id, &row) || row.held)) {
+		job_gone(q, j);
+		return false;
+	}
+	if (!load_record(q, j->id, r) ||
+	    rec_msg_decode(r->env, m, &why) != PARSE_OK) {
+		job_damaged(q, j);
+		return false;
+	}
+	if (!j->fresh)
+		job_rcpts(q, j);
+	else
+		for (s = m->rcpts; rec_rcpt_next(&s, &e);)
+			if (dest_of(q->conf, e.action, e.to, domain) ==
+			    j->dest->key)
+				job_add(&l, e.n, 1, e.notify, e.to);
+	if (j->nrcpts > 0)
+		return true;
+	job_gone(q, j);
+	return false;
+}
+
+struct job *
+job_adopt(struct queue *q, uint64_t id, uint32_t n, uint32_t attempt)
+{
+	struct due_load	 l = { .q = q };
+	struct store_rcpt rc;
+	struct store_due row;
+	struct dest	*d;
+	struct job	*j;
+
+	if (!store_rcpt_get(q->store, id, n, &rc) ||
+	    rc.state != RCPT_WAITING || rc.attempt + 1 != attempt)
+		return NULL;
+	row = (struct store_due){ .id = id, .dest = rc.dest };
+	if ((d = dest_of_row(q, &row)) == NULL)
+		return NULL;
+	if ((j = job_find(q, id, d->key)) == NULL &&
+	    (j = job_push(q, d, id, false)) == NULL) {
+		dest_rest(q, d);
+		return NULL;
+	}
+	if (!j->running && !j->ended) {
+		job_unready(q, j);
+		job_clear(j);
+		j->running = j->adopted = true;
+		j->fresh = false;
+		j->again = true;	/* it may have recipients beside */
+		d->running++;
+		q->nrunning++;
+		dest_place(q, d);
+	}
+	if (!store_rcpt_get(q->store, id, n, &rc))
+		return NULL;
+	l.j = j;
+	l.cap = j->nrcpts;
+	for (size_t i = 0; i < j->nrcpts; i++)
+		if (j->rcpts[i].n == n)
+			return j;
+	return job_add(&l, n, attempt, rc.notify, rc.to) ? j : NULL;
+}
+
+/* ---- the end of a job ---- */
+
+/* Those that wait for a server that stays away expire without an attempt. */
+static void
+expire_ready(struct queue *q, struct dest *d)
+{
+	struct store_msg m;
+	struct job	*j, *next;
+	int64_t		 now = queue_now(q);
+
+	TAILQ_FOREACH_SAFE(j, &d->ready, entry, next) {
+		if (!store_msg_get(q->store, j->id, &m) ||
+		    !retry_expired(now, m.expire_ms))
+			continue;
+		job_unready(q, j);
+		job_clear(j);
+		j->ended = true;
+		if (job_rcpts(q, j))
+			result_expire(q, j);
+		job_release(q, j);
+	}
+}
+
+void
+job_ended(struct queue *q, struct job *j, enum d_dest seen)
+{
+	struct dest	*d = j->dest;
+	struct retry	 retry = { q->conf->retry_min_ms,
+			    q->conf->retry_max_ms };
+	enum dest_state	 was = d->state;
+
+	d->used_ms = queue_now(q);
+	if (dest_seen(d, seen, dest_limit(q->conf, d), &retry, queue_now(q),
+	    rand_below(UINT32_MAX))) {
+		/* It is back: all that waits for it is due now. */
+		d->backlog = true;
+		d->pos = (struct store_due){ .dest = d->key };
+		d->sweep_ms = queue_now(q);
+	}
+	if (d->state != was)
+		log_info("event=destination action=%s domain=%s state=%s",
+		    d->action, log_quote(span_str(d->domain)),
+		    dest_state_str(d->state));
+	if (d->state == DEST_DOWN)
+		expire_ready(q, d);
+	job_gone(q, j);
+}
+
+void
+job_gone(struct queue *q, struct job *j)
+{
+	j->ended = true;
+	j->running = false;
+	j->dest->running--;
+	q->nrunning--;
+	dest_place(q, j->dest);
+	job_release(q, j);
+	q->ops->want_run(q);
+}
+
+static void
+again_add(struct queue *q, const struct job *j)
+{
+	struct due_again *v;
+
+	if (q->nagain == q->again_cap) {
+		q->again_cap = q->again_cap ? q->again_cap * 2 : 64;
+		v = reallocarray(q->again, q->again_cap, sizeof(*v));
+		if (v == NULL)
+			fatal("due");
+		q->again = v;
+	}
+	q->again[q->nagain++] = (struct due_again){ j->id, j->dest->key };
+}
+
+void
+job_release(struct queue *q, struct job *j)
+{
+	struct dest	*d = j->dest;
+
+	if (!j->ended || j->dirty)
+		return;
+	if (j->again)
+		again_add(q, j);
+	job_free(q, j);
+	dest_rest(q, d);
+}
+
+void
+job_again(struct queue *q, struct job *j, bool crashed)
+{
+	struct dest	*d = j->dest;
+	bool		 results = false;
+
+	for (size_t i = 0; i < j->nrcpts; i++)
+		results |= j->rcpts[i].have && !j->rcpts[i].written;
+	if ((crashed && ++j->crashes >= CRASHES_MAX) || results || j->dirty) {
+		for (size_t i = 0; i < j->nrcpts; i++)
+			if (!j->rcpts[i].have)
+				result_add(q, j, NULL, 0, j->id,
+				    j->rcpts[i].n, j->rcpts[i].attempt,
+				    D_TEMP, span_str("4.3.0 delivery was "
+				    "interrupted"), span_str(""));
+		job_ended(q, j, D_DEST_SLOW);
+		return;
+	}
+	job_clear(j);
+	j->running = j->fresh = j->adopted = j->again = false;
+	j->agent = NULL;
+	d->running--;
+	q->nrunning--;
+	TAILQ_INSERT_HEAD(&d->ready, j, entry);
+	d->nready++;
+	q->nready++;
+	dest_place(q, d);
+	q->ops->want_run(q);
+}
