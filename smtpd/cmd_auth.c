@@ -66,7 +66,8 @@ cmd_auth(struct cmd *c, struct span arg)
 	span_word(&arg, " ", &mech);
 	arg = span_trim(arg);
 	if (!mechanism(mech) || !base64(arg)) {
-		session_reply(c, 501, "5.5.4 AUTH mechanism [initial-response]");
+		session_reply(c, 501,
+		    "5.5.4 AUTH mechanism [initial-response]");
 		return;
 	}
 	session_hold(c);

@@ -63,7 +63,8 @@ cmd_mail(struct cmd *c, struct span arg)
 		return;
 	}
 	if (!offered(s->caps, &p)) {
-		refuse(c, arg, 555, "5.5.4", "A parameter that was not offered");
+		refuse(c, arg, 555, "5.5.4",
+		    "A parameter that was not offered");
 		return;
 	}
 	/* RFC 1870, 6.1 */

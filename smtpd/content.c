@@ -132,8 +132,8 @@ content_refuse(struct txn *t, uint16_t code, struct span text)
 	uint64_t	 chunk = c->chunk;
 	bool		 bdat = c->bdat;
 
-	log_info("session=%s id=%s event=refused from=<%s> to=<%s> reply=%s", s->id,
-	    t->ids, txn_quote(t->from), txn_quote(txn_first(t)),
+	log_info("session=%s id=%s event=refused from=<%s> to=<%s> reply=%s",
+	    s->id, t->ids, txn_quote(t->from), txn_quote(txn_first(t)),
 	    log_reply(code, text));
 	if (bdat)
 		reader_swallow(cmd, chunk, code, text);

@@ -16,13 +16,13 @@ struct proxy {
 	LIST_ENTRY(proxy) entry;
 	uint16_t	 worker;
 	struct chan	*chan;
-	LIST_HEAD(, link) links;
+	LIST_HEAD(links, link) links;
 	size_t		 nlinks;
 };
 
 static struct proc		*proc;
 static struct wait		*links;		/* by tid, of all proxies */
-static LIST_HEAD(, proxy)	 proxies = LIST_HEAD_INITIALIZER(proxies);
+static LIST_HEAD(proxies, proxy) proxies = LIST_HEAD_INITIALIZER(proxies);
 
 static const struct chan_row	 rows[];
 

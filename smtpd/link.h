@@ -35,7 +35,7 @@ struct link {
 	bool		 up;		/* the server has greeted */
 	struct smtp_caps caps;
 	char		*server;
-	STAILQ_HEAD(, link_wait) waits;
+	STAILQ_HEAD(link_waits, link_wait) waits;
 	struct buf	 text;		/* pieces of a reply */
 	uint64_t	 credit;
 };

@@ -25,7 +25,8 @@ struct listener {
 
 static struct proc		*proc;
 static const struct conf	*conf;
-static LIST_HEAD(, listener)	 listeners = LIST_HEAD_INITIALIZER(listeners);
+static LIST_HEAD(listeners, listener) listeners =
+    LIST_HEAD_INITIALIZER(listeners);
 static size_t			 sessions_max;
 static struct event		*rest_timer;
 static bool			 resting, full;

@@ -20,8 +20,10 @@
 
 static struct event_base	*base;
 static const struct conf	*conf;
-static LIST_HEAD(, session)	 sessions = LIST_HEAD_INITIALIZER(sessions);
-static STAILQ_HEAD(, session)	 soon = STAILQ_HEAD_INITIALIZER(soon);
+static LIST_HEAD(all_sessions, session) sessions =
+    LIST_HEAD_INITIALIZER(sessions);
+static STAILQ_HEAD(soon_sessions, session) soon =
+    STAILQ_HEAD_INITIALIZER(soon);
 static struct event		*soon_event;
 static size_t			 nsessions;
 static struct session_stats	 stats;

@@ -67,7 +67,7 @@ struct session {
 	enum phase	 phase;
 	struct stream	*stream;	/* NULL: the client is gone */
 	struct smtp_line_state line;
-	STAILQ_HEAD(, cmd) cmds;
+	STAILQ_HEAD(cmds, cmd) cmds;
 	unsigned	 ncmds;
 	struct cmd	*barrier;	/* nothing is read until it is answered */
 	struct txn	*txn;

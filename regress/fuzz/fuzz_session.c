@@ -1,9 +1,9 @@
 /*
- * A whole session: the input's bytes are the client's, cut where it says so, and
- * between the cuts its other bytes are what queued, proxyd, lookupd and the
+ * A whole session: the input's bytes are the client's, cut where it says so,
+ * and between the cuts its other bytes are what queued, proxyd, lookupd and the
  * clock do. The stand-ins (smtpdhelp.h) abort on any message that is not in
- * order, as they do on a reply that is none. At the end nothing may be left, and
- * each command has had its reply unless the session is over.
+ * order, as they do on a reply that is none. At the end nothing may be left,
+ * and each command has had its reply unless the session is over.
  */
 #include <sys/socket.h>
 #include <stdlib.h>
@@ -54,11 +54,12 @@ server_says(uint8_t how)
 {
 	static const uint16_t	codes[] = { 250, 220, 251, 235, 334, 421, 450,
 	    451, 452, 501, 503, 535, 550, 552, 554, 221, 200, 599 };
-	static const char *const texts[] = { "2.0.0 x", "", "5.7.1 no\nnot\n\nat all",
+	static const char *const texts[] = { "2.0.0 x", "",
+	    "5.7.1 no\nnot\n\nat all",
 	    "\x1b[31m%n%s\t\xc3\xa4\xff" };
 
-	proxyd_answer(proxyd.tid, codes[how % (sizeof(codes) / sizeof(codes[0]))],
-	    texts[how / 64]);
+	proxyd_answer(proxyd.tid,
+	    codes[how % (sizeof(codes) / sizeof(codes[0]))], texts[how / 64]);
 }
 
 static void

@@ -594,7 +594,7 @@ static struct flink {
 	uint32_t	 tid;		/* 0: free */
 	bool		 rule;		/* it says EHLO by itself */
 	enum asked	 pending[PENDING];
-	char		 first[PENDING];	/* has AUTH an initial response? */
+	char		 first[PENDING];	/* '1': AUTH with a response */
 	unsigned	 npending;
 	unsigned	 taken;
 	bool		 flows;

@@ -15,11 +15,11 @@
 #define WORLD_REPLY_MAX	(64 << 10)
 #define WORLD_LOG_MAX	(32 << 10)	/* what a stand-in has heard */
 #define WORLD_CONTENT_MAX (2 << 20)	/* bytes of a message kept */
-#define WORLD_SOURCE	"192.0.2.7"	/* of clients, unless another is named */
+#define WORLD_SOURCE	"192.0.2.7"	/* of clients, unless it is named */
 
 extern struct event_base	*world_base;
 extern struct conf		*world_conf;	/* a test may turn its limits */
-extern uint16_t			 world_sessions;	/* before world_init() */
+extern uint16_t			 world_sessions; /* before world_init() */
 extern unsigned			 world_reports;	/* of peers, to the parent */
 
 /* Once a program. smtpd has its peers then, but for lookupd. */
@@ -62,8 +62,9 @@ bool	 client_closed(struct client *);
 /* ---- queued ---- */
 struct queued {
 	struct chan	*chan;		/* NULL: away */
-	char		 log[WORLD_LOG_MAX];	/* "env …;rcpt …;data 5;commit 9;" */
-	unsigned	 envs, commits, aborts, asks, open;	/* open: transactions */
+	char		 log[WORLD_LOG_MAX];	/* "env a@b;rcpt c@d x;commit 9;" */
+	unsigned	 envs, commits, aborts, asks;
+	unsigned	 open;		/* transactions */
 	uint32_t	 tid;		/* the last one */
 	uint64_t	 id;
 	uint64_t	 got;		/* content bytes, so far or in all */
@@ -126,7 +127,7 @@ struct lookupd {
 };
 extern struct lookupd	 lookupd;
 void	 lookupd_start(void);
-/* Answers the last question with this record: a name, an address, NULL: none. */
+/* Answers the last question with a record: name or address; NULL: none. */
 void	 lookupd_answer(uint8_t status, const char *record);
 
 #endif

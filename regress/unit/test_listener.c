@@ -20,8 +20,8 @@ listen_at(unsigned port)
 {
 	struct sockaddr_storage	 ss;
 	socklen_t		 len;
-	int			 fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC |
-				    SOCK_NONBLOCK, 0);
+	int			 fd = socket(AF_INET, SOCK_STREAM |
+				    SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	assert_true(addr_parse(span_str("127.0.0.1"), &at));
 	len = addr_to_sockaddr(&at, &ss);
@@ -37,7 +37,8 @@ come(void)
 {
 	struct sockaddr_storage	 ss;
 	socklen_t		 len = addr_to_sockaddr(&at, &ss);
-	int			 fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int			 fd = socket(AF_INET, SOCK_STREAM |
+				    SOCK_CLOEXEC, 0);
 
 	assert_int_equal(connect(fd, (struct sockaddr *)&ss, len), 0);
 	world_run();

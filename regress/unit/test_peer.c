@@ -94,7 +94,7 @@ test_unconfirmed(void **state)
 	expect(c, "550 5.7.1 no such name");
 	expect(c, "550");
 	quit(c);
-	/* The client goes while it is asked for: the session with the answer. */
+	/* The client goes meanwhile: the session with the answer. */
 	c = waiting(NULL);
 	client_free(c);
 	assert_non_null(world_leak());

@@ -115,7 +115,10 @@ test_greeting(void **state)
 static void
 test_caps(void **state)
 {
-	static const struct { uint32_t bit; const char *mail, *rcpt; } lacks[] = {
+	static const struct {
+		uint32_t	 bit;
+		const char	*mail, *rcpt;
+	} lacks[] = {
 		{ CAP_8BITMIME, "MAIL FROM:<a@b.example> BODY=8BITMIME", NULL },
 		{ CAP_SMTPUTF8, "MAIL FROM:<a@b.example> SMTPUTF8", NULL },
 		{ CAP_DSN, "MAIL FROM:<a@b.example> RET=FULL", NULL },
@@ -133,10 +136,12 @@ test_caps(void **state)
 				proxyd.caps.bits &= ~lacks[i].bit;
 			c = hello(PASSWORDS);
 			if (lacks[i].mail != NULL)
-				say(c, lacks[i].mail, with ? "250" : "555 5.5.4");
+				say(c, lacks[i].mail, with ? "250" :
+				    "555 5.5.4");
 			else {
 				say(c, "MAIL FROM:<a@b.example>", "250");
-				say(c, lacks[i].rcpt, with ? "250" : "555 5.5.4");
+				say(c, lacks[i].rcpt, with ? "250" :
+				    "555 5.5.4");
 			}
 			quit(c);
 		}
@@ -382,7 +387,8 @@ static void
 test_421(void **state)
 {
 	static const char *const	way[] = { "EHLO c.example",
-	    "MAIL FROM:<a@b.example>", "RCPT TO:<u@dest.example>", "DATA", "." };
+	    "MAIL FROM:<a@b.example>", "RCPT TO:<u@dest.example>", "DATA",
+	    "." };
 	static const enum asked		what[] = { ASKED_EHLO, ASKED_MAIL,
 	    ASKED_RCPT, ASKED_DATA, ASKED_END };
 	struct client			*c;
@@ -538,8 +544,8 @@ write_all(struct client *c, const char *p, size_t n)
 static void
 test_sizes(void **state)
 {
-	static const size_t	sizes[] = { 0, 1, 3800, 4096, 24570, 24573, 24574,
-	    24575, 24576, 24577, 24580, 65536, 262144 };
+	static const size_t	sizes[] = { 0, 1, 3800, 4096, 24570, 24573,
+	    24574, 24575, 24576, 24577, 24580, 65536, 262144 };
 	char			 line[40];
 	struct client		*c;
 
@@ -701,8 +707,12 @@ test_rule_mail_refused(void **state)
 static void
 test_rule_lacks(void **state)
 {
-	static const struct { uint32_t bit; const char *mail, *reply; } lacks[] = {
-		{ CAP_SMTPUTF8, "MAIL FROM:<a@b.example> SMTPUTF8", "553 5.6.7" },
+	static const struct {
+		uint32_t	 bit;
+		const char	*mail, *reply;
+	} lacks[] = {
+		{ CAP_SMTPUTF8, "MAIL FROM:<a@b.example> SMTPUTF8",
+		    "553 5.6.7" },
 		{ CAP_8BITMIME, "MAIL FROM:<a@b.example> BODY=8BITMIME",
 		    "554 5.6.3" },
 		{ 0, "MAIL FROM:<a@b.example> SIZE=1000001", "552 5.3.4" }
@@ -871,7 +881,8 @@ test_peer_and_mail(void **state)
 
 	(void)state;
 	proxyd.hold = true;
-	client_send(c, "MAIL FROM:<a@b.example>\r\nRCPT TO:<u@dest.example>\r\n");
+	client_send(c, "MAIL FROM:<a@b.example>\r\n"
+	    "RCPT TO:<u@dest.example>\r\n");
 	expect_nothing(c);
 	assert_null(strstr(proxyd.log, "rcpt"));
 	answer(550, "5.7.1 not you");

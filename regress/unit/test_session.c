@@ -15,18 +15,22 @@ static char	big[300000];
 
 /* ---- verbs and phases ----------------------------------------------------- */
 
-static const char *const	phase_names[] = { "greeted", "ready", "mail", "rcpt",
-    "bdat" };
+static const char *const	phase_names[] = { "greeted", "ready", "mail",
+    "rcpt", "bdat" };
 static const struct {
 	const char	*line;
 	const char	*regular[5], *proxied[5];
 } table[] = {
 #define ALL(x)	{ x, x, x, x, x }
-	{ "EHLO a.example", ALL("250-"), { "250-", "250-", "250-", "250-", "421" } },
-	{ "HELO a.example", ALL("250 "), { "250 ", "250 ", "250 ", "250 ", "421" } },
-	{ "MAIL FROM:<a@b.example>", { "503 5.5.1", "250 ", "503 ", "503 ", "503 " },
+	{ "EHLO a.example", ALL("250-"),
+	    { "250-", "250-", "250-", "250-", "421" } },
+	{ "HELO a.example", ALL("250 "),
+	    { "250 ", "250 ", "250 ", "250 ", "421" } },
+	{ "MAIL FROM:<a@b.example>",
+	    { "503 5.5.1", "250 ", "503 ", "503 ", "503 " },
 	    { "503 5.5.1", "250 ", "503 ", "503 ", "503 " } },
-	{ "RCPT TO:<u@dest.example>", { "503 ", "503 ", "250 ", "250 ", "503 " },
+	{ "RCPT TO:<u@dest.example>",
+	    { "503 ", "503 ", "250 ", "250 ", "503 " },
 	    { "503 ", "503 ", "250 ", "250 ", "503 " } },
 	{ "DATA", { "503 ", "503 ", "554 ", "354 ", "503 " },
 	    { "503 ", "503 ", "554 ", "354 ", "503 " } },
@@ -91,7 +95,7 @@ test_table(void **state)
 					    phase_names[ph], table[i].line);
 				say(c, table[i].line, want);
 				expect_nothing(c);
-				if (*want == '2' && strncmp(want, "221", 3) != 0)
+				if (*want == '2' && want[2] != '1')
 					assert_false(client_closed(c));
 				if (strncmp(want, "354", 3) == 0)
 					say(c, ".", "250 ");
@@ -109,10 +113,11 @@ test_hello(void **state)
 
 	(void)state;
 	say(c, "MAIL FROM:<a@b.example>", "250");
-	say(c, "EHLO other.example", "250-gw.example.org|250-PIPELINING|250-SIZE");
+	say(c, "EHLO other.example",
+	    "250-gw.example.org|250-PIPELINING|250-SIZE");
 	say(c, "RCPT TO:<u@dest.example>", "503 5.5.1 MAIL first");
-	say(c, "MAIL FROM:<a@b.example> BODY=8BITMIME SMTPUTF8 SIZE=10 RET=HDRS "
-	    "ENVID=x", "250");
+	say(c, "MAIL FROM:<a@b.example> BODY=8BITMIME SMTPUTF8 SIZE=10 "
+	    "RET=HDRS ENVID=x", "250");
 	say(c, "RCPT TO:<u@dest.example> NOTIFY=SUCCESS,DELAY "
 	    "ORCPT=rfc822;u@dest.example", "250");
 	say(c, "HELO old.example", "250 gw.example.org");
@@ -167,7 +172,8 @@ test_pipeline(void **state)
 	assert_string_equal(queued.log, "env a@b.example;"
 	    "rcpt u@dest.example out;commit 28;env c@b.example;"
 	    "rcpt v@dest.example out;commit 19;");
-	assert_non_null(strstr(queued.content, "\r\nSubject: x\r\n\r\n.\r\n\r\n"));
+	assert_non_null(strstr(queued.content,
+	    "\r\nSubject: x\r\n\r\n.\r\n\r\n"));
 	leave(c);
 }
 
@@ -209,7 +215,8 @@ test_many_commands(void **state)
 
 	(void)state;
 	for (int i = 0; i < 400; i++)
-		strlcat(text, "MAIL FROM:<a@b.example>\r\nRSET\r\n", sizeof(text));
+		strlcat(text, "MAIL FROM:<a@b.example>\r\nRSET\r\n",
+		    sizeof(text));
 	client_send(c, text);
 	for (int i = 0; i < 800; i++)
 		expect(c, i % 2 == 0 ? "250 2.1.0" : "250 2.0.0");
@@ -278,8 +285,8 @@ assert_content(const char *got, size_t len, size_t n)
 static void
 test_sizes(void **state)
 {
-	static const size_t	sizes[] = { 1, 2, 4094, 4095, 4096, 24570, 24571,
-	    24572, 24573, 24574, 24575, 24576, 24577, 24578, 24579, 24580,
+	static const size_t	sizes[] = { 1, 2, 4094, 4095, 4096, 24570,
+	    24571, 24572, 24573, 24574, 24575, 24576, 24577, 24578, 24579, 24580,
 	    49148, 65535, 65536, 131072, 262144 };
 	struct client		*c = hello(REGULAR);
 	char			 line[40];
@@ -886,7 +893,8 @@ test_size(void **state)
 	struct client	*c = hello(SMALL);
 
 	(void)state;
-	say(c, "EHLO c.example", "250-gw.example.org|250-PIPELINING|250-SIZE 60000");
+	say(c, "EHLO c.example",
+	    "250-gw.example.org|250-PIPELINING|250-SIZE 60000");
 	say(c, "MAIL FROM:<a@b.example> SIZE=60001", "552 5.3.4");
 	say(c, "MAIL FROM:<a@b.example> SIZE=60000", "250");
 	say(c, "RCPT TO:<u@dest.example>", "250");
@@ -1157,9 +1165,10 @@ test_received(void **state)
 	say(c, "DATA", "354");
 	say(c, ".", "250");
 	id_str(queued.id, id);
-	assert_memory_equal(queued.content, "Received: from c.example ([192.0.2.7])",
-	    38);
-	snprintf(want, sizeof(want), "by gw.example.org (postern) with SMTP id %s", id);
+	assert_memory_equal(queued.content,
+	    "Received: from c.example ([192.0.2.7])", 38);
+	snprintf(want, sizeof(want),
+	    "by gw.example.org (postern) with SMTP id %s", id);
 	assert_non_null(strstr(queued.content, want));
 	assert_non_null(strstr(queued.content, "for <u@dest.example>"));
 	say(c, "EHLO c.example", "250");
