@@ -132,10 +132,15 @@ c.check("and what follows the dot", [s.reply()[0] for _ in range(3)] == [250, 25
 
 held = [Smtp(regular) for _ in range(10)]
 greetings = [h.reply()[0] for h in held]
-time.sleep(0.2)          # the workers tell each other what they have
-over = Smtp(regular)
-c.code("one session over the limit per source", over.reply(), 421)
-for h in held + [over]:
+# The workers tell each other what they have; one that has none of a source has
+# not been told yet, so each but the first may take one too many.
+over = []
+while len(over) < 8 and (not over or got[0] == 220):
+    time.sleep(0.2)
+    over.append(Smtp(regular))
+    got = over[-1].reply()
+c.code("the sessions over the limit per source", got, 421)
+for h in held + over:
     h.close()
 
 deadline = time.time() + 20
