@@ -47,6 +47,13 @@ for what, line in (("a bare LF", b"NOOP\nNOOP"), ("a bare CR", b"NOOP\rNOOP")):
     c.code(what + ": the session goes on", s.cmd("NOOP"), 250)
     s.close()
 
+# Some go on with their password whatever AUTH was answered.
+for at, want in ((regular, 502), (proxied, 538)):
+    s = open_(at)
+    c.code("AUTH is not offered", s.cmd("AUTH PLAIN AGEAc2VjcmV0"), want)
+    c.code("nor is what follows a command", s.cmd("c2VjcmV0"), 500)
+    s.close()
+
 s = open_()
 codes = [s.cmd("FROB")[0] for _ in range(5)]
 last = s.reply() if codes[-1] != 421 else (421, "")

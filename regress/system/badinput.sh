@@ -18,4 +18,5 @@ limit sessions per source 10 for { "127.0.0.0/8" }
 EOF
 python3 "$TOP/regress/lib/badinput.py" "$TOP/regress/lib" $A:2525 $A:2526 "$T/in" ||
     FAILED=1
+check "no password is in the log" sh -c "! grep -q c2VjcmV0 '$T/gw/log'"
 check "the gateway still answers" send $A:2525 a@c.example b@dest.example
