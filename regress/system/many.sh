@@ -19,6 +19,6 @@ workers=$(ctl -j status | sed -n 's/.*"title":"smtpd\.[0-9]*".*"pid":\([0-9]*\).
 # shellcheck disable=SC2086
 python3 "$TOP/regress/lib/many.py" "$TOP/regress/lib" $A:2525 "$T/in" 2200 2000 \
     $workers || FAILED=1
-none_left() { ! ctl sessions | grep -q 'client='; }
+none_left() { ! ctl -j sessions | grep -q '"client"'; }
 check "no session is left" wait_until 10 none_left
 check "and the gateway still answers" send $A:2525 a@c.example b@dest.example
