@@ -12,7 +12,7 @@
 #include "queued/dest.h"
 
 #define LOOK_MS		60000	/* called again at least so often */
-#define FIRST_MS	1000	/* to become due, for one that is to be first */
+#define FIRST_MS	5000	/* to become due, for one that is to be first */
 #define PROBE_LOOK_MS	1000	/* those parked are looked at so often */
 #define DEST_KEEP_MS	1800000	/* trouble is remembered for so long */
 #define IDLE_MAX	1000	/* destinations asked in vain in one turn */

@@ -72,10 +72,10 @@ check "version" ctl version
 python3 - $A 2525 <<'E2' &
 import socket, sys, time
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-s.sendall(b"EHLO waiting.example\r\n"); time.sleep(4)
+s.sendall(b"EHLO waiting.example\r\n"); time.sleep(20)
 E2
 PIDS="$PIDS $!"
-check "sessions shows who is connected" wait_until 3 sh -c \
+check "sessions shows who is connected" wait_until 15 sh -c \
     "'$BUILD/posternctl' -s '$T/gw/run' sessions | grep -q $A"
 ctl nonsense >"$T/out" 2>&1
 check "an unknown command is a usage error" test $? -eq 64
