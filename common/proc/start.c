@@ -196,8 +196,8 @@ proc_start(enum ipc_role role, int argc, char **argv)
 	int			 type;
 
 	(void)argc;
-	if (getsockopt(PROC_PARENT_FD, SOL_SOCKET, SO_TYPE, &type, &len) == -1 ||
-	    type != SOCK_SEQPACKET) {
+	if (getsockopt(PROC_PARENT_FD, SOL_SOCKET, SO_TYPE, &type,
+	    &len) == -1 || type != SOCK_SEQPACKET) {
 		fprintf(stderr, "postern-%s is started by postern(8), not by "
 		    "hand\n", role_name(role));
 		exit(64);
@@ -207,7 +207,7 @@ proc_start(enum ipc_role role, int argc, char **argv)
 		fatal("no core files");
 	setproctitle_init(argc, argv, environ);
 	signal(SIGPIPE, SIG_IGN);
-	/* A group of processes that is told to end: the parent ends us in order. */
+	/* A whole group of processes is told to end: our parent ends us. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	tzset();
@@ -232,30 +232,6 @@ proc_base(const struct proc *p)
 	return p->base;
 }
 
-struct chan *
-proc_parent(const struct proc *p)
-{
-	return p->parent;
-}
-
-const char *
-proc_title(const struct proc *p)
-{
-	return p->title;
-}
-
-uint16_t
-proc_worker(const struct proc *p)
-{
-	return p->boot.worker;
-}
-
-uint32_t
-proc_generation(const struct proc *p)
-{
-	return p->boot.generation;
-}
-
 uint16_t
 proc_sessions(const struct proc *p)
 {
@@ -272,12 +248,6 @@ void *
 proc_arg(const struct proc *p)
 {
 	return p->arg;
-}
-
-void
-proc_title_note(struct proc *p, const char *what)
-{
-	setproctitle("%s: %s", p->title, what);
 }
 
 struct span

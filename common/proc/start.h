@@ -50,13 +50,9 @@ struct proc_ops {
 };
 
 /* Reads the boot messages (blocking), sets up log, ids, rlimit CORE and the
- * event base. Exits with a message if run by hand. argv is used for the title. */
+ * event base. Exits with a message if run by hand. argv: for the title. */
 struct proc *proc_start(enum ipc_role, int argc, char **argv);
 struct event_base *proc_base(const struct proc *);
-struct chan *proc_parent(const struct proc *);
-const char *proc_title(const struct proc *);
-uint16_t proc_worker(const struct proc *);
-uint32_t proc_generation(const struct proc *);
 /* This worker's share of sessions (smtpd, proxyd). */
 uint16_t proc_sessions(const struct proc *);
 /* The configuration's bundle (common/conf/bundle.h); mapped, read-only. */
@@ -67,8 +63,7 @@ void	*proc_arg(const struct proc *);
 int	 proc_run(struct proc *, const struct proc_ops *, void *arg);
 _Noreturn void proc_exit(struct proc *, int status);
 /* A peer's message was malformed: tell the parent, who rewires. */
-void	 proc_report(struct proc *, enum ipc_role, uint16_t worker, const char *why);
-/* Process title "smtpd.1: what". */
-void	 proc_title_note(struct proc *, const char *what);
+void	 proc_report(struct proc *, enum ipc_role, uint16_t worker,
+	    const char *why);
 
 #endif
