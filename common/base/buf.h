@@ -57,7 +57,7 @@ buf_len(const struct buf *b)
 }
 /* Removes n bytes (clamped) from the front. */
 void	 buf_drain(struct buf *, size_t n);
-/* Content as C string (a NUL is kept behind it, not counted). NULL if failed. */
+/* Content as C string (a NUL is kept behind, not counted). NULL if failed. */
 const char *buf_cstr(struct buf *);
 
 #endif

@@ -87,7 +87,8 @@ dec_base64(struct buf *b, struct span s)
 			v = v << 6 | (uint32_t)d;
 		}
 		/* Bits behind the last byte must be 0: one form for each. */
-		if ((n == 1 && (v & 0xffff) != 0) || (n == 2 && (v & 0xff) != 0))
+		if ((n == 1 && (v & 0xffff) != 0) ||
+		    (n == 2 && (v & 0xff) != 0))
 			return false;
 		for (int k = 0; k < n; k++)
 			if (!buf_byte(b, (uint8_t)(v >> (16 - 8 * k))))

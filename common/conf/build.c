@@ -233,8 +233,8 @@ build_self(struct build *b, const struct conf_pos *pos, const char *s)
 void
 build_subaddress(struct build *b, const struct conf_pos *pos, const char *s)
 {
-	if (strlen(s) > 1 || (s[0] != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", s[0])
-	    == NULL))
+	if (strlen(s) > 1 || (s[0] != '\0' &&
+	    strchr("!#$%&'*+-/=?^_`{|}~", s[0]) == NULL))
 		lex_error(&b->lex, pos, "subaddress is one character as \"+\" "
 		    "or \"-\", or \"\" for none");
 	else

@@ -22,7 +22,7 @@
 
 /* An action by name: known as soon as something names it. */
 struct build_action {
-	struct conf_action	 act;		/* first: the tree points here */
+	struct conf_action	 act;		/* first: the tree has it */
 	struct conf_pos		 used_pos;
 	bool			 defined, used;
 	struct build_action	*next;
@@ -49,8 +49,8 @@ struct build {
 	/* of the whole file */
 	bool			 seen_all[256];
 	unsigned		 seen_limits;	/* bits of enum build_limit */
-	bool			 submission;	/* a listen on socket was seen */
-	bool			 full;		/* the arena's end was reached */
+	bool			 submission;	/* a listen on socket: seen */
+	bool			 full;		/* the arena is at its end */
 	/* Where the arena is at its end, an error is told and this is written
 	 * to instead, so that no caller has to ask. */
 	struct conf_table	*spare;

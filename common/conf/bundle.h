@@ -13,7 +13,7 @@
 
 enum bundle_kind {
 	BUNDLE_MAIN,		/* name: path of the main file; text */
-	BUNDLE_INCLUDE,		/* name: the pattern as written; one per match */
+	BUNDLE_INCLUDE,		/* name: the pattern as written; each match */
 	BUNDLE_TABLE,		/* name: the path as written */
 	BUNDLE_MACRO,		/* name=value of -D */
 	BUNDLE_HOSTNAME,	/* the machine's fully qualified name */
@@ -31,7 +31,7 @@ struct bundle_item {
 void	 bundle_begin(struct buf *);
 bool	 bundle_add(struct buf *, enum bundle_kind, struct span name,
 	    struct span key, struct span text);
-/* The next item; s begins as the whole bundle. False at the end or if broken. */
+/* The next item; s begins as the whole bundle. False: the end, or broken. */
 bool	 bundle_next(struct span *s, struct bundle_item *);
 
 #endif

@@ -29,7 +29,7 @@ enum conf_scheme { SCHEME_NONE, SCHEME_SMTP, SCHEME_SMTP_NOTLS,
 struct conf_dest {
 	enum conf_dest_kind kind;
 	enum conf_scheme scheme;
-	char		*host;		/* name, literal address, domain or path */
+	char		*host;		/* name, address, domain or path */
 	struct addr	 addr;		/* set where host is a literal */
 	uint16_t	 port;		/* 25 by default */
 };
@@ -56,7 +56,7 @@ struct conf_listen {
 	unsigned	 index;		/* counts listen statements from 0 */
 	struct conf_pos	 pos;
 	enum conf_listen_kind kind;
-	struct addr	*addrs;		/* what to bind, ports set; "*" gives :: */
+	struct addr	*addrs;		/* to bind, with ports; "*" gives :: */
 	size_t		 naddrs;	/*   and 0.0.0.0 */
 	char		*path;		/* LISTEN_UNIX */
 	char		*hostname;	/* never NULL */
@@ -64,7 +64,7 @@ struct conf_listen {
 	const struct conf_action *proxy;	/* NULL: regular */
 	bool		 proxy_at_rcpt;
 	bool		 auth_plaintext;
-	bool		 takes_passwords;	/* can offer AUTH: own workers */
+	bool		 takes_passwords; /* can offer AUTH: own workers */
 	const struct conf_table *recipients;	/* NULL: all */
 	uint64_t	 max_message_size;
 	int64_t		 greet_delay_ms;
@@ -84,7 +84,7 @@ struct conf_rule {
 	enum conf_for	 fors;
 	struct conf_cond for_table;
 	struct conf_cond auth_user, mail_from, helo, tag;
-	bool		 tls_set, tls_not;	/* never true before TLS is there */
+	bool		 tls_set, tls_not;	/* not before TLS is there */
 	const struct conf_action *action;	/* NULL: reject */
 	uint16_t	 reject_code;	/* 550 by default */
 	char		*reject_text;	/* with enhanced code */
@@ -157,7 +157,8 @@ struct conf {
  */
 struct conf *conf_parse(struct span bundle, struct buf *msgs);
 void	 conf_free(struct conf *);
-const struct conf_action *conf_action_find(const struct conf *, struct span name);
+const struct conf_action *conf_action_find(const struct conf *,
+	    struct span name);
 /* The tree written back as a configuration that parses to the same tree. */
 void	 conf_print(const struct conf *, struct buf *);
 /*

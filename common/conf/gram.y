@@ -156,7 +156,8 @@ global:	  K_HOSTNAME word	{
 	}
 	| K_CONTROL K_PATH word	{
 		build_once_all(b, &@1, K_CONTROL, "control path");
-		b->conf->control_path = build_path(b, &@3, $3, CONTROL_PATH_MAX);
+		b->conf->control_path = build_path(b, &@3, $3,
+		    CONTROL_PATH_MAX);
 	}
 	| K_LOG K_LEVEL { build_once_all(b, &@1, K_LEVEL, "log level"); }
 	    log_level

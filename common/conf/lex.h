@@ -68,7 +68,8 @@ int	 lex_next(struct lex *, const char **text, struct conf_pos *);
 /* Does a statement begin with this token? */
 bool	 lex_is_statement(int token);
 /* Reads the bundle's files of this pattern next, in their order. */
-void	 lex_include(struct lex *, const struct conf_pos *, const char *pattern);
+void	 lex_include(struct lex *, const struct conf_pos *,
+	    const char *pattern);
 void	 lex_macro_set(struct lex *, const struct conf_pos *, const char *name,
 	    const char *value);
 /* Gives up the rest of this statement: the next token is its newline. */

@@ -25,7 +25,7 @@ struct match_in {
 enum match_kind {
 	MATCH_ACTION,
 	MATCH_REJECT,		/* a reject rule */
-	MATCH_NONE,		/* 550 5.7.1, or 550 5.1.1 for a served domain */
+	MATCH_NONE,		/* 550 5.7.1, or 5.1.1 for a served domain */
 	MATCH_NEED_RDNS		/* ask again when rdns_known */
 };
 enum match_miss { MISS_FROM, MISS_FOR, MISS_AUTH_USER, MISS_MAIL_FROM,
@@ -37,7 +37,7 @@ struct match_out {
 	const struct conf_rule *rule;		/* NULL for MATCH_NONE */
 	const struct conf_action *action;
 	uint16_t	 code;			/* reply of reject and none */
-	const char	*text;			/* with enhanced code, no code */
+	const char	*text;		/* with enhanced code, no code */
 	struct { const struct conf_rule *rule; enum match_miss miss; }
 			 looked[MATCH_LOOKED_MAX];
 	size_t		 nlooked;		/* may exceed the array */

@@ -10,7 +10,8 @@
 #define LINE_SHOWN_MAX	200	/* bytes; a longer line is not shown */
 
 static void	 message(struct lex *, const struct conf_pos *, const char *,
-		    const char *, va_list) __attribute__((format(printf, 4, 0)));
+		    const char *, va_list)
+		    __attribute__((format(printf, 4, 0)));
 
 static struct span
 line_of(const struct lex *l, const struct conf_pos *pos)

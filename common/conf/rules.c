@@ -229,7 +229,7 @@ from_anyone(const struct conf_rule *r)
 }
 
 /* An open relay: what a stranger may choose himself (helo, mail-from, tls)
- * narrows nothing; a listener's tag and a user that has said his password do. */
+ * narrows nothing; a listener's tag and a user who has said his password do. */
 static void
 check_open(struct build *b, const struct conf_rule *r)
 {

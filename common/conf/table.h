@@ -11,7 +11,8 @@ const char *table_name(const struct conf_table *);	/* "<inline>" if none */
 size_t	 table_count(const struct conf_table *);
 /* Exact key, ASCII case ignored. *value (may be NULL) is borrowed; empty in a
  * list. */
-bool	 table_get(const struct conf_table *, struct span key, struct span *value);
+bool	 table_get(const struct conf_table *, struct span key,
+	    struct span *value);
 /* A mail address without <>: user+ext@domain, user@domain, domain, .parent of
  * the domain, @domain; a bare user only if `ours`. subaddress may be "". */
 bool	 table_get_mail(const struct conf_table *, struct span address,
@@ -28,6 +29,7 @@ bool	 table_get_addr(const struct conf_table *, const struct addr *,
 int	 table_addr_bits(const struct conf_table *, const struct addr *);
 /* Each entry in order until f returns false. */
 void	 table_each(const struct conf_table *,
-	    bool (*f)(struct span key, struct span value, void *arg), void *arg);
+	    bool (*f)(struct span key, struct span value, void *arg),
+	    void *arg);
 
 #endif

@@ -15,7 +15,7 @@ struct table_entry {
 };
 struct conf_table {
 	const char	*name;		/* NULL: stands in a statement */
-	const char	*path;		/* of a file, as written; NULL: in place */
+	const char	*path;		/* of a file; NULL: in place */
 	struct conf_pos	 pos;		/* where it is defined, or first used */
 	bool		 defined, used;
 	bool		 is_map;	/* some entry has a value */

@@ -34,8 +34,8 @@ struct dns_answer {
 	enum dns_status	 status;
 	bool		 ad;
 	uint32_t	 ttl;			/* smallest; negative: SOA's */
-	/* DNS_NODATA where a CNAME chain leaves this packet: the name to ask for
-	 * next; else empty. cnames counts the links followed. */
+	/* DNS_NODATA where a CNAME chain leaves this packet: the name to ask
+	 * for next; else empty. cnames counts the links followed. */
 	char		 next[DNS_NAME_MAX + 1];
 	unsigned	 cnames;
 	size_t		 nrr;
@@ -43,8 +43,8 @@ struct dns_answer {
 	uint8_t		 store[16384];
 };
 
-/* Is it a name that may be asked for: labels of 1 to 63 letters, digits, "-", "_",
- * "/", no final dot? */
+/* Is it a name that may be asked for: labels of 1 to 63 letters, digits, "-",
+ * "_", "/", no final dot? */
 bool	 dns_name_ok(struct span);
 
 /* A whole response to the question (name, type); follows CNAMEs within it.

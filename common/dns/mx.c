@@ -29,7 +29,7 @@ swap(struct mx_host *a, struct mx_host *b)
 	*b = t;
 }
 
-/* Shuffled first (Fisher-Yates); the insertion sort keeps equals as they are. */
+/* Shuffled first (Fisher-Yates); the insertion sort keeps equals as they are */
 static void
 order(struct mx_host *hosts, size_t n, uint32_t (*rnd)(uint32_t))
 {

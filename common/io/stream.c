@@ -51,10 +51,10 @@ struct stream {
 	const struct stream_ops	*ops;
 	void			*arg;
 	int64_t			 deadline_ms;	/* 0: none */
-	int64_t			 armed_ms;	/* when the timer fires; 0: not */
+	int64_t			 armed_ms;	/* the timer fires; 0: not */
 	struct addr		 peer;
 	int			 fd;
-	int			 error;		/* to be told at the end of the pass */
+	int			 error;		/* told at the pass's end */
 	unsigned		 busy;		/* callbacks that run */
 	enum soon		 soon;
 	bool			 paused, reading, writing, connecting;

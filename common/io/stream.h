@@ -50,7 +50,8 @@ void	 stream_finish(struct stream *, int linger_ms);
 struct span stream_in(const struct stream *);
 void	 stream_eat(struct stream *, size_t n);
 void	 stream_pause(struct stream *);		/* reading */
-void	 stream_resume(struct stream *);	/* calls readable soon if bytes wait */
+/* Calls readable soon if bytes wait. */
+void	 stream_resume(struct stream *);
 
 /* Appends output; it is written at the end of this pass of the loop, or now
  * with stream_flush(), which calls nothing back. False, and nothing appended,

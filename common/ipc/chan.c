@@ -18,7 +18,7 @@
 struct packet {
 	STAILQ_ENTRY(packet)	 next;
 	struct buf		 bytes;
-	int			 fd;	/* or -1; with one it holds one message */
+	int			 fd;	/* or -1; with one: one message */
 	bool			 shut;	/* takes no more messages */
 };
 
@@ -31,13 +31,13 @@ struct chan {
 	void			*arg;
 	struct event		*rd, *wr, *soon;
 	STAILQ_HEAD(, packet)	 out;
-	struct packet		*filling;	/* the last of out, may take more */
+	struct packet		*filling;	/* last of out, may take more */
 	struct packet		*spare;		/* kept to save an allocation */
 	size_t			 waiting;
 	const char		*reject;	/* set by chan_reject() */
 	bool			 dead;		/* sends are dropped */
 	bool			 blocked;	/* the write event is armed */
-	bool			 busy, freed;	/* freed while its handler runs */
+	bool			 busy, freed;	/* freed in its own handler */
 	bool			 owes_drained;
 };
 
@@ -174,7 +174,7 @@ chan_end(struct chan *c, const char *why)
 	c->closed(c, why);
 }
 
-/* ---- sending ---------------------------------------------------------------- */
+/* ---- sending ----------------------------------------------------------- */
 
 static ssize_t
 packet_send(int fd, const struct packet *p)
@@ -370,7 +370,7 @@ chan_flush(struct chan *c)
 		event_active(c->soon, EV_WRITE, 0);
 }
 
-/* ---- receiving -------------------------------------------------------------- */
+/* ---- receiving --------------------------------------------------------- */
 
 #define FD_NONE	(-1)
 #define FD_LOST	(-2)	/* one was sent, but our table of them is full */
@@ -534,7 +534,7 @@ chan_on_read(evutil_socket_t sock, short what, void *arg)
 		chan_destroy(c);
 }
 
-/* ---- blocking use ------------------------------------------------------------ */
+/* ---- blocking use ------------------------------------------------------ */
 
 int
 chan_send_now(int fd, uint16_t type, const void *msg, int sendfd)

@@ -12,14 +12,14 @@
 
 #include "common/ipc/codec.h"
 
-#define CHAN_OUT_MAX	(8 << 20)	/* bytes waiting to be sent; see below */
+#define CHAN_OUT_MAX	(8 << 20)	/* bytes that wait to be sent; below */
 
 struct chan;
 
 /* A handler gets the decoded struct (its spans live until it returns) and the
- * descriptor that came along, or -1; the descriptor is the handler's now. If our
- * own table of descriptors was full, a message that must have one is dropped
- * with a line in the log, one that may have one comes with -1. */
+ * descriptor that came along, or -1; the descriptor is the handler's now. If
+ * our own table of descriptors was full, a message that must have one is
+ * dropped with a line in the log, one that may have one comes with -1. */
 typedef void chan_handler(struct chan *, const void *msg, int fd);
 
 struct chan_row {
@@ -38,7 +38,7 @@ struct chan_row {
 struct chan *chan_new(struct event_base *, int fd, enum ipc_role self,
 	    enum ipc_role peer, const struct chan_row *table,
 	    void (*closed)(struct chan *, const char *why), void *arg);
-/* Closes; unsent messages are lost. May be called from a handler. Takes NULL. */
+/* Closes; unsent messages are lost. A handler may call it. Takes NULL. */
 void	 chan_free(struct chan *);
 void	*chan_arg(const struct chan *);
 int	 chan_fd(const struct chan *);

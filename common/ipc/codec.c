@@ -6,7 +6,7 @@
 
 #include "common/ipc/codec.h"
 
-/* ---- fields, one by one, little-endian ------------------------------------ */
+/* ---- fields, one by one, little-endian --------------------------------- */
 
 static void
 put_int(struct buf *b, uint64_t v, unsigned n)
@@ -127,7 +127,7 @@ show_addr(struct buf *b, const char *key, const struct addr *a)
 	buf_fmt(b, " %s=%s", key, addr_str_port(a, text));
 }
 
-/* ---- one function of each kind for each message --------------------------- */
+/* ---- one function of each kind for each message ------------------------ */
 
 #define IPC_MSG(name, num, from, to, fds) \
 static void enc_##name(struct buf *b, const void *p) \
@@ -174,7 +174,7 @@ static void show_##name(struct buf *b, const void *p) \
 #include "common/ipc/msg.def"
 #include "common/ipc/undef.h"
 
-/* ---- the table of all messages --------------------------------------------- */
+/* ---- the table of all messages ----------------------------------------- */
 
 struct row {
 	struct ipc_info	 info;

@@ -31,7 +31,9 @@ enum ipc_role {
 			 IPC_LOOKUPD | IPC_KEYD)
 #define IPC_ANYONE	(IPC_PARENT | IPC_CHILD)
 
-enum ipc_secret_kind { IPC_SECRET_CERT, IPC_SECRET_KEY, IPC_SECRET_CREDENTIALS };
+enum ipc_secret_kind {
+	IPC_SECRET_CERT, IPC_SECRET_KEY, IPC_SECRET_CREDENTIALS
+};
 
 /* How a commit ended. */
 enum q_status {
@@ -72,7 +74,7 @@ enum ipc_type {
 	IPC_T_MAX
 };
 
-#define IPC_MSG(name, num, from, to, fds)	struct ipc_##name { uint32_t tid;
+#define IPC_MSG(name, num, from, to, fds) struct ipc_##name { uint32_t tid;
 #define IPC_U8(f)	uint8_t f;
 #define IPC_U16(f)	uint16_t f;
 #define IPC_U32(f)	uint32_t f;

@@ -13,7 +13,7 @@
 #include "common/ipc/ctl.h"
 
 #define CTL_IDLE_S	10		/* between requests */
-#define CTL_STALL_S	300		/* a caller (or its pager) takes nothing */
+#define CTL_STALL_S	300		/* a caller (its pager) takes nothing */
 #define CTL_LOW_WATER	65536		/* more rows are made below this */
 #define CTL_FIELDS_MAX	30000		/* bytes of a row, as in msg.def */
 #define CTL_PIECE	30000		/* bytes of one c_data */
@@ -295,7 +295,7 @@ ctl_end(struct ctl *c, int status, const char *text)
 	if (s.len > 1024)
 		s.len = 1024;
 	CHAN_SEND(c->chan, c_end, .status = (uint8_t)status, .text = s);
-	ctl_arm(c, CTL_STALL_S);	/* until it is gone; then the idle time */
+	ctl_arm(c, CTL_STALL_S);	/* until it is gone; then idle */
 }
 
 void

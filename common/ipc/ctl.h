@@ -29,8 +29,8 @@ struct ctl_verb {
 };
 
 /* Serves the connection fd (taken) with this daemon's verbs. role is ours. */
-void	 ctl_serve(struct event_base *, int fd, enum ipc_role role, uint32_t uid,
-	    uint8_t classes, const struct ctl_verb *verbs);
+void	 ctl_serve(struct event_base *, int fd, enum ipc_role role,
+	    uint32_t uid, uint8_t classes, const struct ctl_verb *verbs);
 uint32_t ctl_uid(const struct ctl *);
 /* A row: begin, fields, end. Values may be any bytes (posternctl quotes). */
 void	 ctl_row(struct ctl *, const char *kind);
@@ -45,7 +45,8 @@ void	 ctl_end(struct ctl *, int status, const char *text);
 /*
  * For long answers: more(arg) is called whenever the caller can take more; it
  * adds rows and returns, or calls ctl_end(). gone(arg) is called instead when
- * the caller went away (and after ctl_end), to free arg. Either may be set once.
+ * the caller went away (and after ctl_end), to free arg. Either may be set
+ * once.
  */
 void	 ctl_more(struct ctl *, void (*more)(struct ctl *, void *arg),
 	    void (*gone)(void *arg), void *arg);

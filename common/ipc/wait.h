@@ -20,7 +20,8 @@ void	*wait_get(const struct wait *, uint32_t tid);
 void	*wait_take(struct wait *, uint32_t tid);
 size_t	 wait_count(const struct wait *);
 /* For each outstanding one; f may take the one it was called for. */
-void	 wait_each(struct wait *, void (*f)(uint32_t tid, void *owner, void *arg),
+void	 wait_each(struct wait *,
+	    void (*f)(uint32_t tid, void *owner, void *arg),
 	    void *arg);
 
 #endif

@@ -31,7 +31,7 @@ struct ask_answer {
 
 /* role: our own. */
 struct ask *ask_new(struct proc *, enum ipc_role role);
-/* A channel to a lookupd (proc_ops.peer); the one before is dead. fd is taken. */
+/* A channel to a lookupd (proc_ops.peer); the one before is dead. Takes fd. */
 void	 ask_peer(struct ask *, uint16_t worker, int fd);
 /* Number of the question, or 0: too many, or no name that may be asked. done is
  * never called from within. */

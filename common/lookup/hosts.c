@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#define Q_ADDRS	1000	/* numbers of questions: MX below, addresses from here */
+#define Q_ADDRS	1000	/* numbers of questions: MX below, addresses above */
 
 struct source {				/* one entry of the list */
 	bool		 mx;
@@ -333,7 +333,8 @@ add(struct hosts_list *l, const struct host *host, const struct addr *a,
 	if (l->n == HOSTS_CANDS_MAX)
 		return;
 	for (size_t i = 0; i < l->n; i++) {
-		if (addr_eq(&l->cand[i].addr, a) && l->cand[i].addr.port == port)
+		if (addr_eq(&l->cand[i].addr, a) &&
+		    l->cand[i].addr.port == port)
 			return;
 	}
 	c = &l->cand[l->n++];

@@ -43,7 +43,8 @@ bool	 hosts_question(struct hosts *, unsigned *number, enum dns_type *,
 /* The answer to a question: addresses for A and AAAA, hosts for MX (any order).
  * What does not belong to the type is NULL. */
 void	 hosts_answer(struct hosts *, unsigned number, enum dns_status,
-	    uint32_t ttl, const struct addr *, const struct mx_host *, size_t n);
+	    uint32_t ttl, const struct addr *, const struct mx_host *,
+	    size_t n);
 /* No question is open or to come. */
 bool	 hosts_done(const struct hosts *);
 void	 hosts_result(struct hosts *, struct hosts_list *);

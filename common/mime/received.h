@@ -11,7 +11,7 @@
 
 struct received {
 	struct span	 helo;		/* what the client said; may be empty */
-	struct span	 rdns;		/* confirmed reverse name; may be empty */
+	struct span	 rdns;		/* confirmed reverse name, or empty */
 	struct addr	 client;	/* family 0: local socket */
 	struct span	 by;		/* our host name */
 	const char	*with;		/* "ESMTP", "UTF8SMTP", … (RFC 3848) */

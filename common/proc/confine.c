@@ -157,7 +157,8 @@ prove(const struct proc *p, bool separated)
 			    prctl(PR_CAPBSET_READ, c) == 0);
 	}
 	errno = EPERM;
-	MUST("proof: no_new_privs", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+	MUST("proof: no_new_privs",
+	    prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
 	MUST("proof: not dumpable", prctl(PR_GET_DUMPABLE) == 0);
 }
 

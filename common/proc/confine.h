@@ -11,7 +11,7 @@
 
 struct confine_profile {
 	const struct seccomp_group *const *groups;	/* ends with NULL */
-	/* Directory that Landlock leaves usable (queued: its workdir), or NULL. */
+	/* The directory that Landlock leaves (queued: its workdir), or NULL. */
 	bool		 workdir;
 };
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #define QUEUE_MAX	(512 << 10)	/* bytes of waiting commands */
-#define RING_MIN	8		/* steps; grows to SMTP_CLIENT_STEPS_MAX */
+#define RING_MIN	8		/* SMTP_CLIENT_STEPS_MAX at most */
 #define RING_IDLE_MAX	64		/* steps; a larger ring is given back */
 
 /* What the last reply asks for, before any other step may be written. */
@@ -202,8 +202,9 @@ smtp_client_flush(struct smtp_client *c)
 }
 
 /*
- * Ends a push: what the queue holds beyond `before` is the text of a new step. What a caller gives is from parsed input; a control character in it
- * would make two commands of one, so it is refused here once more.
+ * Ends a push: what the queue holds beyond `before` is the text of a new step.
+ * What a caller gives is from parsed input; a control character in it would
+ * make two commands of one, so it is refused here once more.
  */
 static bool
 push(struct smtp_client *c, enum smtp_step kind, uint32_t tag, size_t before,

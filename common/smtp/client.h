@@ -53,7 +53,8 @@ bool	 smtp_client_bdat(struct smtp_client *, uint64_t n, bool last);
 bool	 smtp_client_dot(struct smtp_client *);
 /* RSET, NOOP, QUIT, and VRFY/EXPN/HELP with a checked argument. */
 bool	 smtp_client_simple(struct smtp_client *, enum smtp_step);
-bool	 smtp_client_ask(struct smtp_client *, const char *verb, struct span arg);
+bool	 smtp_client_ask(struct smtp_client *, const char *verb,
+	    struct span arg);
 bool	 smtp_client_auth(struct smtp_client *, struct span mech,
 	    bool has_initial, struct span initial);
 bool	 smtp_client_auth_line(struct smtp_client *, struct span line);
@@ -62,7 +63,7 @@ struct smtp_client_event {
 	enum smtp_step	 step;
 	uint32_t	 tag;
 	uint16_t	 code;
-	struct span	 text;		/* lines, LF between; until the next feed */
+	struct span	 text;		/* lines, LF between, until next fed */
 };
 /*
  * PARSE_OK: one reply, in *ev. PARSE_MORE: needs more bytes. PARSE_BAD: no

@@ -27,7 +27,7 @@ const char *smtp_verb_name(enum smtp_verb);	/* "MAIL" */
 /* BDAT SP size [SP LAST] (RFC 3030, 2). */
 enum parse smtp_bdat_parse(struct span arg, uint64_t *size, bool *last,
 	    const char **why);
-/* Domain or address literal of EHLO; HELO takes what has no space or control. */
+/* Domain or address literal of EHLO; HELO takes all but space and control. */
 enum parse smtp_helo_parse(struct span arg, bool ehlo, const char **why);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "common/base/span.h"
 
-#define SMTP_LINE_MAX		512	/* octets with CRLF: RFC 5321, 4.5.3.1.4 */
+#define SMTP_LINE_MAX		512	/* with CRLF: RFC 5321, 4.5.3.1.4 */
 #define SMTP_LINE_MAIL_MAX	2048	/* MAIL and RCPT with all extensions */
 #define SMTP_LINE_AUTH_MAX	12288	/* RFC 4954, 4 */
 

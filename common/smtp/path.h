@@ -16,7 +16,7 @@
 struct smtp_path {
 	struct span	 text;		/* local@domain as it came, no route */
 	struct span	 local;		/* with its quotes if it has them */
-	struct span	 domain;	/* as it came; with [] if a literal; empty
+	struct span	 domain;	/* as it came; a literal with []; empty
 					 * for <> and <postmaster> */
 	bool		 utf8;		/* has a byte above 127 */
 	bool		 literal;

@@ -35,7 +35,7 @@ enum parse smtp_reply_feed(struct smtp_reply *, struct span *in, bool utf8,
 bool	 smtp_enhanced(uint16_t code, struct span text, struct span *enh);
 /* Writes a reply: text's lines (LF between) each with code, CRLF. */
 bool	 smtp_reply_write(struct buf *, uint16_t code, struct span text);
-/* "550 5.1.1 No such user" on one line for a log or DSN, lines joined by " / ". */
+/* "550 5.1.1 No such user" on one line for log or DSN, lines joined by " / " */
 bool	 smtp_reply_flat(struct buf *, uint16_t code, struct span text);
 
 #endif
