@@ -7,7 +7,7 @@
  *	apply.c		a record's effect on the index, live and in replay
  *	recover.c	start: index, tail of the segments, replay
  *	due.c		what is to be tried now: rows of the index into memory
- *	due_dest.c	destinations in memory, their turns; dest.c how much each
+ *	due_dest.c	destinations in memory, their turns; dest.c: how many
  *	due_job.c	jobs in memory, from ready to recorded
  *	result.c	results of deliveries, bounces of bounce.c
  *	compact.c	removal of the oldest segment

@@ -8,7 +8,7 @@
 #include "common/base/addr.h"
 
 #define SOURCES_PEERS	64	/* smtpd workers, by slot */
-#define SOURCES_MAX	200000	/* sources; more are known to their worker alone */
+#define SOURCES_MAX	200000	/* of more, their worker alone knows */
 #define SOURCES_KEEP_MS	3700000	/* without sessions: a window of an hour */
 
 struct sources;
