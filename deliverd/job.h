@@ -43,7 +43,7 @@ struct job {
 	uint64_t	 id;
 	char		 ids[ID_STRLEN];
 	char		 domain[256];
-	const struct conf_action *action;	/* NULL: not in our configuration */
+	const struct conf_action *action;	/* NULL: we have none such */
 	struct arena	*arena;		/* all spans below */
 	struct span	 from, prefix;
 	struct smtp_mail_params params;	/* SIZE: prefix and content */
@@ -53,9 +53,9 @@ struct job {
 	struct rcpt	*rcpts;
 	size_t		 nrcpts, left;	/* left: without result */
 	enum d_dest	 dest;		/* for d_done */
-	bool		 broken;	/* could not be kept: memory, descriptor */
+	bool		 broken;	/* no memory, no descriptor */
 	bool		 going;		/* d_go has come */
-	bool		 orphan;	/* from a queued that is gone: no d_done */
+	bool		 orphan;	/* queued has gone: no d_done */
 	bool		 retried;	/* once more after a stale connection */
 };
 

@@ -38,7 +38,7 @@ static const struct conf	*conf;
 static struct ask		*ask;
 static struct map		*dests;
 static size_t			 nconns, conns_max;
-static bool			 starved;	/* a destination waits for one */
+static bool			 starved;	/* a destination waits */
 static bool			 aborted;	/* nothing is begun any more */
 static struct event		*sweeper;
 
@@ -175,7 +175,7 @@ fail_all(struct dest *d, enum d_status status, const char *reply,
 	}
 }
 
-/* ---- addresses ------------------------------------------------------------ */
+/* ---- addresses --------------------------------------------------------- */
 
 static void
 found(void *arg, const struct hosts_list *l)
@@ -244,7 +244,7 @@ mark_down(struct dest *d, const struct addr *a, const char *why)
 	strlcpy(d->why, why, sizeof(d->why));
 }
 
-/* ---- connections ---------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------- */
 
 static bool
 open_conn(struct dest *d)
@@ -479,7 +479,7 @@ pool_abort(const char *reply)
 	map_each(dests, abort_one, copy);
 }
 
-/* ---- for ctl.c ------------------------------------------------------------ */
+/* ---- for ctl.c --------------------------------------------------------- */
 
 struct each {
 	void	(*conn)(const struct conn *, void *);

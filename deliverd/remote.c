@@ -75,7 +75,7 @@ set_timer(struct conn *c)
 		stream_timeout(c->s, REMOTE_IDLE_MS);
 }
 
-/* ---- the transaction ------------------------------------------------------ */
+/* ---- the transaction --------------------------------------------------- */
 
 static enum d_status
 status_of(unsigned code)
@@ -279,7 +279,7 @@ remote_begin(struct conn *c, struct job *j)
 	transaction(c);
 }
 
-/* ---- replies -------------------------------------------------------------- */
+/* ---- replies ----------------------------------------------------------- */
 
 static void
 reply_mail(struct conn *c, const struct smtp_client_event *ev)
@@ -452,7 +452,7 @@ reply(struct conn *c, const struct smtp_client_event *ev)
 	}
 }
 
-/* ---- the connection's end ------------------------------------------------- */
+/* ---- the connection's end ---------------------------------------------- */
 
 void
 remote_quit(struct conn *c)
@@ -526,7 +526,7 @@ lost_at(struct conn *c, const char *what)
 		    c->server, what, smtp_step_name(step));
 }
 
-/* ---- the stream ----------------------------------------------------------- */
+/* ---- the stream -------------------------------------------------------- */
 
 static void
 on_connected(struct stream *s, void *arg)
@@ -662,7 +662,8 @@ remote_connect(struct dest *d, const struct addr *addr, const char *name,
 		return NULL;
 	c->s = stream_connect(base, addr, source->family != 0 ? source : NULL,
 	    REMOTE_IN_MAX, REMOTE_OUT_MAX, &ops, c);
-	if (c->s == NULL || (c->c = smtp_client_new(stream_out(c->s))) == NULL) {
+	if (c->s == NULL ||
+	    (c->c = smtp_client_new(stream_out(c->s))) == NULL) {
 		stream_free(c->s);
 		free(c);
 		return NULL;

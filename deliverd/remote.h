@@ -18,8 +18,8 @@
 #define REMOTE_RCPTS_MAX	100	/* a transaction; RFC 5321, 4.5.3.1.8 */
 #define REMOTE_IN_MAX		(16 << 10)
 #define REMOTE_OUT_MAX		(256 << 10)
-#define REMOTE_OUT_MARK		(160 << 10)	/* content is written up to it */
-#define REMOTE_EARLY_MAX	(64 << 10)	/* BDAT sent without waiting for RCPT */
+#define REMOTE_OUT_MARK		(160 << 10)	/* content, until it waits */
+#define REMOTE_EARLY_MAX	(64 << 10)	/* BDAT before RCPT's reply */
 #define REMOTE_CONNECT_MS	30000
 #define REMOTE_IDLE_MS		10000
 #define REMOTE_DATA_MS		180000	/* RFC 5321, 4.5.3.2.5 */
@@ -45,7 +45,7 @@ struct conn {
 	enum conn_phase	 phase;
 	struct mono	 since;		/* of this phase */
 	unsigned	 jobs;		/* finished on it */
-	bool		 rset;		/* a transaction is open at the server */
+	bool		 rset;		/* the server has one open */
 	char		 server[DNS_NAME_MAX + ADDR_STRLEN + 16];
 	/* the transaction */
 	struct job	*job;

@@ -6,7 +6,7 @@
 
 #include "common/base/utf8.h"
 
-#define HEADER_LOOK	(64 << 10)	/* bytes of a header that are looked at */
+#define HEADER_LOOK	(64 << 10)	/* bytes of a header looked at */
 
 void
 send_begin(struct send_state *s, const struct job *j, bool stuff)
