@@ -74,7 +74,7 @@ flow_credit(struct link *l)
 	f->credited = gone;
 }
 
-/* ---- DATA ----------------------------------------------------------------- */
+/* ---- DATA -------------------------------------------------------------- */
 
 static bool
 data_write(struct link *l, struct span in)
@@ -95,9 +95,9 @@ data_end(struct link *l, struct span in)
 	return true;
 }
 
-/* ---- BDAT ----------------------------------------------------------------- */
+/* ---- BDAT -------------------------------------------------------------- */
 
-/* Sends what is held and in, as one chunk, if a chunk may go now; else holds. */
+/* Sends what is held and in, as one chunk, if one may go now; else holds. */
 static bool
 bdat_write(struct link *l, struct span in)
 {
@@ -163,7 +163,7 @@ bdat_reply(struct link *l, const struct smtp_client_event *ev)
 		link_fail(l, 421, "4.3.0 No memory");
 }
 
-/* ---- both ----------------------------------------------------------------- */
+/* ---- both -------------------------------------------------------------- */
 
 bool
 flow_begin(struct link *l)

@@ -3,10 +3,10 @@
  * DATA or by BDAT, without being stored. What is on the way is bounded by the
  * credit; nothing but smtpd's p_end makes a message of it.
  *
- *	NONE ─▶ ASKED (DATA sent) ─354─▶ DATA ──────────────┐
- *	  │         └─354, nobody to take it─▶ EMPTY         ├─p_end─▶ END ─▶ NONE
- *	  └───▶ WAIT (BDAT: earlier replies first) ─▶ BDAT ──┘
- *	                                   refused: SWALLOW ─┘
+ *	NONE ─▶ ASKED (DATA sent) ─354─▶ DATA ────────────┐
+ *	  │         └─354, nobody to take it─▶ EMPTY       ├─p_end─▶ END ─▶ NONE
+ *	  └─▶ WAIT (BDAT: earlier replies first) ─▶ BDAT ──┘
+ *	                                 refused: SWALLOW ─┘
  */
 #ifndef PROXYD_FLOW_H
 #define PROXYD_FLOW_H
@@ -29,7 +29,7 @@ struct flow {
 	unsigned	 resets;	/* RSETs of ours on the way */
 	uint64_t	 in, credited;	/* bytes of this content */
 	struct smtp_content_out so;
-	struct buf	 held;		/* BDAT: waits for the last one's reply */
+	struct buf	 held;		/* BDAT: till the last one's reply */
 	uint16_t	 code;		/* SWALLOW: the refusal */
 	char		*text;
 };

@@ -91,7 +91,7 @@ link_end_all(const char *text)
 	}
 }
 
-/* ---- smtpd's channel ------------------------------------------------------ */
+/* ---- smtpd's channel --------------------------------------------------- */
 
 /* Its clients are gone with it. */
 static void
@@ -150,7 +150,7 @@ link_get(struct chan *c, uint32_t tid)
 	return map_get_u64(d->by_tid, tid);
 }
 
-/* ---- its end -------------------------------------------------------------- */
+/* ---- its end ----------------------------------------------------------- */
 
 static void
 hang_up(struct link *l)
@@ -250,7 +250,7 @@ link_drop(struct link *l)
 	link_free(l);
 }
 
-/* ---- its beginning -------------------------------------------------------- */
+/* ---- its beginning ----------------------------------------------------- */
 
 void
 link_set_phase(struct link *l, enum link_phase phase)
@@ -301,7 +301,7 @@ link_next(struct link *l, uint16_t code, const char *why)
 		    addr_str(&c->addr, ip), c->addr.port);
 		free(l->server);
 		l->server = strdup(server);
-		l->phase = LINK_CONNECT;	/* since stays: the first one's */
+		l->phase = LINK_CONNECT;	/* since: the first one's */
 		l->s = stream_connect(proc_base(proc), &c->addr, source,
 		    LINK_IN_MAX, LINK_OUT_MAX, &ops, l);
 		if (l->s != NULL) {
@@ -394,7 +394,7 @@ link_open(struct chan *c, const void *msg, int fd)
 		l->find = f;
 }
 
-/* ---- greeting and, at rule level, EHLO ------------------------------------ */
+/* ---- greeting and, at rule level, EHLO --------------------------------- */
 
 void
 link_set_timer(struct link *l)
@@ -473,7 +473,7 @@ reply_hello(struct link *l, const struct smtp_client_event *ev)
 		no_welcome(l, ev);
 }
 
-/* ---- the stream ----------------------------------------------------------- */
+/* ---- the stream -------------------------------------------------------- */
 
 static void
 on_connected(struct stream *s, void *arg)

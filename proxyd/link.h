@@ -20,7 +20,7 @@
 #define LINK_IN_MAX	(16 << 10)
 #define LINK_OUT_MAX	(512 << 10)	/* pipelined commands, or the credit */
 #define LINK_CONNECT_MS	5000		/* for one address */
-#define LINK_GREETING_MS 10000		/* for one's words, if there is another */
+#define LINK_GREETING_MS 10000		/* for one's words, if others follow */
 #define LINK_OPEN_MS	30000		/* for all of them */
 #define LINK_DATA_MS	180000		/* RFC 5321, 4.5.3.2.5 */
 #define LINK_CLOSE_MS	2000		/* to get QUIT out */

@@ -11,7 +11,7 @@
 #include "common/smtp/command.h"
 #include "proxyd/caps.h"
 
-#define STEPS_ROOM	(SMTP_CLIENT_STEPS_MAX - 2)	/* leaves QUIT and RSET */
+#define STEPS_ROOM	(SMTP_CLIENT_STEPS_MAX - 2)	/* QUIT, RSET */
 
 /*
  * The link if a command may be passed on now; it is counted as asked. What
@@ -211,7 +211,8 @@ static void
 on_auth_line(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_auth_line	*m = msg;
-	struct link			*l = command(c, m->tid, IPC_T_p_auth_line, m);
+	struct link			*l = command(c, m->tid,
+					    IPC_T_p_auth_line, m);
 
 	(void)fd;
 	if (l != NULL)
@@ -263,7 +264,7 @@ const struct chan_row relay_rows[] = {
 	{ 0, NULL }
 };
 
-/* ---- replies -------------------------------------------------------------- */
+/* ---- replies ----------------------------------------------------------- */
 
 /* The keywords went as p_caps; smtpd needs the first line alone. */
 static void

@@ -7,7 +7,7 @@
 
 #include "common/lookup/hosts.h"
 
-#define SERVERS_DOWN_MS	10000	/* one that could not be reached is passed over */
+#define SERVERS_DOWN_MS	10000	/* who was not reached is passed over */
 #define SERVERS_MAX	256	/* of which that is remembered */
 
 void	 servers_init(const struct conf *);
