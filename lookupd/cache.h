@@ -9,11 +9,11 @@
 #include "common/base/clock.h"
 #include "common/dns/answer.h"
 
-#define CACHE_BYTES_MAX	(16 << 20)	/* what a rlimit of 256 MiB leaves easily */
+#define CACHE_BYTES_MAX	(16 << 20)	/* a rlimit of 256 MiB leaves that */
 #define CACHE_TTL_MIN_S	1
 #define CACHE_TTL_MAX_S	86400		/* RFC 8767 would allow 7 days */
 #define CACHE_NEG_MAX_S	3600		/* RFC 2308, 5 allows 3 hours */
-#define CACHE_FAIL_S	10		/* SERVFAIL, server dead; RFC 2308, 7: <= 300 */
+#define CACHE_FAIL_S	10		/* SERVFAIL, dead; RFC 2308: <= 300 */
 
 /* A packed answer; immutable. */
 struct answer {

@@ -370,7 +370,7 @@ send_question(struct question *q)
 		finish(q, answer_none(DNS_TEMPFAIL, CACHE_FAIL_S), false);
 		return;
 	}
-	buf[3] |= FLAG_AD;	/* RFC 6840, 5.7: tell us whether it is validated */
+	buf[3] |= FLAG_AD;	/* RFC 6840, 5.7: tell us if it is validated */
 	r->st.sent++;
 	ares_send(r->chan, buf, len, on_answer, q);
 	ares_free_string(buf);

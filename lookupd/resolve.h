@@ -11,7 +11,7 @@
 #include "lookupd/cache.h"
 
 #define RESOLVE_TIMEOUT_MS	10000	/* in all; then DNS_TEMPFAIL */
-#define RESOLVE_TRY_MS		1500	/* first try of a server; then doubled */
+#define RESOLVE_TRY_MS		1500	/* a server's first try; doubles */
 #define RESOLVE_TRIES		3
 #define RESOLVE_QUESTIONS_MAX	4096	/* on their way */
 #define RESOLVE_WAITERS_MAX	16384	/* who wait for them */
