@@ -20,7 +20,7 @@ struct key_info {
 	char		 subject[KEY_NAME_MAX];	/* RFC 2253 form, cut */
 	char		 type[32];		/* "RSA 2048", "EC P-256" */
 	struct wall	 not_before, not_after;
-	unsigned	 chain;			/* certificates behind the first */
+	unsigned	 chain;		/* certificates behind the first */
 };
 
 /* What has to happen before confinement: no configuration file is read, the

@@ -15,7 +15,7 @@
 
 #define WARN_BEFORE_MS	(14LL * 86400 * 1000)	/* an expiry in 14 days */
 
-static struct set	*current;	/* what the configuration in force has */
+static struct set	*current;	/* of the configuration in force */
 static struct set	*next;		/* what is arriving */
 static unsigned		 reloads;
 static char		 refused[1024];	/* why the last set was not taken */
