@@ -9,10 +9,10 @@
 
 #define MIB		(1ULL << 20)
 #define SESSION_BYTES	(64ULL << 10)	/* a busy session in smtpd */
-#define LINK_BYTES	(160ULL << 10)	/* its server side: credit and buffers */
+#define LINK_BYTES	(160ULL << 10)	/* server side: credit, buffers */
 #define DELIVERY_BYTES	(192ULL << 10)	/* a delivery with its message */
 #define QUEUE_BYTES	(512 * MIB)	/* cache, pool, index of queued */
-#define SPARE_FDS	64		/* beside sessions: channels, log, epoll */
+#define SPARE_FDS	64		/* channels, log, epoll */
 
 static const char *const names[NROLES] = { "postern", "smtpd", "queued",
     "deliverd", "proxyd", "lookupd", "keyd" };

@@ -16,8 +16,8 @@
 #include "postern/postern.h"
 
 #define YOUNG_MS	10000	/* who lives longer is started at once again */
-#define START_MS	30000	/* for a worker to get ready; a queue may need
-				 * longer to recover, so providers have no limit */
+#define START_MS	30000	/* for a worker to get ready; providers have no
+				 * limit, as a queue may take long to recover */
 #define SLACK_MS	2000	/* after what a child was given, it is killed */
 #define STOP_MS		5000	/* for a provider to end in order */
 
@@ -439,8 +439,8 @@ log_death(const struct child *c, int status, int64_t lived_ms)
 		    sigabbrev_np(WTERMSIG(status)) : "?");
 	else
 		snprintf(how, sizeof(how), "status=%d%s", WEXITSTATUS(status),
-		    WEXITSTATUS(status) == 99 ? " why=\"a refused system call\"" :
-		    "");
+		    WEXITSTATUS(status) == 99 ?
+		    " why=\"a refused system call\"" : "");
 	log_warnx("daemon=%s event=died pid=%d %s uptime=%s restarts=%u",
 	    c->title, (int)c->pid, how, clock_format_duration(lived_ms, up,
 	    sizeof(up)), c->restarts);

@@ -20,7 +20,7 @@
 
 static struct gateway	*the_gateway;	/* for the verbs below alone */
 
-/* ---- sockets -------------------------------------------------------------------- */
+/* ---- sockets ----------------------------------------------------------- */
 
 static void
 socket_path(const struct gateway *gw, const char *title, char *dst, size_t size)
@@ -173,7 +173,7 @@ control_child_gone(struct child *c)
 	c->ctl_fd = -1;
 }
 
-/* ---- our own verbs ---------------------------------------------------------------- */
+/* ---- our own verbs ----------------------------------------------------- */
 
 static const char *
 state_name(const struct child *c)

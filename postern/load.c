@@ -1,7 +1,7 @@
 /*
  * Reads the configuration with all it refers to, and the facts of the machine,
- * into a bundle; parses it; keeps it in a sealed memfd for the daemons. The only
- * place that opens these files.
+ * into a bundle; parses it; keeps it in a sealed memfd for the daemons. The
+ * only place that opens these files.
  */
 #include <sys/mman.h>
 #include <sys/resource.h>

@@ -144,7 +144,7 @@ limits(void)
 		fatal("limits");
 }
 
-/* ---- events ------------------------------------------------------------------------ */
+/* ---- events ------------------------------------------------------------ */
 
 void
 gateway_child_ready(struct gateway *gw, struct child *c)
@@ -278,7 +278,7 @@ gateway_check_end(struct gateway *gw)
 		gateway_check_end(gw);
 }
 
-/* ---- start -------------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------- */
 
 static void
 add_signal(struct gateway *gw, int sig, event_callback_fn f)

@@ -91,7 +91,7 @@ struct gateway {
 	char	       **macros;	/* of -D */
 	size_t		 nmacros;
 	bool		 foreground, root, verbose;
-	int		 log_level;	/* changed at run time; -1: as configured */
+	int		 log_level;	/* at run time; -1: as configured */
 	int		 exe[NROLES];	/* descriptors of the executables */
 	uid_t		 uid[NROLES];
 	gid_t		 gid[NROLES], adm_gid;
@@ -139,7 +139,8 @@ bool	 bind_all(struct gateway *, struct set *, const struct set *from,
 /* Closes those that `keep` (may be NULL) does not use. */
 void	 bind_close(struct set *, const struct set *keep);
 
-/* dirs.c: users and directories that root makes; fatal if they are not as they must. */
+/* dirs.c: users and directories that root makes; fatal if they are not as they
+ * must be. */
 void	 dirs_make(struct gateway *, const struct conf *);
 void	 users_find(struct gateway *);
 /* Our pid into the lock of the control directory, again after a fork. */
@@ -164,7 +165,7 @@ const struct conf *child_conf(const struct child *);
 
 /* wire.c */
 bool	 wire_wanted(const struct child *, const struct child *);
-void	 wire_all(struct child *);		/* a starting one to all others */
+void	 wire_all(struct child *);	/* a starting one to all others */
 void	 wire_report(struct child *, enum ipc_role, uint16_t worker,
 	    const char *why);
 
