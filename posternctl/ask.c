@@ -46,8 +46,8 @@ ask_refused(const char *dir, const char *title)
 	switch (errno) {
 	case EACCES:
 	case EPERM:
-		fprintf(stderr, "posternctl: %s/%s: permission denied; root and "
-		    "the members of the group _postern-adm may\n", dir, title);
+		fprintf(stderr, "posternctl: %s/%s: permission denied; root "
+		    "and members of the group _postern-adm may\n", dir, title);
 		return EX_NOPERM;
 	case ENOENT:
 	case ECONNREFUSED:

@@ -33,7 +33,7 @@ static const struct column session_columns[] = {
 struct table {
 	const struct call	*call;
 	const struct column	*columns;
-	const char		*kind;		/* rows of this kind in columns */
+	const char		*kind;		/* its rows in columns */
 	bool			 headed;
 	const char		*verb;
 	int			 status;
