@@ -7,10 +7,8 @@
 need_root "a real Postfix" || exit 0
 need_peers "smuggling" || exit 0
 
-# Its own port: another test's Postfix may still be there.
-PF=$((20000 + $$ % 10000))
-postfix_start "$T/pf" $PF
-wait_until 10 listening 127.0.0.1:$PF || no "Postfix does not listen"
+postfix_start "$T/pf" $A 2500
+wait_until 10 listening $A:2500 || no "Postfix does not listen"
 sink $A:2501 "$T/in"
 python3 "$TOP/regress/lib/peer.py" $A:2502 --log "$T/peer.log" --no-content \
     --caps 'PIPELINING,SIZE 1000000,8BITMIME,DSN,SMTPUTF8,ENHANCEDSTATUSCODES' \
@@ -21,8 +19,8 @@ wait_until 5 listening $A:2502
 
 gateway_start <<EOF2 || exit 1
 hostname gw.example.org
-action "pf"       relay to { "127.0.0.1:$PF" } open
-action "pflive"   proxy to { "127.0.0.1:$PF" }
+action "pf"       relay to { "$A:2500" } open
+action "pflive"   proxy to { "$A:2500" }
 action "sink"     relay to { "$A:2501" } open
 action "sinklive" proxy to { "$A:2501" }
 action "peer"     relay to { "$A:2502" } open
