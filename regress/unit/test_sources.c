@@ -18,6 +18,17 @@ static unsigned	told;
 /* There is no end of them: they live as long as queued. */
 static struct sources *s;
 
+/* They live as long as queued does, nothing frees them; a pointer stays. */
+static void
+fresh(void)
+{
+	static struct sources	*kept[8];
+	static unsigned		 n;
+
+	assert_true(n < 8);
+	s = kept[n++] = sources_new();
+}
+
 static void
 tell(unsigned slot, const struct addr *a, const struct source_state *sum,
     void *arg)
@@ -56,7 +67,7 @@ static void
 test_sums(void **state)
 {
 	(void)state;
-	s = sources_new();
+	fresh();
 	set(0, "192.0.2.1", 3);
 	assert_true(told == SOURCES_PEERS && heard[0].sessions == 3);
 	set(5, "192.0.2.1", 2);
@@ -89,7 +100,7 @@ test_windows(void **state)
 
 	(void)state;
 	clock_fake(&m, &w);
-	s = sources_new();
+	fresh();
 	report(0, "192.0.2.1", (struct source_state){ 1, { 7, 1 }, { 0, 0 } });
 	report(1, "192.0.2.1", (struct source_state){ 1, { 7, 2 }, { 3, 1 } });
 	assert_int_equal(heard[0].came.n, 3);
@@ -126,7 +137,7 @@ test_gone(void **state)
 	char		 name[32];
 
 	(void)state;
-	s = sources_new();
+	fresh();
 	for (unsigned i = 0; i < 300; i++) {
 		snprintf(name, sizeof(name), "10.0.%u.%u", i / 200, i % 200);
 		set(1, name, 2);
