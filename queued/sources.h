@@ -33,9 +33,9 @@ struct sources *sources_new(void);
 typedef void sources_tell(unsigned slot, const struct addr *,
 	    const struct source_state *, void *arg);
 void	 sources_report(struct sources *, unsigned slot, const struct addr *,
-	    const struct source_state *, sources_tell *, void *arg);
+	    const struct source_state *, sources_tell *tell, void *arg);
 /* The worker is gone with its sessions. */
-void	 sources_gone(struct sources *, unsigned slot, sources_tell *,
+void	 sources_gone(struct sources *, unsigned slot, sources_tell *tell,
 	    void *arg);
 size_t	 sources_count(const struct sources *);
 
