@@ -33,6 +33,33 @@ check "a rule of type proxy takes a message" \
     send $A:2527 a@client.example user@example.org --header "Subject: ruled"
 check "a rule of type proxy delivers it" wait_until 20 delivered ruled user
 
+# The submission socket, which any local user may use.
+cat >"$T/local.py" <<'E2'
+import socket
+import sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+f = s.makefile("rwb")
+def say(line, want):
+    f.write(line)
+    f.flush()
+    while (got := f.readline())[3:4] == b"-":
+        pass
+    assert got.startswith(want), got
+say(b"", b"220")
+say(b"EHLO localhost\r\nMAIL FROM:<root@gw.example.org>\r\n"
+    b"RCPT TO:<user@example.org>\r\nDATA\r\n", b"250")
+for want in b"250", b"250", b"354":
+    say(b"", want)
+say(b"Subject: local\r\n\r\nfrom cron\r\n.\r\nQUIT\r\n", b"250")
+say(b"", b"221")
+E2
+check "the submission socket takes a message" python3 "$T/local.py" \
+    "$T/gw/run-submission"
+check "and it is delivered" wait_until 20 delivered local user
+check "its Received says so" grep -q '^Received: from localhost (local)' \
+    "$(the local)"
+
 check "our Received is in the regular one" \
     grep -q 'by gw.example.org' "$(the regular)"
 check "our Received is in the proxied one" \
