@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+#include "common/smtp/line.h"
+
 #define QUEUE_MAX	(512 << 10)	/* bytes of waiting commands */
 #define RING_MIN	8		/* SMTP_CLIENT_STEPS_MAX at most */
 #define RING_IDLE_MAX	64		/* steps; a larger ring is given back */
@@ -411,6 +413,10 @@ smtp_client_feed(struct smtp_client *c, struct span *in,
 		*why = "a reply that nobody asked for";
 		return PARSE_BAD;
 	}
+	/* RFC 4954, 4: a challenge may be longer than another reply's line. */
+	smtp_reply_line_max(&c->reply, step_at(c, 0)->kind == STEP_AUTH ||
+	    step_at(c, 0)->kind == STEP_AUTH_LINE ? SMTP_LINE_AUTH_MAX :
+	    SMTP_REPLY_LINE_MAX);
 	res = smtp_reply_feed(&c->reply, in, c->utf8, why);
 	if (res != PARSE_OK)
 		return res;

@@ -16,6 +16,12 @@ smtp_reply_init(struct smtp_reply *r)
 }
 
 void
+smtp_reply_line_max(struct smtp_reply *r, size_t max)
+{
+	r->line.max = max;
+}
+
+void
 smtp_reply_clear(struct smtp_reply *r)
 {
 	buf_clear(&r->text);

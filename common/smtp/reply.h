@@ -26,6 +26,8 @@ struct smtp_reply {
 };
 
 void	 smtp_reply_init(struct smtp_reply *);
+/* Octets kept of each line from here on; 512 without it. */
+void	 smtp_reply_line_max(struct smtp_reply *, size_t);
 void	 smtp_reply_clear(struct smtp_reply *);	/* frees */
 /* Eats from in until one reply is whole (PARSE_OK; the next call begins a new
  * one), in is empty (PARSE_MORE), or it is no SMTP (PARSE_BAD). */

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 python3 "$TOP/regress/lib/peer.py" "$A:2500" --log "$T/peer.log" \
-    --caps "PIPELINING,8BITMIME,AUTH PLAIN LOGIN,ENHANCEDSTATUSCODES" \
+    --caps "PIPELINING,8BITMIME,AUTH PLAIN LOGIN GSSAPI,ENHANCEDSTATUSCODES" \
+    --on "auth=GSSAPI" "reply:334 $(printf 'A%.0s' $(seq 5000))" \
     --on "auth=aW50cnVkZXI=" "reply:535 5.7.8 wrong" >"$T/peer.out" 2>&1 &
 PIDS="$PIDS $!"
 wait_until 10 grep -q ready "$T/peer.out"
@@ -63,6 +64,10 @@ c.check("LOGIN's first question as it was", got == (334, "VXNlcm5hbWU6"), got)
 got = s.cmd(base64.b64encode(b"user"))
 c.check("LOGIN's second question as it was", got == (334, "UGFzc3dvcmQ6"), got)
 c.code("LOGIN", s.cmd(base64.b64encode(b"geheim-sesam")), 235)
+s.close()
+s, _ = open_()
+got = s.cmd("AUTH GSSAPI")
+c.check("a long challenge as it was", got == (334, "A" * 5000), got)
 s.close()
 s, _ = open_()
 s.cmd("AUTH LOGIN")

@@ -311,11 +311,38 @@ names(void **state)
 
 #define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* A challenge of SASL may have 12,288 octets in its line, others have 512. */
+static void
+long_challenge(void **state)
+{
+	static char	 line[8000];
+	struct span	 in;
+	const char	*why = "";
+
+	(void)state;
+	memset(line, 'A', sizeof(line));
+	memcpy(line, "334 ", 4);
+	memcpy(line + sizeof(line) - 2, "\r\n", 2);
+	greet("250-x\r\n250 AUTH GSSAPI\r\n");
+	assert_true(smtp_client_auth(c, S("GSSAPI"), false, S("")));
+	in = span(line, sizeof(line));
+	assert_int_equal(smtp_client_feed(c, &in, &ev, &why), PARSE_OK);
+	assert_int_equal(ev.code, 334);
+	assert_int_equal(ev.text.len, sizeof(line) - 6);
+	assert_true(smtp_client_auth_line(c, S("*")));
+	says("501 no\r\n", STEP_AUTH_LINE);
+	assert_true(smtp_client_simple(c, STEP_NOOP));
+	memcpy(line, "250 ", 4);
+	in = span(line, sizeof(line));
+	assert_int_equal(smtp_client_feed(c, &in, &ev, &why), PARSE_OK);
+	assert_in_range(ev.text.len, 500, 512);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(lock_step), T(pipelined), T(refused_data), T(bdat), T(auth),
+		T(lock_step), T(pipelined), T(refused_data), T(bdat), T(auth), T(long_challenge),
 		T(unasked), T(early), T(no_injection), T(helo), T(full),
 		T(late_flush), T(names),
 	};
