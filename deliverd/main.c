@@ -12,7 +12,6 @@
 #include "deliverd/job.h"
 #include "deliverd/pool.h"
 
-#define DRAIN_CHECK_MS	50	/* is everything finished? */
 #define DRAIN_LAST_MS	500	/* of the grace: for queued to record results */
 
 static const struct seccomp_group *const groups[] = { &seccomp_base,
@@ -21,8 +20,7 @@ static const struct seccomp_group *const groups[] = { &seccomp_base,
 static const struct confine_profile profile = { .groups = groups };
 
 static struct ask	*ask;
-static struct event	*drainer;
-static struct mono	 drain_abort, drain_end;
+static bool		 aborted;
 
 static void
 peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
@@ -37,36 +35,25 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 		proc_report(p, role, worker, "no peer of deliverd");
 }
 
-static void
-drain_check(evutil_socket_t fd, short what, void *arg)
-{
-	int64_t	now = clock_mono().ms;
-
-	(void)fd;
-	(void)what;
-	if (drain_abort.ms != 0 && now >= drain_abort.ms) {
-		drain_abort.ms = 0;
-		pool_abort("421 4.3.2 The gateway is shutting down");
-	}
-	if ((job_count() == 0 && job_unrecorded() == 0) || now >= drain_end.ms)
-		proc_exit(arg, 0);
-}
-
 /* What has been handed over is delivered while there is time; new jobs are
  * given back. */
 static void
 drain(struct proc *p, uint32_t grace_ms)
 {
-	const struct timeval	tv = { 0, DRAIN_CHECK_MS * 1000 };
-
-	if (drainer != NULL)
-		return;
+	(void)p;
+	(void)grace_ms;
 	job_drain();
-	drain_end.ms = clock_mono().ms + grace_ms;
-	drain_abort.ms = drain_end.ms - DRAIN_LAST_MS;
-	drainer = event_new(proc_base(p), -1, EV_PERSIST, drain_check, p);
-	if (drainer == NULL || event_add(drainer, &tv) == -1)
-		fatalx("event_new");
+}
+
+static bool
+drained(struct proc *p, int64_t left_ms)
+{
+	(void)p;
+	if (left_ms <= DRAIN_LAST_MS && !aborted) {
+		aborted = true;
+		pool_abort("421 4.3.2 The gateway is shutting down");
+	}
+	return job_count() == 0 && job_unrecorded() == 0;
 }
 
 int
@@ -75,6 +62,7 @@ main(int argc, char **argv)
 	static const struct proc_ops	 ops = {
 		.peer = peer,
 		.drain = drain,
+		.drained = drained,
 		.verbs = ctl_verbs
 	};
 	struct proc			*p;

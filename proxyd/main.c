@@ -11,7 +11,6 @@
 #include "proxyd/ctl.h"
 #include "proxyd/link.h"
 
-#define DRAIN_CHECK_MS	50	/* is everything finished? */
 
 static const struct seccomp_group *const groups[] = { &seccomp_base,
     &seccomp_loop, &seccomp_sock_use, &seccomp_sock_inet, &seccomp_fds_in,
@@ -19,8 +18,6 @@ static const struct seccomp_group *const groups[] = { &seccomp_base,
 static const struct confine_profile profile = { .groups = groups };
 
 static struct ask	*ask;
-static struct event	*drainer;
-static struct mono	 drain_end;
 
 static void
 peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
@@ -35,32 +32,22 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 		proc_report(p, role, worker, "no peer of proxyd");
 }
 
-static void
-drain_check(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	if (clock_mono().ms >= drain_end.ms) {
-		link_end_all("4.3.2 The gateway is shutting down");
-		proc_exit(arg, 0);
-	}
-	if (link_count() == 0 && link_count_smtpds() == 0)
-		proc_exit(arg, 0);
-}
-
 /* The smtpd workers of the same set drain too and may still open links for
  * their sessions; when they are gone, so are we. */
 static void
 drain(struct proc *p, uint32_t grace_ms)
 {
-	const struct timeval	tv = { 0, DRAIN_CHECK_MS * 1000 };
+	(void)p;
+	(void)grace_ms;
+}
 
-	if (drainer != NULL)
-		return;
-	drain_end.ms = clock_mono().ms + grace_ms;
-	drainer = event_new(proc_base(p), -1, EV_PERSIST, drain_check, p);
-	if (drainer == NULL || event_add(drainer, &tv) == -1)
-		fatalx("event_new");
+static bool
+drained(struct proc *p, int64_t left_ms)
+{
+	(void)p;
+	if (left_ms == 0)
+		link_end_all("4.3.2 The gateway is shutting down");
+	return link_count() == 0 && link_count_smtpds() == 0;
 }
 
 int
@@ -69,6 +56,7 @@ main(int argc, char **argv)
 	static const struct proc_ops	 ops = {
 		.peer = peer,
 		.drain = drain,
+		.drained = drained,
 		.verbs = ctl_verbs
 	};
 	struct proc			*p;

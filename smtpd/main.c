@@ -15,7 +15,6 @@
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
 
-#define DRAIN_CHECK_MS	50	/* is everything finished? */
 #define DRAIN_IDLE	10	/* idle for this part of the grace: ended */
 #define DRAIN_LAST_MS	500	/* of the grace: to get the last 421s out */
 
@@ -24,9 +23,7 @@ static const struct seccomp_group *const groups[] = { &seccomp_base,
 static const struct confine_profile profile = { .groups = groups };
 
 static struct ask	*ask;
-static struct event	*drainer;
-static struct mono	 drain_last, drain_end;
-static int64_t		 drain_idle_ms;
+static int64_t		 drain_grace_ms;
 
 static void
 peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
@@ -63,43 +60,31 @@ pause_listener(struct proc *p, uint16_t index, bool on)
 static void
 drain_one(struct session *s, void *arg)
 {
-	int64_t	now = *(int64_t *)arg;
-	bool	idle = session_idle(s) && now - s->last.ms >= drain_idle_ms;
+	int64_t	left = *(int64_t *)arg;
+	bool	idle = session_idle(s) &&
+		    clock_mono().ms - s->last.ms >= drain_grace_ms / DRAIN_IDLE;
+	bool	last = left <= (drain_grace_ms > DRAIN_LAST_MS ?
+		    DRAIN_LAST_MS : drain_grace_ms);
 
-	if (s->phase != PH_CLOSING && (idle || now >= drain_last.ms))
+	if (s->phase != PH_CLOSING && (idle || last))
 		session_fail(s, 421, span_str("4.3.2 The gateway is shutting "
 		    "down"), "shutting down");
 }
 
 static void
-drain_check(evutil_socket_t fd, short what, void *arg)
-{
-	int64_t	now = clock_mono().ms;
-
-	(void)fd;
-	(void)what;
-	session_each(drain_one, &now);
-	if (session_count() == 0 || now >= drain_end.ms)
-		proc_exit(arg, 0);
-}
-
-static void
 drain(struct proc *p, uint32_t grace_ms)
 {
-	const struct timeval	tv = { 0, DRAIN_CHECK_MS * 1000 };
-	int64_t			now = clock_mono().ms;
-
-	/* Said once more when the time is up sooner (reload after reload). */
-	drain_idle_ms = grace_ms / DRAIN_IDLE;
-	drain_end.ms = now + grace_ms;
-	drain_last.ms = drain_end.ms - (grace_ms > DRAIN_LAST_MS ?
-	    DRAIN_LAST_MS : 0);
+	(void)p;
+	drain_grace_ms = grace_ms;
 	listener_close_all();
-	if (drainer != NULL)
-		return;
-	drainer = event_new(proc_base(p), -1, EV_PERSIST, drain_check, p);
-	if (drainer == NULL || event_add(drainer, &tv) == -1)
-		fatalx("event_new");
+}
+
+static bool
+drained(struct proc *p, int64_t left_ms)
+{
+	(void)p;
+	session_each(drain_one, &left_ms);
+	return session_count() == 0;
 }
 
 int
@@ -110,6 +95,7 @@ main(int argc, char **argv)
 		.listener = listener,
 		.pause_listener = pause_listener,
 		.drain = drain,
+		.drained = drained,
 		.verbs = ctl_verbs
 	};
 	struct proc			*p;

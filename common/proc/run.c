@@ -147,16 +147,34 @@ on_reload_end(struct chan *chan, const void *msg, int fd)
 }
 
 static void
-on_drain(struct chan *chan, const void *msg, int fd)
+drain_check(evutil_socket_t fd, short what, void *arg)
 {
-	const struct ipc_drain	*m = msg;
-	struct proc		*p = chan_arg(chan);
+	struct proc	*p = arg;
+	int64_t		 left = p->drain_end.ms - clock_mono().ms;
 
 	(void)fd;
-	if (p->ops->drain != NULL)
-		p->ops->drain(p, m->grace_ms);
-	else
+	(void)what;
+	if (p->ops->drained(p, left > 0 ? left : 0) || left <= 0)
 		proc_exit(p, 0);
+}
+
+static void
+on_drain(struct chan *chan, const void *msg, int fd)
+{
+	const struct timeval		 tv = { 0, PROC_DRAIN_MS * 1000 };
+	const struct ipc_drain		*m = msg;
+	struct proc			*p = chan_arg(chan);
+
+	(void)fd;
+	if (p->ops->drain == NULL)
+		proc_exit(p, 0);
+	p->drain_end.ms = clock_mono().ms + m->grace_ms;
+	p->ops->drain(p, m->grace_ms);
+	if (p->drainer != NULL)
+		return;
+	p->drainer = event_new(p->base, -1, EV_PERSIST, drain_check, p);
+	if (p->drainer == NULL || event_add(p->drainer, &tv) == -1)
+		fatalx("event_new");
 }
 
 static void

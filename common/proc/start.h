@@ -20,6 +20,8 @@
 #include "common/ipc/chan.h"
 #include "common/ipc/ctl.h"
 
+#define PROC_DRAIN_MS	50
+
 struct proc;
 
 struct proc_ops {
@@ -40,8 +42,12 @@ struct proc_ops {
 	 * nothing may have changed. NULL where not supported. */
 	bool	(*reload)(struct proc *, struct span bundle, bool check,
 		    const char **why);
-	/* Take nothing new, finish, then call proc_exit(p, 0). */
+	/* Take nothing new and finish what runs. Said again when the time that
+	 * is left has become shorter. NULL: the process ends at once. */
 	void	(*drain)(struct proc *, uint32_t grace_ms);
+	/* Asked every PROC_DRAIN_MS from then on: has it finished? When left_ms
+	 * is 0 it is asked for the last time, and the process ends. */
+	bool	(*drained)(struct proc *, int64_t left_ms);
 	/* End in order now: called before the process exits. May be NULL. */
 	void	(*stop)(struct proc *);
 	/* Newest id known, for ready (queued); may be NULL. */

@@ -6,6 +6,7 @@
 
 #include <sys/queue.h>
 
+#include "common/base/clock.h"
 #include "common/proc/start.h"
 
 #define PROC_PARENT_FD	3
@@ -42,6 +43,8 @@ struct proc {
 	uint32_t		 next_generation;
 	bool			 next_check;
 	bool			 log_asked;	/* a new logger's socket */
+	struct event		*drainer;	/* NULL: it does not drain */
+	struct mono		 drain_end;
 };
 
 /* Maps a sealed memfd (taken) for reading; fatal if it is not sealed. */
