@@ -130,4 +130,79 @@ test_setup(void **state)
 	return 0;
 }
 
+#define T(f)	cmocka_unit_test_setup(f, test_setup)
+
+/* ---- content, and proxyd's answers ---- */
+
+static char	big[300000] __attribute__((unused));
+
+static inline void
+expect_all(struct client *c, const char *const *codes)
+{
+	for (; *codes != NULL; codes++)
+		expect_at(c, *codes, *codes, __LINE__);
+	expect_nothing(c);
+}
+
+static inline void
+begin(struct client *c, const char *rcpt)
+{
+	char	line[200];
+
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	snprintf(line, sizeof(line), "RCPT TO:<%s>", rcpt);
+	say(c, line, "250");
+}
+
+/* n bytes in lines of 62, not counting what ends the last of them. */
+static inline void
+fill(size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		big[i] = i % 62 == 60 && i + 1 < n ? '\r' :
+		    i % 62 == 61 ? '\n' : (char)('a' + i % 23);
+	big[n] = '\0';
+}
+
+static inline void
+write_all(struct client *c, const char *p, size_t n)
+{
+	size_t	put;
+
+	for (unsigned tries = 0; n > 0 && tries < 10000; tries++) {
+		put = client_write(c, p, n);
+		p += put;
+		n -= put;
+		world_pass(2);
+	}
+	assert_int_equal(n, 0);
+}
+
+/* A chunk: the command with its bytes, no more. */
+#define chunk(c, what, want)	do {					\
+		client_send((c), (what));				\
+		expect_at((c), (want), (what), __LINE__);		\
+	} while (0)
+
+static inline void
+on(enum asked what, uint16_t code, const char *text)
+{
+	proxyd.on[what].code = code;
+	proxyd.on[what].text = text;
+}
+
+static inline void
+answer(uint16_t code, const char *text)
+{
+	assert_true(proxyd_answer(proxyd.tid, code, text));
+	world_run();
+}
+
+static inline void
+server_gone(void)
+{
+	proxyd_close(proxyd.tid, "gone");
+	world_run();
+}
+
 #endif

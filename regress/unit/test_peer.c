@@ -161,8 +161,6 @@ with_lookupd(void **state)
 	return 0;
 }
 
-#define T(f)	cmocka_unit_test_setup(f, test_setup)
-
 int
 main(void)
 {

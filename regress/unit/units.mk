@@ -60,7 +60,10 @@ SMTPD = regress/lib/smtpdhelp.o $(addprefix smtpd/,cmd_auth.o cmd_data.o \
     handoff_proxy.o handoff_queue.o link.o listener.o peer.o reader.o route.o \
     session.o source.o txn.o)
 UNIT_test_session = $(SMTPD)
+UNIT_test_session_content = $(SMTPD)
+UNIT_test_session_limits = $(SMTPD)
 UNIT_test_proxied = $(SMTPD)
+UNIT_test_byrule = $(SMTPD)
 UNIT_test_listener = $(SMTPD)
 UNIT_test_peer = $(SMTPD)
 UNIT_test_source = smtpd/source.o
