@@ -196,7 +196,9 @@ add_addresses(struct loader *l)
 			continue;
 		addr_from_sockaddr(&a, i->ifa_addr);
 		if (a.family != 0)
-			add_fact(l, BUNDLE_ADDRESS, addr_str(&a, text));
+			bundle_add(&l->bundle, BUNDLE_ADDRESS, span(NULL, 0),
+			    span_str(i->ifa_name),
+			    span_str(addr_str(&a, text)));
 	}
 	freeifaddrs(list);
 }

@@ -17,7 +17,7 @@ enum bundle_kind {
 	BUNDLE_TABLE,		/* name: the path as written */
 	BUNDLE_MACRO,		/* name=value of -D */
 	BUNDLE_HOSTNAME,	/* the machine's fully qualified name */
-	BUNDLE_ADDRESS,		/* text: an address of an interface */
+	BUNDLE_ADDRESS,		/* key: an interface; text: its address */
 	BUNDLE_RESOLVER,	/* text: a nameserver of resolv.conf */
 	BUNDLE_GENERATION	/* text: decimal number of this configuration */
 };
