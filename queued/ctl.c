@@ -82,7 +82,7 @@ look_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 	struct look	*l = arg;
 	struct rec_fate	 f = { .n = n, .state = r->state,
 			    .attempt = r->attempt, .last_ms = r->last_ms,
-			    .reason = r->reason };
+			    .reason = r->reason, .server = r->server };
 
 	if (filter_rcpt(&l->w->filter, r))
 		l->fits = true;
@@ -347,7 +347,7 @@ run_show(struct ctl *c, int argc, char **argv)
 	ctl_num(c, "expire_ms", unix_ms(q, m.expire_ms));
 	ctl_str(c, "client", addr_str(&m.client, addr));
 	if (load_record(q, id, &r) &&
-	    rec_msg_decode(r.env, &e, &why) == PARSE_OK) {
+	    rec_msg_decode(r.env, r.version, &e, &why) == PARSE_OK) {
 		ctl_field(c, "rdns", e.rdns);
 		ctl_field(c, "helo", e.helo);
 		ctl_field(c, "auth", e.auth);
