@@ -53,7 +53,9 @@ UNIT_test_faults = $(addprefix regress/lib/,queuehelp.o queuerun.o diskmodel.o) 
 UNITLIBS_test_faults = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
 UNIT_test_deliverd = regress/lib/script.o deliverd/job.o deliverd/pool.o deliverd/remote.o deliverd/send.o
-UNIT_test_proxyd = regress/lib/script.o proxyd/link.o proxyd/relay.o proxyd/flow.o proxyd/servers.o proxyd/caps.o
+PROXYD = $(addprefix proxyd/,link.o relay.o flow.o servers.o caps.o verify.o \
+    verify_conn.o)
+UNIT_test_proxyd = regress/lib/script.o $(PROXYD)
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
 UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
