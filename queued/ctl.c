@@ -14,6 +14,7 @@
 #include "queued/diskio.h"
 #include "queued/due.h"
 #include "queued/filter.h"
+#include "queued/verify_ctl.h"
 
 #define PAGE	64		/* messages looked at in one go */
 
@@ -568,6 +569,8 @@ static const struct ctl_verb verbs[] = {
 	{ "resume mta", CTL_CHANGE, run_resume_mta },
 	{ "pause destination", CTL_CHANGE, run_pause_dest },
 	{ "resume destination", CTL_CHANGE, run_resume_dest },
+	{ "recipient show", CTL_READ, verify_run_show },
+	{ "recipient forget", CTL_CHANGE, verify_run_forget },
 	{ NULL, 0, NULL }
 };
 
