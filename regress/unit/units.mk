@@ -57,6 +57,7 @@ UNIT_test_deliverd = regress/lib/script.o deliverd/job.o deliverd/pool.o deliver
 PROXYD = $(addprefix proxyd/,link.o relay.o flow.o servers.o caps.o verify.o \
     verify_conn.o)
 UNIT_test_proxyd = regress/lib/script.o $(PROXYD)
+UNIT_test_asks = regress/lib/script.o $(PROXYD)
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
 UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
