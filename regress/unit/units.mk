@@ -52,6 +52,10 @@ UNITLIBS_test_compact = -ldb-5.3
 UNIT_test_faults = $(addprefix regress/lib/,queuehelp.o queuerun.o diskmodel.o) \
     $(QUEUED)
 UNITLIBS_test_faults = -ldb-5.3
+UNIT_test_known = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_known = -ldb-5.3
+UNIT_test_asked = regress/lib/queuehelp.o queued/verify.o $(QUEUED)
+UNITLIBS_test_asked = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
 UNIT_test_deliverd = regress/lib/script.o deliverd/job.o deliverd/pool.o deliverd/remote.o deliverd/send.o
 PROXYD = $(addprefix proxyd/,link.o relay.o flow.o servers.o caps.o verify.o \
