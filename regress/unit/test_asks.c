@@ -210,9 +210,9 @@ utf8(void **state)
 	says(asks("b", "\303\274@x.example"), V_GOOD, "250 ok");
 }
 
-/* Who brings many noes is given up before the server does it. */
+/* Who brings many refusals is given up before the server does it. */
 static void
-noes(void **state)
+refusals(void **state)
 {
 	uint32_t	t[VERIFY_BATCH + 1];
 	char		to[40];
@@ -531,7 +531,7 @@ main(void)
 		CASE(answers),
 		CASE(plain),
 		CASE(utf8),
-		CASE(noes),
+		CASE(refusals),
 		CASE(takes_anything),
 		CASE(probe_lost),
 		CASE(no_empty_sender),
