@@ -9,7 +9,7 @@
 
 struct call {
 	const char	*dir;		/* control directory */
-	bool		 json, quiet, yes;
+	bool		 json, quiet, yes, progress;
 	int		 argc;		/* words behind the command's own */
 	char	       **argv;
 };
@@ -23,7 +23,7 @@ struct command {
 };
 
 extern const struct command commands_show[], commands_queue[],
-    commands_gateway[];
+    commands_message[], commands_gateway[];
 
 /* Finds the command at the front of the words; *used tells how many words it
  * took. NULL: none, and what is possible has been said on standard error. */

@@ -339,6 +339,12 @@ void	 result_write(struct queue *);
  * down; the job has been loaded with them and ends. */
 void	 result_expire(struct queue *, struct job *);
 
+/* The message that a bounce tells of. If its record can't be read, the index
+ * still knows whose it was: the sender is told without its header. from has
+ * room for any path. False: there is none. */
+bool	 result_msg(struct queue *, uint64_t id, struct rec *, struct rec_msg *,
+	    char *from, size_t size);
+
 /* ---- bounce.c ---- */
 struct bounce_rcpt { struct span to, reason; bool expired; };
 /*

@@ -508,6 +508,7 @@ walk(struct store *s, int t, const void *from, size_t len, struct walk *w)
 
 typedef bool msg_f(uint64_t, const struct store_msg *, void *);
 typedef bool rcpt_f(uint32_t, const struct store_rcpt *, void *);
+typedef bool rcpts_f(uint64_t, uint32_t, const struct store_rcpt *, void *);
 typedef bool due_f(const struct store_due *, void *);
 
 static bool
@@ -546,6 +547,27 @@ void
 store_rcpts(struct store *s, uint64_t id, rcpt_f *f, void *arg)
 {
 	struct walk	 w = { walk_rcpt, 12, &f, arg, id };
+	uint8_t		 k[12];
+
+	rcpt_key(k, id, 0);
+	walk(s, T_RCPT, k, sizeof(k), &w);
+}
+
+static bool
+walk_rcpts(struct span key, struct cur *c, struct walk *w)
+{
+	struct store_rcpt r;
+	uint32_t	 n;
+
+	memcpy(&n, key.p + 8, sizeof(n));
+	rcpt_row(c, &r);
+	return (*(rcpts_f **)w->f)(key_get64(key.p), be32toh(n), &r, w->arg);
+}
+
+void
+store_rcpts_from(struct store *s, uint64_t id, rcpts_f *f, void *arg)
+{
+	struct walk	 w = { walk_rcpts, 12, &f, arg, 0 };
 	uint8_t		 k[12];
 
 	rcpt_key(k, id, 0);

@@ -96,6 +96,10 @@ void	 store_msgs(struct store *, uint64_t from,
 	    bool (*f)(uint64_t id, const struct store_msg *, void *), void *);
 void	 store_rcpts(struct store *, uint64_t id,
 	    bool (*f)(uint32_t n, const struct store_rcpt *, void *), void *);
+/* The recipients of all messages from this one on. */
+void	 store_rcpts_from(struct store *, uint64_t id,
+	    bool (*f)(uint64_t id, uint32_t n, const struct store_rcpt *,
+	    void *), void *);
 void	 store_sched(struct store *, const struct store_due *from,
 	    bool (*f)(const struct store_due *, void *), void *);
 void	 store_dest(struct store *, const struct store_due *from,
