@@ -155,7 +155,7 @@ compact_step(struct queue *q)
 		return segs_count(q->segs) > 1 &&
 		    apply_live(q, segs_oldest(q->segs)) == 0;
 	}
-	if (q->closed || !wanted(q))
+	if (q->closed || q->walks > 0 || !wanted(q))
 		return false;
 	if (q->compact_seg != number) {
 		q->compact_seg = number;

@@ -224,6 +224,8 @@ struct queue {
 
 	/* compact.c */
 	uint64_t	 compact_seg, compact_off;
+	unsigned	 walks;		/* changes by a filter that run: what
+				 * they may end is not copied meanwhile */
 };
 
 /* ---- queue.c ---- */

@@ -22,6 +22,7 @@ walk_new(struct queue *q, enum walk_what what, uint32_t uid)
 	w->uid = uid;
 	w->total = q->messages;
 	w->began_ms = queue_now(q);
+	q->walks += what >= WALK_SCHEDULE;
 	buf_init(&w->to, 2048);
 	buf_init(&w->reason, 2048);
 	buf_init(&w->fates, REC_ENV_MAX);
@@ -37,6 +38,7 @@ walk_free(void *arg)
 
 	if (w == NULL)
 		return;
+	w->q->walks -= w->what >= WALK_SCHEDULE;
 	buf_clear(&w->to);
 	buf_clear(&w->reason);
 	buf_clear(&w->fates);
