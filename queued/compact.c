@@ -150,6 +150,8 @@ compact_step(struct queue *q)
 	    segs_count(q->segs) < 2)
 		return false;
 	number = segs_oldest(q->segs);
+	if (pin_holds(q, number))
+		return false;
 	if (apply_live(q, number) == 0) {
 		drop(q);
 		return segs_count(q->segs) > 1 &&

@@ -138,6 +138,8 @@ static const struct ctl_verb verbs[] = {
 	{ "release", CTL_CHANGE, verb_release },
 	{ "remove", CTL_CHANGE, verb_remove },
 	{ "bounce", CTL_CHANGE, verb_bounce },
+	{ "backup", CTL_CHANGE, verb_backup },
+	{ "verify", CTL_READ, verb_verify },
 	{ "pause mta", CTL_CHANGE, run_pause_mta },
 	{ "resume mta", CTL_CHANGE, run_resume_mta },
 	{ "pause destination", CTL_CHANGE, run_pause_dest },

@@ -17,5 +17,9 @@ verb_run verb_list, verb_count, verb_schedule, verb_hold, verb_release,
 	 verb_remove, verb_bounce;
 /* ---- ctl_message.c: one message ---- */
 verb_run verb_show, verb_headers, verb_content;
+/* ---- ctl_backup.c ---- */
+verb_run verb_backup;
+/* ---- ctl_verify.c ---- */
+verb_run verb_verify;
 
 #endif

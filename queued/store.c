@@ -145,6 +145,30 @@ store_open(const struct store_params *p, const char **why)
 	return NULL;
 }
 
+struct store *
+store_open_read(const char **why)
+{
+	struct store	*s;
+	DB		*db;
+	int		 ret = 0;
+
+	if ((s = calloc(1, sizeof(*s))) == NULL)
+		fatal("index");
+	buf_init(&s->out, ROW_MAX);
+	for (int i = 0; ret == 0 && i < T_COUNT; i++) {
+		if ((ret = db_create(&db, NULL, 0)) != 0)
+			break;
+		s->db[i] = db;
+		ret = db->open(db, NULL, files[i], NULL, DB_BTREE, DB_RDONLY,
+		    0);
+	}
+	if (ret == 0)
+		return s;
+	*why = db_strerror(ret);
+	store_close(s);
+	return NULL;
+}
+
 void
 store_close(struct store *s)
 {
@@ -467,6 +491,17 @@ store_due_del(struct store *s, const struct store_due *d)
 	due_keys(d, sk, dk);
 	del(s, T_SCHED, sk, sizeof(sk));
 	del(s, T_DEST, dk, sizeof(dk));
+}
+
+bool
+store_due_has(struct store *s, const struct store_due *d)
+{
+	uint8_t		 sk[24], dk[24];
+	struct cur	 c;
+
+	due_keys(d, sk, dk);
+	return get(s, T_SCHED, sk, sizeof(sk), &c) == 0 &&
+	    get(s, T_DEST, dk, sizeof(dk), &c) == 0;
 }
 
 /* ---- walks ---- */

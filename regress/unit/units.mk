@@ -25,7 +25,7 @@ UNITLIBS_test_bind = -Wl,--wrap=socket
 # queued's core: all but its channels and its control socket.
 QUEUED = $(addprefix queued/,apply.o body.o bounce.o change.o commit.o compact.o dest.o \
     diskio.o due.o due_dest.o due_job.o envelope.o filter.o load.o queue.o \
-    record.o recover.o result.o retry.o segment.o space.o store.o walk.o)
+    pin.o record.o recover.o result.o retry.o segment.o space.o store.o walk.o)
 UNIT_test_record = queued/record.o queued/envelope.o
 UNIT_test_envelope = queued/record.o queued/envelope.o
 UNIT_test_retry = queued/retry.o
