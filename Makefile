@@ -61,7 +61,7 @@ LIBOBJS	= $(COMMON:%.c=$O/%.o) $(BUILD)/gen/common/conf/gram.o
 SRCS	= $(wildcard $(addsuffix /*.c,postern posternctl $(DAEMONS)))
 OBJS	= $(SRCS:%.c=$O/%.o)
 
-LIBS_all	= $(shell pkg-config --libs libbsd-overlay libidn2)
+LIBS_all	= $(shell pkg-config --libs libbsd-overlay libidn2) -lcdb
 LIBS_event	= $(shell pkg-config --libs libevent_core)
 LIBS_proc	= $(LIBS_event) -lseccomp -lcap
 LIBS_postern	= $(LIBS_proc)

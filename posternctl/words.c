@@ -8,7 +8,8 @@
 #include "posternctl/words.h"
 
 static const struct command *const tables[] = {
-	commands_show, commands_queue, commands_gateway, NULL
+	commands_show, commands_queue, commands_gateway, commands_table,
+	NULL
 };
 
 /*
