@@ -16,7 +16,7 @@ struct result {				/* sent, not yet recorded */
 	uint64_t	 id;
 	uint32_t	 tid, n, attempt;
 	uint8_t		 status;
-	bool		 remote;
+	bool		 remote, dsn;
 	uint16_t	 reply_len, server_len;
 	char		 text[];	/* reply, then server */
 };
@@ -311,7 +311,8 @@ result_send(const struct result *r)
 	CHAN_SEND(queued, d_result, .tid = r->tid, .id = r->id, .n = r->n,
 	    .attempt = r->attempt, .status = r->status,
 	    .reply = span(r->text, r->reply_len), .remote = r->remote,
-	    .server = span(r->text + r->reply_len, r->server_len));
+	    .server = span(r->text + r->reply_len, r->server_len),
+	    .dsn = r->dsn);
 }
 
 static struct span
@@ -339,7 +340,8 @@ job_result(struct job *j, struct rcpt *rc, enum d_status status,
 		fatal("result");
 	*r = (struct result){ .id = j->id, .tid = j->tid, .n = rc->n,
 	    .attempt = rc->attempt, .status = (uint8_t)status,
-	    .remote = remote, .reply_len = (uint16_t)reply.len,
+	    .remote = remote, .dsn = remote && j->dsn,
+	    .reply_len = (uint16_t)reply.len,
 	    .server_len = (uint16_t)srv.len };
 	if (reply.len > 0)
 		memcpy(r->text, reply.p, reply.len);

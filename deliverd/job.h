@@ -57,6 +57,7 @@ struct job {
 	bool		 going;		/* d_go has come */
 	bool		 orphan;	/* queued has gone: no d_done */
 	bool		 retried;	/* once more after a stale connection */
+	bool		 dsn;		/* its server knows DSN (RFC 3461) */
 };
 
 /* deliver gets each complete job. */

@@ -11,6 +11,7 @@
 #include "deliverd/ctl.h"
 #include "deliverd/job.h"
 #include "deliverd/pool.h"
+#include "deliverd/srs.h"
 
 #define DRAIN_LAST_MS	500	/* of the grace: for queued to record results */
 
@@ -31,6 +32,8 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 		ask_peer(ask, worker, fd);
 	else if (role == IPC_QUEUED)
 		job_peer(worker, fd);
+	else if (role == IPC_KEYD)
+		srs_peer(worker, fd);
 	else
 		proc_report(p, role, worker, "no peer of deliverd");
 }
@@ -78,6 +81,7 @@ main(int argc, char **argv)
 	buf_clear(&msgs);
 	ask = ask_new(p, IPC_DELIVERD);
 	pool_init(p, conf, ask);
-	job_init(p, conf, pool_add);
+	srs_init(p, pool_add);
+	job_init(p, conf, srs_job);
 	return proc_run(p, &ops, NULL);
 }

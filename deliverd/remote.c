@@ -260,6 +260,7 @@ remote_begin(struct conn *c, struct job *j)
 {
 	set_phase(c, CONN_BUSY);
 	c->job = j;
+	j->dsn = has(c, CAP_DSN);
 	/* One that comes back (pool_retry) may have results already; they are
 	 * those of whole transactions, from the first recipient on. */
 	c->first = 0;

@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/proc/confine.h"
 #include "common/proc/start.h"
+#include "keyd/peer.h"
 #include "keyd/set.h"
 
 #define WARN_BEFORE_MS	(14LL * 86400 * 1000)	/* an expiry in 14 days */
@@ -107,6 +108,7 @@ on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 		warn_expiry(s);
 		log_info("event=secrets pkis=%zu credentials=%zu",
 		    set_pkis(s), creds_count(set_creds(s)));
+		peer_set(s);
 		set_free(current);
 		current = s;
 		s = NULL;
@@ -158,6 +160,7 @@ run_stats(struct ctl *c, int argc, char **argv)
 	ctl_num(c, "pkis", (int64_t)set_pkis(current));
 	ctl_num(c, "credentials", (int64_t)creds_count(set_creds(current)));
 	ctl_num(c, "loads", reloads);
+	ctl_num(c, "senders", (int64_t)peer_count());
 	ctl_str(c, "refused", refused);
 	ctl_num(c, "secure_bytes", (int64_t)CRYPTO_secure_used());
 	ctl_row_end(c);
@@ -174,12 +177,14 @@ static void
 on_stop(struct proc *p)
 {
 	(void)p;
+	peer_set(NULL);
 	set_free(next);
 	set_free(current);
 	next = current = NULL;
 }
 
 static const struct proc_ops ops = {
+	.peer = peer_add,
 	.secret = on_secret,
 	.reload = on_reload,
 	.stop = on_stop,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "keyd/set.h"
+#include "keyd/srs.h"
 
 #define TEXT_SECURE_MAX	(32 << 10)	/* larger ones are no keys */
 
@@ -33,6 +34,8 @@ struct set {
 	struct entry	*pkis;
 	size_t		 npkis;
 	struct creds	*creds;
+	struct span	 srs;		/* of its file's text */
+	char		 srs_domain[256];
 	char		 why[768];	/* the first fault */
 };
 
@@ -202,6 +205,25 @@ make_creds(struct set *s, const struct conf *c)
 	return true;
 }
 
+static bool
+make_srs(struct set *s, const struct conf *c)
+{
+	const struct file	*f;
+
+	if (c->srs_key == NULL)
+		return true;
+	if ((f = find(s, IPC_SECRET_SRS, "")) == NULL)
+		return fault(s, c->srs_key, "was not handed over");
+	s->srs = span(f->text, f->len);
+	while (s->srs.len > 0 && (s->srs.p[s->srs.len - 1] == '\n' ||
+	    s->srs.p[s->srs.len - 1] == '\r'))
+		s->srs.len--;
+	if (s->srs.len < SRS_KEY_MIN)
+		return fault(s, f->path, "has less than 16 bytes");
+	strlcpy(s->srs_domain, c->srs_domain, sizeof(s->srs_domain));
+	return true;
+}
+
 bool
 set_finish(struct set *s, const struct conf *c, const char **why)
 {
@@ -214,12 +236,12 @@ set_finish(struct set *s, const struct conf *c, const char **why)
 		ok = fault(s, "pki", "out of memory");
 	for (size_t i = 0; ok && i < c->npkis; i++)
 		ok = make_pki(s, &c->pkis[i]);
-	ok = ok && make_creds(s, c);
-	/* What OpenSSL has read is in its own form now; the credentials are
-	 * spans of their text. */
+	ok = ok && make_creds(s, c) && make_srs(s, c);
+	/* What OpenSSL has read is in its own form now; the others are spans
+	 * of their text. */
 	for (f = TAILQ_FIRST(&s->files); f != NULL; f = next) {
 		next = TAILQ_NEXT(f, link);
-		if (f->kind != IPC_SECRET_CREDENTIALS)
+		if (f->kind == IPC_SECRET_CERT || f->kind == IPC_SECRET_KEY)
 			file_free(s, f);
 	}
 	return ok;
@@ -242,4 +264,11 @@ const struct creds *
 set_creds(const struct set *s)
 {
 	return s->creds;
+}
+
+struct span
+set_srs(const struct set *s, const char **domain)
+{
+	*domain = s->srs_domain;
+	return s->srs;
 }

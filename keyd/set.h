@@ -24,7 +24,8 @@ void	 set_add(struct set *, enum ipc_secret_kind, const char *name,
 	    const char *path, int fd);
 /*
  * Is each pki's certificate and key there, do they belong together, are the
- * credentials there and well-formed? The texts of keys are cleared. On false
+ * credentials there and well-formed, is the secret of rewritten senders long
+ * enough? The texts of keys are cleared. On false
  * *why lives as long as the set.
  */
 bool	 set_finish(struct set *, const struct conf *, const char **why);
@@ -33,5 +34,7 @@ size_t	 set_pkis(const struct set *);
 /* The n-th pki: its name, borrowed, and what it is. */
 const char *set_pki(const struct set *, size_t n, struct key_info *);
 const struct creds *set_creds(const struct set *);	/* may be NULL */
+/* The secret of rewritten senders and their domain; empty and "" if none. */
+struct span set_srs(const struct set *, const char **domain);
 
 #endif

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/conf/dest.h"
+#include "common/conf/table.h"
 #include "postern/postern.h"
 
 #define YOUNG_MS	10000	/* who lives longer is started at once again */
@@ -203,6 +205,26 @@ port_add(struct ports *p, uint16_t port)
 		p->v[p->n++] = port;
 }
 
+static void
+ports_of(struct ports *p, const struct conf_dest *d, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		port_add(p, d[i].port);
+}
+
+static bool
+ports_of_value(struct span key, struct span value, void *arg)
+{
+	const char		*why;
+	struct conf_pool	*list = dest_list(value, &why);
+
+	(void)key;
+	if (list != NULL)
+		ports_of(arg, list->dests, list->ndests);
+	dest_list_free(list);
+	return true;
+}
+
 /* Ports of TCP that this daemon may connect to (Landlock). */
 static void
 send_ports(struct child *c)
@@ -216,9 +238,13 @@ send_ports(struct child *c)
 	} else if (c->role == IPC_DELIVERD || c->role == IPC_PROXYD) {
 		if (c->role == IPC_DELIVERD)
 			port_add(&p, 25);
-		for (size_t i = 0; i < conf->nactions; i++)
-			for (size_t k = 0; k < conf->actions[i]->ndests; k++)
-				port_add(&p, conf->actions[i]->dests[k].port);
+		for (size_t i = 0; i < conf->nactions; i++) {
+			const struct conf_action *a = conf->actions[i];
+
+			ports_of(&p, a->dests, a->ndests);
+			if (a->by != BY_NONE)
+				table_each(a->to_table, ports_of_value, &p);
+		}
 	}
 	for (size_t i = 0; i < p.n; i++)
 		CHAN_SEND(c->chan, boot_port, .port = p.v[i]);
@@ -238,7 +264,10 @@ send_boot(struct child *c)
 		.role = (uint8_t)c->role, .worker = c->worker,
 		.generation = set->generation, .uid = gw->uid[r],
 		.gid = gw->gid[r], .nofile = p->nofile, .fsize = p->fsize,
-		.as = p->as, .memlock = p->memlock,
+		/* The one in use, the next at a reload, and what is made of
+		 * its texts. */
+		.as = p->as == 0 ? 0 : p->as + 3 * set->bundle.len,
+		.memlock = p->memlock,
 		.syslog = !gw->foreground,
 		.sessions = (uint16_t)set->plan.sessions };
 	int64_t			 now = clock_wall().ms;

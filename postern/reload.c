@@ -69,6 +69,13 @@ secrets_send(struct child *c, const struct conf *conf)
 			    IPC_SECRET_CREDENTIALS, .path =
 			    span_str(conf->credentials));
 	}
+	if (conf->srs_key != NULL) {
+		int fd = file_open(conf->srs_key, true, &msgs);
+
+		if (fd != -1)
+			CHAN_SEND_FD(c->chan, secret, fd, .kind =
+			    IPC_SECRET_SRS, .path = span_str(conf->srs_key));
+	}
 	log_lines("event=secret", buf_content(&msgs));
 	buf_clear(&msgs);
 }
@@ -89,6 +96,12 @@ secrets_check(const struct conf *conf, struct buf *msgs)
 	}
 	if (conf->credentials != NULL) {
 		fd = file_open(conf->credentials, true, msgs);
+		if (fd != -1)
+			close(fd);
+		ok = ok && fd != -1;
+	}
+	if (conf->srs_key != NULL) {
+		fd = file_open(conf->srs_key, true, msgs);
 		if (fd != -1)
 			close(fd);
 		ok = ok && fd != -1;

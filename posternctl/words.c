@@ -9,7 +9,7 @@
 
 static const struct command *const tables[] = {
 	commands_show, commands_queue, commands_message, commands_backup,
-	commands_offline, commands_gateway, NULL
+	commands_offline, commands_gateway, commands_table, NULL
 };
 
 /*

@@ -24,7 +24,7 @@ struct command {
 
 extern const struct command commands_show[], commands_queue[],
     commands_message[], commands_backup[], commands_offline[],
-    commands_gateway[];
+    commands_gateway[], commands_table[];
 
 /* Finds the command at the front of the words; *used tells how many words it
  * took. NULL: none, and what is possible has been said on standard error. */

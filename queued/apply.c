@@ -242,7 +242,7 @@ apply_change(struct queue *q, uint64_t id, const struct rec_change *ch)
 	m.from = buf_content(&q->scratch);
 	left = m.left;
 	rows_collect(q, &before, id, &m);
-	while (rec_fate_next(&s, &f)) {
+	while (rec_fate_next(&s, ch->version, &f)) {
 		if (!store_rcpt_get(q->store, id, f.n, &rc) ||
 		    rc.state != RCPT_WAITING)
 			continue;
@@ -251,6 +251,7 @@ apply_change(struct queue *q, uint64_t id, const struct rec_change *ch)
 		rc.next_ms = f.next_ms;
 		rc.last_ms = f.last_ms;
 		rc.reason = f.reason;
+		rc.server = f.server;
 		if (f.state != RCPT_WAITING)
 			left--;
 		if (left > 0)
@@ -298,7 +299,7 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 	struct span	 s = m->rcpts;
 	char		 domain[256];
 
-	while (rec_rcpt_next(&s, &e))
+	while (rec_rcpt_next(&s, m->version, &e))
 		sm.left += e.state == RCPT_WAITING;
 	rows_init(&before);
 	if (!store_msg_put(q->store, r->id, &sm, true)) {
@@ -310,12 +311,14 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 		store_msg_put(q->store, r->id, &sm, true);
 	}
 	rows_init(&after);
-	for (s = m->rcpts; rec_rcpt_next(&s, &e);) {
+	for (s = m->rcpts; rec_rcpt_next(&s, m->version, &e);) {
 		rc = (struct store_rcpt){ .state = e.state,
-		    .notify = e.notify, .attempt = e.attempt,
+		    .notify = e.notify, .flags = e.flags, .group = e.group,
+		    .attempt = e.attempt,
 		    .next_ms = e.next_ms, .last_ms = e.last_ms,
 		    .dest = dest_of(q->conf, e.action, e.to, domain),
-		    .action = e.action, .to = e.to, .reason = e.reason };
+		    .action = e.action, .to = e.to, .reason = e.reason,
+		    .server = e.server };
 		store_rcpt_put(q->store, r->id, e.n, &rc);
 		if (!m->held)
 			rows_add(&after, r->id, &rc);
@@ -356,17 +359,19 @@ apply(struct queue *q, const struct rec *r, uint64_t segment, uint64_t offset)
 	switch (r->kind) {
 	case REC_MESSAGE:
 	case REC_SNAPSHOT:
-		if ((st = rec_msg_decode(r->env, &m, &why)) != PARSE_OK)
+		if ((st = rec_msg_decode(r->env, r->version, &m, &why)) !=
+		    PARSE_OK)
 			break;
 		if (r->id > q->newest_id)
 			q->newest_id = r->id;
 		apply_message(q, r, &m, segment, offset);
-		if (m.cause.len > 0 && rec_change_decode(m.cause, &cause,
-		    &why) == PARSE_OK)
+		if (m.cause.len > 0 && rec_change_decode(m.cause, r->version,
+		    &cause, &why) == PARSE_OK)
 			apply_change(q, m.cause_id, &cause);
 		break;
 	case REC_CHANGE:
-		if ((st = rec_change_decode(r->env, &ch, &why)) == PARSE_OK)
+		if ((st = rec_change_decode(r->env, r->version, &ch, &why)) ==
+		    PARSE_OK)
 			apply_change(q, r->id, &ch);
 		break;
 	case REC_STATE:

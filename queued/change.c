@@ -44,7 +44,8 @@ return_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 	}
 	rec_fate_add(&w->fates, &f);
 	w->nfates++;
-	if (r->notify != 0 && !(r->notify & NOTIFY_FAILURE))
+	if ((r->flags & RCPT_F_ARCHIVE) ||
+	    (r->notify != 0 && !(r->notify & NOTIFY_FAILURE)))
 		return true;		/* RFC 3461, 4.1 */
 	if (x->ntold == x->cap) {
 		x->cap = x->cap ? x->cap * 4 : 4;

@@ -99,6 +99,11 @@ txn_rcpt(struct txn *t, const struct rec_rcpt *r)
 		t->ttl_ms = ttl;
 	e.n = t->m.nrcpts++;
 	e.next_ms = queue_now(t->q);
+	if (e.group > e.n || (e.flags & ~RCPT_F_ALL) != 0) {
+		t->status = Q_REFUSED;
+		t->why = "a recipient of no group";
+		return -1;
+	}
 	if (!rec_rcpt_add(&t->rcpts, &e)) {
 		t->status = Q_FAILED;
 		t->why = "envelope too long";

@@ -41,22 +41,29 @@ snapshot_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 	struct rec_rcpt	 e = { .n = n, .state = r->state,
 			    .notify = r->notify, .attempt = r->attempt,
 			    .next_ms = r->next_ms, .last_ms = r->last_ms,
-			    .to = r->to, .action = r->action };
+			    .to = r->to, .action = r->action,
+			    .flags = r->flags, .group = r->group };
 
-	if (v->reasons)
+	if (v->reasons) {
 		e.reason = r->reason;
+		e.server = r->server;
+	}
 	return rec_rcpt_add(&v->b, &e);
 }
 
-/* ORCPT is in no row: it comes from the old record. */
+/* ORCPT and what the client gave are in no row: they come from the old
+ * record. */
 static void
-add_orcpts(struct buf *out, struct span now, struct span old)
+add_orcpts(struct buf *out, struct span now, const struct rec_msg *m)
 {
+	struct span	 old = m->rcpts;
 	struct rec_rcpt	 a, b;
 
-	while (rec_rcpt_next(&now, &a)) {
-		if (rec_rcpt_next(&old, &b))
+	while (rec_rcpt_next(&now, REC_VERSION, &a)) {
+		if (rec_rcpt_next(&old, m->version, &b)) {
 			a.orcpt = b.orcpt;
+			a.orig = b.orig;
+		}
 		rec_rcpt_add(out, &a);
 	}
 }
@@ -75,7 +82,7 @@ copy_forward(struct queue *q, const struct rec *r, const struct rec_msg *m,
 	buf_init(&rows.b, REC_ENV_MAX);
 	buf_init(&rcpts, REC_ENV_MAX);
 	store_rcpts(q->store, r->id, snapshot_rcpt, &rows);
-	add_orcpts(&rcpts, buf_content(&rows.b), m->rcpts);
+	add_orcpts(&rcpts, buf_content(&rows.b), m);
 	e.rcpts = buf_content(&rcpts);
 	e.cause = span(NULL, 0);
 	buf_reset(&q->env);
@@ -104,7 +111,8 @@ snapshot(const struct rec *r, uint64_t offset, void *arg)
 	    !store_msg_get(q->store, r->id, &m) ||
 	    m.segment != q->compact_seg || m.offset != offset)
 		return true;
-	if (!rec_content_ok(r) || rec_msg_decode(r->env, &e, &why)) {
+	if (!rec_content_ok(r) || rec_msg_decode(r->env, r->version, &e,
+	    &why)) {
 		log_warnx("event=damage segment=%llx offset=%llu",
 		    (unsigned long long)q->compact_seg,
 		    (unsigned long long)offset);

@@ -39,6 +39,7 @@ struct showing {
 	uint32_t	 n, nrcpts;	/* the next recipient, of so many */
 	struct buf	 env;		/* the record's, copied */
 	struct span	 rcpts;		/* what is left of it */
+	uint8_t		 version;	/* of that */
 };
 
 static void
@@ -86,9 +87,17 @@ show_rcpt(struct ctl *c, struct showing *s, const struct store_rcpt *r,
 		ctl_num(c, "last_ms", verb_unix_ms(s->q, r->last_ms));
 	if (r->state == RCPT_WAITING)
 		ctl_num(c, "next_ms", verb_unix_ms(s->q, r->next_ms));
+	if (e != NULL && e->orig.len > 0)
+		ctl_field(c, "orig", e->orig);
 	if (e != NULL && e->orcpt.len > 0)
 		ctl_field(c, "orcpt", e->orcpt);
 	notify_field(c, r->notify);
+	if (r->group != s->n)
+		ctl_num(c, "group", r->group);
+	if (r->flags & RCPT_F_ARCHIVE)
+		ctl_str(c, "archive", "yes");
+	if (r->server.len > 0)
+		ctl_field(c, "server", r->server);
 	ctl_field(c, "reason", r->reason);
 	ctl_row_end(c);
 }
@@ -102,7 +111,7 @@ show_more(struct ctl *c, void *arg)
 
 	for (unsigned i = 0; i < RCPTS_STEP && s->n < s->nrcpts;
 	    i++, s->n++) {
-		bool	 known = rec_rcpt_next(&s->rcpts, &e);
+		bool	 known = rec_rcpt_next(&s->rcpts, s->version, &e);
 
 		if (store_rcpt_get(s->q->store, s->id, s->n, &r))
 			show_rcpt(c, s, &r, known ? &e : NULL);
@@ -173,9 +182,11 @@ verb_show(struct ctl *c, int argc, char **argv)
 	ctl_row(c, "message");
 	show_row(c, q, id, &m);
 	if (load_record(q, id, &r) && buf_span(&s->env, r.env) &&
-	    rec_msg_decode(buf_content(&s->env), &e, &why) == PARSE_OK) {
+	    rec_msg_decode(buf_content(&s->env), r.version, &e, &why) ==
+	    PARSE_OK) {
 		show_envelope(c, &e);
 		s->rcpts = e.rcpts;
+		s->version = e.version;
 	}
 	ctl_row_end(c);
 	ctl_more(c, show_more, showing_free, s);

@@ -147,10 +147,11 @@ job_damaged(struct queue *q, struct job *j)
 {
 	if (job_rcpts(q, j))
 		for (size_t i = 0; i < j->nrcpts; i++)
-			result_add(q, j, NULL, 0, j->id, j->rcpts[i].n,
-			    j->rcpts[i].attempt, D_TEMP, span_str("4.3.0 "
-			    "the message can't be read from the queue"),
-			    span_str(""));
+			result_add(q, j, NULL, 0, &(struct result){
+			    .id = j->id, .n = j->rcpts[i].n,
+			    .attempt = j->rcpts[i].attempt,
+			    .status = D_TEMP, .reply = span_str("4.3.0 the "
+			    "message can't be read from the queue") });
 	job_gone(q, j);
 }
 
@@ -170,14 +171,14 @@ job_load(struct queue *q, struct job *j, struct rec *r, struct rec_msg *m)
 		return false;
 	}
 	if (!load_record(q, j->id, r) ||
-	    rec_msg_decode(r->env, m, &why) != PARSE_OK) {
+	    rec_msg_decode(r->env, r->version, m, &why) != PARSE_OK) {
 		job_damaged(q, j);
 		return false;
 	}
 	if (!j->fresh)
 		job_rcpts(q, j);
 	else
-		for (s = m->rcpts; rec_rcpt_next(&s, &e);)
+		for (s = m->rcpts; rec_rcpt_next(&s, m->version, &e);)
 			if (dest_of(q->conf, e.action, e.to, domain) ==
 			    j->dest->key)
 				job_add(&l, e.n, 1, e.notify, e.to);
@@ -326,10 +327,11 @@ job_again(struct queue *q, struct job *j, bool crashed)
 	if ((crashed && ++j->crashes >= CRASHES_MAX) || results || j->dirty) {
 		for (size_t i = 0; i < j->nrcpts; i++)
 			if (!j->rcpts[i].have)
-				result_add(q, j, NULL, 0, j->id,
-				    j->rcpts[i].n, j->rcpts[i].attempt,
-				    D_TEMP, span_str("4.3.0 delivery was "
-				    "interrupted"), span_str(""));
+				result_add(q, j, NULL, 0, &(struct result){
+				    .id = j->id, .n = j->rcpts[i].n,
+				    .attempt = j->rcpts[i].attempt,
+				    .status = D_TEMP, .reply = span_str("4.3.0 "
+				    "delivery was interrupted") });
 		job_ended(q, j, D_DEST_SLOW);
 		return;
 	}

@@ -35,12 +35,16 @@ rec_rcpt_add(struct buf *b, const struct rec_rcpt *r)
 	    put_u64(b, (uint64_t)r->next_ms) &&
 	    put_u64(b, (uint64_t)r->last_ms) && put_str(b, r->to) &&
 	    put_str(b, r->action) && put_str(b, r->orcpt) &&
-	    put_str(b, span_sub(r->reason, 0, REC_REASON_MAX));
+	    put_str(b, span_sub(r->reason, 0, REC_REASON_MAX)) &&
+	    put_str(b, r->orig) && put_u32(b, r->group) &&
+	    put_u8(b, r->flags) &&
+	    put_str(b, span_sub(r->server, 0, REC_SERVER_MAX));
 }
 
 static bool
-cur_rcpt(struct cur *c, struct rec_rcpt *r)
+cur_rcpt(struct cur *c, uint8_t version, struct rec_rcpt *r)
 {
+	*r = (struct rec_rcpt){ 0 };
 	r->n = cur_u32(c);
 	r->state = cur_u8(c);
 	r->notify = cur_u8(c);
@@ -51,15 +55,22 @@ cur_rcpt(struct cur *c, struct rec_rcpt *r)
 	r->action = cur_str(c);
 	r->orcpt = cur_str(c);
 	r->reason = cur_str(c);
-	return !c->bad && r->state <= RCPT_FAILED;
+	r->group = r->n;
+	if (version > 1) {
+		r->orig = cur_str(c);
+		r->group = cur_u32(c);
+		r->flags = cur_u8(c);
+		r->server = cur_str(c);
+	}
+	return !c->bad && r->state <= RCPT_FAILED && r->group <= r->n;
 }
 
 bool
-rec_rcpt_next(struct span *s, struct rec_rcpt *r)
+rec_rcpt_next(struct span *s, uint8_t version, struct rec_rcpt *r)
 {
 	struct cur	 c = { *s, false };
 
-	if (s->len == 0 || !cur_rcpt(&c, r))
+	if (s->len == 0 || !cur_rcpt(&c, version, r))
 		return false;
 	*s = c.s;
 	return true;
@@ -89,18 +100,20 @@ rcpts_ok(const struct rec_msg *m)
 	struct rec_rcpt	 r;
 	uint32_t	 n = 0;
 
-	while (rec_rcpt_next(&s, &r))
+	while (rec_rcpt_next(&s, m->version, &r))
 		if (r.n != n++)
 			return false;
 	return s.len == 0 && n == m->nrcpts && n > 0;
 }
 
 enum parse
-rec_msg_decode(struct span env, struct rec_msg *m, const char **why)
+rec_msg_decode(struct span env, uint8_t version, struct rec_msg *m,
+    const char **why)
 {
 	struct cur	 c = { env, false };
 	struct rec_change ch;
 
+	m->version = version;
 	m->flags = cur_u8(&c);
 	m->body = cur_u8(&c);
 	m->ret = cur_u8(&c);
@@ -124,7 +137,7 @@ rec_msg_decode(struct span env, struct rec_msg *m, const char **why)
 	*why = "envelope";
 	if (c.bad || c.s.len != 0 || !rcpts_ok(m))
 		return PARSE_BAD;
-	if (m->cause.len != 0 && rec_change_decode(m->cause, &ch, why))
+	if (m->cause.len != 0 && rec_change_decode(m->cause, version, &ch, why))
 		return PARSE_BAD;
 	return PARSE_OK;
 }
@@ -135,11 +148,12 @@ rec_fate_add(struct buf *b, const struct rec_fate *f)
 	return put_u32(b, f->n) && put_u8(b, f->state) &&
 	    put_u32(b, f->attempt) && put_u64(b, (uint64_t)f->next_ms) &&
 	    put_u64(b, (uint64_t)f->last_ms) &&
-	    put_str(b, span_sub(f->reason, 0, REC_REASON_MAX));
+	    put_str(b, span_sub(f->reason, 0, REC_REASON_MAX)) &&
+	    put_str(b, span_sub(f->server, 0, REC_SERVER_MAX));
 }
 
 bool
-rec_fate_next(struct span *s, struct rec_fate *f)
+rec_fate_next(struct span *s, uint8_t version, struct rec_fate *f)
 {
 	struct cur	 c = { *s, false };
 
@@ -151,6 +165,7 @@ rec_fate_next(struct span *s, struct rec_fate *f)
 	f->next_ms = (int64_t)cur_u64(&c);
 	f->last_ms = (int64_t)cur_u64(&c);
 	f->reason = cur_str(&c);
+	f->server = version > 1 ? cur_str(&c) : span(NULL, 0);
 	if (c.bad || f->state > RCPT_FAILED)
 		return false;
 	*s = c.s;
@@ -167,13 +182,15 @@ rec_change_encode(struct buf *b, const struct rec_change *ch)
 }
 
 enum parse
-rec_change_decode(struct span env, struct rec_change *ch, const char **why)
+rec_change_decode(struct span env, uint8_t version, struct rec_change *ch,
+    const char **why)
 {
 	struct cur	 c = { env, false };
 	struct rec_fate	 f;
 	struct span	 s;
 	uint32_t	 n = 0;
 
+	ch->version = version;
 	ch->what = cur_u8(&c);
 	ch->held = cur_u8(&c) != 0;
 	ch->held_since_ms = (int64_t)cur_u64(&c);
@@ -183,7 +200,7 @@ rec_change_decode(struct span env, struct rec_change *ch, const char **why)
 	*why = "change";
 	if (c.bad)
 		return PARSE_BAD;
-	while (rec_fate_next(&s, &f))
+	while (rec_fate_next(&s, version, &f))
 		n++;
 	return s.len == 0 && n == ch->nrcpts ? PARSE_OK : PARSE_BAD;
 }

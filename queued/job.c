@@ -161,9 +161,10 @@ result_all(struct queue *q, struct job *j, uint8_t status, const char *text)
 {
 	for (size_t i = 0; i < j->nrcpts; i++)
 		if (!j->rcpts[i].have)
-			result_add(q, j, NULL, 0, j->id, j->rcpts[i].n,
-			    j->rcpts[i].attempt, status, span_str(text),
-			    span_str(""));
+			result_add(q, j, NULL, 0, &(struct result){
+			    .id = j->id, .n = j->rcpts[i].n,
+			    .attempt = j->rcpts[i].attempt, .status = status,
+			    .reply = span_str(text) });
 }
 
 static void
@@ -172,7 +173,8 @@ send_rcpts(struct agent *a, const struct job *j, const struct rec_msg *m)
 	struct span	 s = m->rcpts;
 	struct rec_rcpt	 e;
 
-	for (size_t i = 0; i < j->nrcpts && rec_rcpt_next(&s, &e);) {
+	for (size_t i = 0; i < j->nrcpts &&
+	    rec_rcpt_next(&s, m->version, &e);) {
 		if (e.n != j->rcpts[i].n)
 			continue;
 		CHAN_SEND(a->chan, d_rcpt, .tid = j->tid, .n = e.n,
@@ -297,8 +299,9 @@ d_result(struct chan *c, const void *msg, int fd)
 	}
 	if ((j = job_of(a, m->tid, m->id)) == NULL)
 		j = job_adopted(as->q, m->id, m->n);
-	result_add(as->q, j, a, m->tid, m->id, m->n, m->attempt, m->status,
-	    m->reply, m->server);
+	result_add(as->q, j, a, m->tid, &(struct result){ .id = m->id,
+	    .n = m->n, .attempt = m->attempt, .status = m->status,
+	    .remote = m->remote, .reply = m->reply, .server = m->server });
 	/* Nobody says d_done for one of an earlier life: it ended with its
 	 * last result. */
 	if (j != NULL && j->adopted && j->ended &&

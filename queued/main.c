@@ -95,7 +95,9 @@ q_rcpt(struct chan *c, const void *msg, int fd)
 	struct front	*f = chan_arg(c);
 	struct txn	*t = map_get_u64(f->txns, m->tid);
 	struct rec_rcpt	 r = { .to = m->to, .action = m->action,
-			    .notify = m->notify, .orcpt = m->orcpt };
+			    .notify = m->notify, .orcpt = m->orcpt,
+			    .orig = m->orig, .group = m->group,
+			    .flags = m->flags };
 
 	(void)fd;
 	/* One too many is told by the commit's result: a limit may have come

@@ -80,6 +80,7 @@ struct job_rcpt {
 	bool		 have, written;	/* a result; its record was made */
 	uint8_t		 status;	/* enum d_status */
 	uint8_t		 notify;
+	bool		 remote;	/* reply is the server's own */
 	char		*to, *reply, *server;
 	void		*agent;		/* to be told when it is durable */
 	uint32_t	 tid;
@@ -356,11 +357,18 @@ void	 space_check(struct queue *, bool now);
 void	 space_release(struct queue *);
 
 /* ---- result.c ---- */
+/* What came of one attempt for one recipient. */
+struct result {
+	uint64_t	 id;
+	uint32_t	 n, attempt;
+	uint8_t		 status;	/* enum d_status */
+	bool		 remote;	/* reply is the server's own */
+	struct span	 reply, server;
+};
 /* A result for one recipient of a running job, or of one that an earlier life
  * of queued began (job NULL). agent hears when it is durable. */
 void	 result_add(struct queue *, struct job *, void *agent, uint32_t tid,
-	    uint64_t id, uint32_t n, uint32_t attempt, uint8_t status,
-	    struct span reply, struct span server);
+	    const struct result *);
 /* Makes records of results that have none yet, as many as go into a batch. */
 void	 result_write(struct queue *);
 /* Makes a job's recipients expired without a delivery, as their server was

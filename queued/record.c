@@ -138,12 +138,13 @@ rec_decode_env(struct span in, struct rec *r, size_t *need, const char **why)
 	*why = "checksum";
 	if (get_u32(p + 60) != head_crc(p))
 		return PARSE_BAD;
-	if (p[4] != REC_VERSION || p[5] < REC_MESSAGE || p[5] > REC_STATE) {
+	if (p[4] < REC_VERSION_MIN || p[4] > REC_VERSION ||
+	    p[5] < REC_MESSAGE || p[5] > REC_STATE) {
 		*r = (struct rec){ .stamp = get_u64(p + 16) };
 		*why = rec_why_version;
 		return PARSE_BAD;
 	}
-	*r = (struct rec){ .kind = p[5], .id = get_u64(p + 8),
+	*r = (struct rec){ .version = p[4], .kind = p[5], .id = get_u64(p + 8),
 	    .stamp = get_u64(p + 16), .synced = get_u64(p + 24),
 	    .qtime_ms = (int64_t)get_u64(p + 44), .wall_s = get_u32(p + 52),
 	    .content_crc = get_u32(p + 56), .env = span(p + REC_HEAD, env),

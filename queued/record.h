@@ -25,11 +25,13 @@
 
 #define REC_ALIGN	64
 #define REC_HEAD	64
-#define REC_VERSION	1
+#define REC_VERSION	2	/* written; older ones are read too */
+#define REC_VERSION_MIN	1
 #define REC_ENV_MAX	(8 << 20)	/* bytes of one envelope */
 #define REC_PREFIX_MAX	6000
 #define REC_CONTENT_MAX	65536	/* longer content has a file of its own */
 #define REC_REASON_MAX	500	/* of a stored reply; longer ones are cut */
+#define REC_SERVER_MAX	300	/* of the server's name; the same */
 
 enum rec_kind {
 	REC_MESSAGE = 1,	/* envelope, prefix, content */
@@ -41,6 +43,7 @@ enum rec_kind {
 
 struct rec {
 	uint8_t		 kind;
+	uint8_t		 version;	/* read: how its envelope is encoded */
 	uint64_t	 id;
 	uint64_t	 stamp, synced;
 	int64_t		 qtime_ms;
@@ -50,7 +53,8 @@ struct rec {
 	size_t		 total;		/* with padding */
 };
 
-/* Appends the record, unstamped. False if it does not fit. */
+/* Appends the record, unstamped, of version REC_VERSION. False if it does not
+ * fit. */
 bool	 rec_encode(struct buf *, const struct rec *);
 /* Sets the stamp of the segment that an encoded record lies in, what is synced
  * there, and its header's checksum. */
@@ -73,7 +77,13 @@ enum parse rec_decode_env(struct span in, struct rec *, size_t *need,
 	    const char **why);
 bool	 rec_content_ok(const struct rec *);
 
-/* ---- envelopes ---- */
+/*
+ * ---- envelopes ----
+ *
+ * Written in the format of REC_VERSION; a reader is told the version of the
+ * record that they came from. Version 1 had no orig, group, flags and server of
+ * a recipient: they read as empty, the own number, 0 and empty.
+ */
 
 enum rcpt_state {
 	RCPT_WAITING,		/* for its next attempt */
@@ -84,10 +94,18 @@ enum msg_flag {
 	MSG_BODY_FILE	= 1 << 0,	/* content is the file body.<id> */
 	MSG_BOUNCE	= 1 << 1,	/* made by us, null sender */
 	MSG_UTF8	= 1 << 2	/* SMTPUTF8 */
+	/* bits 3 and 4: over, but kept; REQUIRETLS */
+};
+enum rcpt_flag {
+	RCPT_F_ARCHIVE	= 1 << 0,	/* an archive's copy: nobody is ever
+					 * notified of it */
+	RCPT_F_EXPANDED	= 1 << 1,	/* made of `orig` by an alias */
+	RCPT_F_ALL	= 3
 };
 
 /* What smtpd said of a message (RFC 5321's envelope and more). */
 struct rec_msg {
+	uint8_t		 version;	/* read: of rcpts and cause */
 	uint8_t		 flags;		/* enum msg_flag */
 	uint8_t		 body, ret;	/* enum smtp_body, smtp_ret */
 	bool		 held;
@@ -109,22 +127,31 @@ struct rec_rcpt {
 	uint32_t	 n;		/* number within the message, from 0 */
 	uint8_t		 state;		/* enum rcpt_state */
 	uint8_t		 notify;	/* enum smtp_notify bits */
+	uint8_t		 flags;		/* enum rcpt_flag */
+	/* Copies of one recipient for several actions are a group: the number
+	 * of the first of them, at most n; n where there is but one. */
+	uint32_t	 group;
 	uint32_t	 attempt;	/* attempts made */
 	int64_t		 next_ms, last_ms;	/* queue time */
 	struct span	 to, action, orcpt;
+	struct span	 orig;		/* what the client gave, if it was
+					 * rewritten to `to`; else empty */
 	struct span	 reason;	/* last reply */
+	struct span	 server;	/* whose that is; empty: our own words */
 };
 bool	 rec_rcpt_add(struct buf *, const struct rec_rcpt *);
-bool	 rec_rcpt_next(struct span *rcpts, struct rec_rcpt *);
+bool	 rec_rcpt_next(struct span *rcpts, uint8_t version, struct rec_rcpt *);
 bool	 rec_msg_encode(struct buf *, const struct rec_msg *);
 /* Recipients and cause are checked too, so that *_next() meets no bad one. */
-enum parse rec_msg_decode(struct span env, struct rec_msg *, const char **why);
+enum parse rec_msg_decode(struct span env, uint8_t version, struct rec_msg *,
+	    const char **why);
 
 enum change_what {
 	CHANGE_REMOVE	= 1 << 0,	/* the message is gone, no bounce */
 	CHANGE_HOLD	= 1 << 1	/* held, held_since, expire are set */
 };
 struct rec_change {
+	uint8_t		 version;	/* read: of rcpts */
 	uint8_t		 what;		/* enum change_what */
 	bool		 held;
 	int64_t		 held_since_ms, expire_ms;
@@ -136,13 +163,13 @@ struct rec_fate {			/* a recipient's new values */
 	uint8_t		 state;
 	uint32_t	 attempt;
 	int64_t		 next_ms, last_ms;
-	struct span	 reason;
+	struct span	 reason, server;
 };
 bool	 rec_fate_add(struct buf *, const struct rec_fate *);
-bool	 rec_fate_next(struct span *rcpts, struct rec_fate *);
+bool	 rec_fate_next(struct span *rcpts, uint8_t version, struct rec_fate *);
 bool	 rec_change_encode(struct buf *, const struct rec_change *);
-enum parse rec_change_decode(struct span env, struct rec_change *,
-	    const char **why);
+enum parse rec_change_decode(struct span env, uint8_t version,
+	    struct rec_change *, const char **why);
 
 struct rec_state {
 	bool		 mta_paused;

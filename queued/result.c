@@ -30,19 +30,19 @@ complete(const struct job *j)
 
 void
 result_add(struct queue *q, struct job *j, void *agent, uint32_t tid,
-    uint64_t id, uint32_t n, uint32_t attempt, uint8_t status,
-    struct span reply, struct span server)
+    const struct result *x)
 {
-	struct job_rcpt	*r = j == NULL ? NULL : find(j, n, attempt);
+	struct job_rcpt	*r = j == NULL ? NULL : find(j, x->n, x->attempt);
 
 	if (r == NULL) {
 		/* Of an earlier life, or recorded already. */
-		if (!q->down && (j = job_adopt(q, id, n, attempt)) != NULL)
-			r = find(j, n, attempt);
+		if (!q->down &&
+		    (j = job_adopt(q, x->id, x->n, x->attempt)) != NULL)
+			r = find(j, x->n, x->attempt);
 	}
 	if (r == NULL || r->have) {
 		if (agent != NULL && (r == NULL || r->written))
-			queue_ack(q, agent, tid, id, n, attempt);
+			queue_ack(q, agent, tid, x->id, x->n, x->attempt);
 		else if (agent != NULL) {
 			r->agent = agent;
 			r->tid = tid;
@@ -50,9 +50,10 @@ result_add(struct queue *q, struct job *j, void *agent, uint32_t tid,
 		return;
 	}
 	r->have = true;
-	r->status = status > D_PERM ? D_TEMP : status;
-	r->reply = span_dup(span_sub(reply, 0, REC_REASON_MAX));
-	r->server = span_dup(server);
+	r->status = x->status > D_PERM ? D_TEMP : x->status;
+	r->remote = x->remote;
+	r->reply = span_dup(span_sub(x->reply, 0, REC_REASON_MAX));
+	r->server = span_dup(x->server);
 	r->agent = agent;
 	r->tid = tid;
 	if (!j->dirty) {
@@ -129,6 +130,16 @@ delayed(struct outcome *o, const struct job_rcpt *r)
 	    span_str(r->reply), false };
 }
 
+/* The server's name is recorded with a reply of its own, if both fit. */
+static struct span
+server_kept(const struct outcome *o, const struct job_rcpt *r)
+{
+	struct span	 s = span_str(r->server);
+
+	return r->remote && (o->reason_max == REC_REASON_MAX ||
+	    strlen(r->reply) + s.len <= o->reason_max) ? s : span(NULL, 0);
+}
+
 static void
 one(struct outcome *o, const struct job_rcpt *r)
 {
@@ -137,7 +148,8 @@ one(struct outcome *o, const struct job_rcpt *r)
 	struct rec_fate	 f = { .n = r->n, .attempt = r->attempt,
 			    .state = RCPT_FAILED, .last_ms = o->now,
 			    .next_ms = o->now, .reason = span_sub(
-			    span_str(r->reply), 0, o->reason_max) };
+			    span_str(r->reply), 0, o->reason_max),
+			    .server = server_kept(o, r) };
 
 	if (r->status == D_OK) {
 		f.state = RCPT_DONE;
@@ -167,7 +179,7 @@ result_msg(struct queue *q, uint64_t id, struct rec *r, struct rec_msg *m,
 	const char	*why;
 
 	if (load_record(q, id, r) &&
-	    rec_msg_decode(r->env, m, &why) == PARSE_OK)
+	    rec_msg_decode(r->env, r->version, m, &why) == PARSE_OK)
 		return true;
 	if (!store_msg_get(q->store, id, &row) ||
 	    !span_cstr(row.from, from, size))
@@ -267,9 +279,11 @@ result_expire(struct queue *q, struct job *j)
 		r->have = true;
 		r->status = D_TEMP;
 		r->attempt--;		/* this was none */
-		if (store_rcpt_get(q->store, j->id, r->n, &rc))
+		if (store_rcpt_get(q->store, j->id, r->n, &rc)) {
 			r->reply = span_dup(rc.reason);
-		r->server = strdup("");
+			r->server = span_dup(rc.server);
+			r->remote = rc.server.len > 0;
+		}
 	}
 	if (!j->dirty) {
 		j->dirty = true;

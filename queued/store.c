@@ -16,7 +16,8 @@
 #include "queued/bytes.h"
 #include "queued/diskio.h"
 
-#define ROW_VERSION	1
+#define ROW_VERSION	2		/* written; older ones are read too */
+#define ROW_VERSION_MIN	1
 #define PAGE_SIZE	4096
 #define ROW_MAX		8192		/* bytes of one row */
 #define ASIDE		"aside."
@@ -221,7 +222,19 @@ store_begin(struct store *s)
 	must(s->env->txn_begin(s->env, NULL, &s->txn, 0), "begin");
 }
 
-static int
+/* The version of a row, which stands first in it. */
+static uint8_t
+row_version(struct cur *c, const char *what)
+{
+	uint8_t	 v = cur_u8(c);
+
+	if (v < ROW_VERSION_MIN || v > ROW_VERSION)
+		dio_stop_rebuild(what, "a row of another version");
+	return v;
+}
+
+/* 0: there is none; else the row's version. */
+static uint8_t
 get(struct store *s, int t, const void *key, size_t klen, struct cur *c)
 {
 	DBT	 k = dbt(key, klen), d = dbt(s->row, 0);
@@ -231,12 +244,10 @@ get(struct store *s, int t, const void *key, size_t klen, struct cur *c)
 	d.ulen = sizeof(s->row);
 	ret = s->db[t]->get(s->db[t], s->txn, &k, &d, 0);
 	if (ret == DB_NOTFOUND)
-		return -1;
+		return 0;
 	must(ret, "get");
 	*c = (struct cur){ span(s->row, d.size), false };
-	if (cur_u8(c) != ROW_VERSION)
-		dio_stop_rebuild("get", "a row of another version");
-	return 0;
+	return row_version(c, "get");
 }
 
 static int
@@ -294,7 +305,7 @@ store_hwm(struct store *s, struct store_hwm *h)
 {
 	struct cur	 c;
 
-	if (get(s, T_META, "hwm", 3, &c) == -1)
+	if (get(s, T_META, "hwm", 3, &c) == 0)
 		return false;
 	h->segment = cur_u64(&c);
 	h->offset = cur_u64(&c);
@@ -354,7 +365,7 @@ store_msg_get(struct store *s, uint64_t id, struct store_msg *m)
 	struct cur	 c;
 
 	key_u64(k, id);
-	if (get(s, T_MSG, k, sizeof(k), &c) == -1)
+	if (get(s, T_MSG, k, sizeof(k), &c) == 0)
 		return false;
 	msg_row(&c, m);
 	return true;
@@ -411,8 +422,9 @@ rcpt_key(uint8_t *k, uint64_t id, uint32_t n)
 }
 
 static void
-rcpt_row(struct cur *c, struct store_rcpt *r)
+rcpt_row(struct cur *c, uint8_t version, uint32_t n, struct store_rcpt *r)
 {
+	*r = (struct store_rcpt){ .group = n };
 	r->state = cur_u8(c);
 	r->notify = cur_u8(c);
 	r->attempt = cur_u32(c);
@@ -422,6 +434,11 @@ rcpt_row(struct cur *c, struct store_rcpt *r)
 	r->action = cur_str(c);
 	r->to = cur_str(c);
 	r->reason = cur_str(c);
+	if (version > 1) {
+		r->group = cur_u32(c);
+		r->flags = cur_u8(c);
+		r->server = cur_str(c);
+	}
 	if (c->bad)
 		dio_stop_rebuild("get", "a recipient's row");
 }
@@ -429,13 +446,13 @@ rcpt_row(struct cur *c, struct store_rcpt *r)
 bool
 store_rcpt_get(struct store *s, uint64_t id, uint32_t n, struct store_rcpt *r)
 {
-	uint8_t		 k[12];
+	uint8_t		 k[12], version;
 	struct cur	 c;
 
 	rcpt_key(k, id, n);
-	if (get(s, T_RCPT, k, sizeof(k), &c) == -1)
+	if ((version = get(s, T_RCPT, k, sizeof(k), &c)) == 0)
 		return false;
-	rcpt_row(&c, r);
+	rcpt_row(&c, version, n, r);
 	return true;
 }
 
@@ -457,6 +474,9 @@ store_rcpt_put(struct store *s, uint64_t id, uint32_t n,
 	put_str(b, r->action);
 	put_str(b, r->to);
 	put_str(b, r->reason);
+	put_u32(b, r->group);
+	put_u8(b, r->flags);
+	put_str(b, r->server);
 	put(s, T_RCPT, k, sizeof(k), 0);
 }
 
@@ -500,8 +520,8 @@ store_due_has(struct store *s, const struct store_due *d)
 	struct cur	 c;
 
 	due_keys(d, sk, dk);
-	return get(s, T_SCHED, sk, sizeof(sk), &c) == 0 &&
-	    get(s, T_DEST, dk, sizeof(dk), &c) == 0;
+	return get(s, T_SCHED, sk, sizeof(sk), &c) != 0 &&
+	    get(s, T_DEST, dk, sizeof(dk), &c) != 0;
 }
 
 /* ---- walks ---- */
@@ -511,6 +531,7 @@ struct walk {
 	size_t	 klen;
 	void	*f, *arg;
 	uint64_t id;
+	uint8_t	 version;	/* of the row at hand */
 };
 
 static void
@@ -531,8 +552,9 @@ walk(struct store *s, int t, const void *from, size_t len, struct walk *w)
 	while ((ret = c->get(c, &k, &d, op)) == 0) {
 		op = DB_NEXT;
 		cur = (struct cur){ span(s->row, d.size), false };
-		if (k.size != w->klen || cur_u8(&cur) != ROW_VERSION)
-			dio_stop_rebuild("walk", "a row of another version");
+		if (k.size != w->klen)
+			dio_stop_rebuild("walk", "a key of another length");
+		w->version = row_version(&cur, "walk");
 		if (!w->row(span(key, k.size), &cur, w))
 			break;
 	}
@@ -574,8 +596,9 @@ walk_rcpt(struct span key, struct cur *c, struct walk *w)
 	if (key_get64(key.p) != w->id)
 		return false;
 	memcpy(&n, key.p + 8, sizeof(n));
-	rcpt_row(c, &r);
-	return (*(rcpt_f **)w->f)(be32toh(n), &r, w->arg);
+	n = be32toh(n);
+	rcpt_row(c, w->version, n, &r);
+	return (*(rcpt_f **)w->f)(n, &r, w->arg);
 }
 
 void
@@ -595,14 +618,16 @@ walk_rcpts(struct span key, struct cur *c, struct walk *w)
 	uint32_t	 n;
 
 	memcpy(&n, key.p + 8, sizeof(n));
-	rcpt_row(c, &r);
-	return (*(rcpts_f **)w->f)(key_get64(key.p), be32toh(n), &r, w->arg);
+	n = be32toh(n);
+	rcpt_row(c, w->version, n, &r);
+	return (*(rcpts_f **)w->f)(key_get64(key.p), n, &r, w->arg);
 }
 
 void
 store_rcpts_from(struct store *s, uint64_t id, rcpts_f *f, void *arg)
 {
-	struct walk	 w = { walk_rcpts, 12, &f, arg, 0 };
+	struct walk	 w = { .row = walk_rcpts, .klen = 12, .f = &f,
+			    .arg = arg };
 	uint8_t		 k[12];
 
 	rcpt_key(k, id, 0);

@@ -52,10 +52,12 @@ struct store_msg {
 /* A row of rcpt.db; the same. */
 struct store_rcpt {
 	uint8_t		 state, notify;
+	uint8_t		 flags;		/* enum rcpt_flag */
+	uint32_t	 group;		/* as in its record */
 	uint32_t	 attempt;
 	int64_t		 next_ms, last_ms;
 	uint64_t	 dest;
-	struct span	 action, to, reason;
+	struct span	 action, to, reason, server;
 };
 struct store_due {		/* a row of sched.db and dest.db */
 	int64_t		 next_ms;

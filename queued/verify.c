@@ -109,21 +109,22 @@ seen_put(struct verify *v, const struct rec *r, const struct rec_msg *m,
 	s->size = m->size;
 	s->nrcpts = s->left = m->nrcpts;
 	s->body = (m->flags & MSG_BODY_FILE) != 0;
-	while (rec_rcpt_next(&rcpts, &e))
+	while (rec_rcpt_next(&rcpts, m->version, &e))
 		seen_fate(s, e.n, e.state);
 }
 
 static void
-seen_change(struct verify *v, uint64_t id, struct span env)
+seen_change(struct verify *v, uint64_t id, uint8_t version, struct span env)
 {
 	struct verify_msg *s = map_get_u64(v->seen, id);
 	struct rec_change ch;
 	struct rec_fate	 f;
 	const char	*why;
 
-	if (s == NULL || rec_change_decode(env, &ch, &why) != PARSE_OK)
+	if (s == NULL || rec_change_decode(env, version, &ch, &why) !=
+	    PARSE_OK)
 		return;
-	while (rec_fate_next(&ch.rcpts, &f))
+	while (rec_fate_next(&ch.rcpts, ch.version, &f))
 		seen_fate(s, f.n, f.state);
 	if ((ch.what & CHANGE_REMOVE) || s->left == 0)
 		seen_drop(v, id);
@@ -173,15 +174,17 @@ record(const struct rec *r, uint64_t offset, void *arg)
 	switch (r->kind) {
 	case REC_MESSAGE:
 	case REC_SNAPSHOT:
-		if ((ok = rec_msg_decode(r->env, &m, &why)) != PARSE_OK)
+		ok = rec_msg_decode(r->env, r->version, &m, &why);
+		if (ok != PARSE_OK)
 			break;
 		message(v, r, &m, offset);
 		if (m.cause.len > 0)
-			seen_change(v, m.cause_id, m.cause);
+			seen_change(v, m.cause_id, r->version, m.cause);
 		break;
 	case REC_CHANGE:
-		if ((ok = rec_change_decode(r->env, &ch, &why)) == PARSE_OK)
-			seen_change(v, r->id, r->env);
+		ok = rec_change_decode(r->env, r->version, &ch, &why);
+		if (ok == PARSE_OK)
+			seen_change(v, r->id, r->version, r->env);
 		break;
 	case REC_STATE:
 		ok = rec_state_decode(r->env, &st, &why);

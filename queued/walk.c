@@ -133,7 +133,8 @@ hand_rcpt(struct walk *w, struct walk_msg *p, uint32_t n,
 {
 	struct rec_fate	 f = { .n = n, .state = r->state,
 			    .attempt = r->attempt, .last_ms = r->last_ms,
-			    .next_ms = queue_now(w->q), .reason = r->reason };
+			    .next_ms = queue_now(w->q), .reason = r->reason,
+			    .server = r->server };
 
 	if (!p->fits && filter_rcpt(&w->filter, r))
 		p->fits = true;

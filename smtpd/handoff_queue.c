@@ -29,6 +29,7 @@ static void
 send_envelope(struct txn *t)
 {
 	const struct session	*s = t->s;
+	uint32_t		 n = 0;
 
 	CHAN_SEND(chan, q_env, .tid = t->queue.tid, .id = t->id,
 	    .from = t->from, .body = (uint8_t)t->mail.body,
@@ -43,7 +44,7 @@ send_envelope(struct txn *t)
 			CHAN_SEND(chan, q_rcpt, .tid = t->queue.tid,
 			    .to = r->to, .action = span_str(r->action->name),
 			    .notify = r->params.notify,
-			    .orcpt = r->params.orcpt);
+			    .orcpt = r->params.orcpt, .group = n++);
 	}
 }
 

@@ -14,6 +14,7 @@
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
+#include "smtpd/srs.h"
 
 #define DRAIN_IDLE	10	/* idle for this part of the grace: ended */
 #define DRAIN_LAST_MS	500	/* of the grace: to get the last 421s out */
@@ -36,6 +37,8 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 		queue_peer(fd);
 	else if (role == IPC_PROXYD)
 		link_peer(worker, fd);
+	else if (role == IPC_KEYD)
+		srs_peer(worker, fd);
 	else {
 		close(fd);
 		proc_report(p, role, worker, "no peer of smtpd");
@@ -114,6 +117,7 @@ main(int argc, char **argv)
 	source_init(conf);
 	queue_init(p);
 	link_init(p);
+	srs_init(p, conf);
 	session_init(proc_base(p), conf);
 	listener_init(p, conf);
 	return proc_run(p, &ops, NULL);

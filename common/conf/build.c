@@ -281,21 +281,66 @@ build_ttl(struct build *b, const struct conf_pos *pos, const char *s,
 }
 
 void
-build_retry(struct build *b, const struct conf_pos *pos, const char *s)
+build_range(struct build *b, const struct conf_pos *pos, const char *s,
+    int64_t *min, int64_t *max, int64_t most)
 {
 	const char	*dots = strstr(s, "..");
-	struct conf	*c = b->conf;
 
 	if (dots == NULL) {
 		lex_error(&b->lex, pos, "a range of two durations is expected, "
 		    "as 1m..2h");
 		return;
 	}
-	c->retry_min_ms = build_duration(b, pos, build_str(b, span(s,
-	    (size_t)(dots - s))), 1000, TTL_MAX_MS);
-	c->retry_max_ms = build_duration(b, pos, dots + 2, 1000, TTL_MAX_MS);
-	if (c->retry_max_ms < c->retry_min_ms)
+	*min = build_duration(b, pos, build_str(b, span(s,
+	    (size_t)(dots - s))), 1000, most);
+	*max = build_duration(b, pos, dots + 2, 1000, most);
+	if (*max < *min)
 		lex_error(&b->lex, pos, "this range goes back");
+}
+
+char *
+build_mail(struct build *b, const struct conf_pos *pos, const char *s,
+    bool domain_alone)
+{
+	struct span	 mail = span_str(s), local, path;
+	size_t		 at = span_rfind(mail, '@');
+	char		 domain[256];
+	struct buf	 out;
+	char		*p;
+
+	local = span_sub(mail, 0, at);
+	path = span_sub(mail, at + 1, mail.len);
+	/* RFC 5321, 4.5.3.1.1; what a mailbox may be is smtpd's to say. */
+	if ((local.len == 0 && !domain_alone) || local.len > 64 ||
+	    at == mail.len || !utf8_domain_to_ascii(path, domain,
+	    sizeof(domain)) || strpbrk(s, " \t<>\"") != NULL) {
+		lex_error(&b->lex, pos, "\"%s\" is no mail address", s);
+		return build_str(b, span_str(""));
+	}
+	buf_init(&out, 512);
+	buf_span(&out, local);
+	buf_byte(&out, '@');
+	buf_str(&out, domain);
+	p = build_str(b, buf_content(&out));
+	buf_clear(&out);
+	return p;
+}
+
+void
+build_postmaster(struct build *b, const struct conf_pos *pos, const char *s,
+    bool double_bounces)
+{
+	b->conf->postmaster = build_mail(b, pos, s, false);
+	b->conf->double_bounces = double_bounces;
+}
+
+void
+build_srs(struct build *b, const struct conf_pos *pos, const char *path,
+    const char *domain)
+{
+	b->conf->srs_key = build_str(b, span_str(path));
+	if (domain != NULL)
+		b->conf->srs_domain = build_hostname(b, pos, domain);
 }
 
 /* ---- limits -------------------------------------------------------------- */
@@ -309,6 +354,7 @@ static const struct {
 	[LIMIT_AUTH_SOURCE] = { "auth-failures per source", 1, 10000 },
 	[LIMIT_RATE_SOURCE] = { "rate per source", 1, 1000000 },
 	[LIMIT_RECIPIENTS] = { "recipients", 1, 100000 },
+	[LIMIT_MESSAGES] = { "messages", 1, 1000000 },
 	[LIMIT_ERRORS] = { "errors", 1, 10000 },
 	[LIMIT_RECEIVED] = { "received", 1, 1000 },
 	[LIMIT_DELIVERIES] = { "deliveries", 1, 10000 },
@@ -329,6 +375,8 @@ limit_field(struct conf_limits *l, enum build_limit which)
 		return &l->rate_per_source;
 	case LIMIT_RECIPIENTS:
 		return &l->recipients;
+	case LIMIT_MESSAGES:
+		return &l->messages;
 	case LIMIT_ERRORS:
 		return &l->errors;
 	case LIMIT_RECEIVED:

@@ -17,6 +17,9 @@
 #define TTL_MIN_MS		60000
 #define TTL_MAX_MS		(365 * 86400000LL)
 #define RATE_MAX_MS		3600000
+#define CACHE_MAX_MS		(30 * 86400000LL)
+#define PROBE_MAX_MS		3600000
+#define WEIGHT_MAX		100
 #define SIZE_MAX_BYTES		(1ULL << 40)
 #define TREE_MAX		(512UL << 20)	/* bytes of a tree */
 
@@ -27,9 +30,17 @@ struct build_action {
 	bool			 defined, used;
 	struct build_action	*next;
 };
+/* A pool likewise. */
+struct build_pool {
+	struct conf_pool	 pool;		/* first: the tree has it */
+	struct conf_pos		 used_pos;
+	bool			 defined, used;
+	struct build_pool	*next;
+};
 
 enum build_limit { LIMIT_SESSIONS, LIMIT_SESSIONS_SOURCE, LIMIT_AUTH_SOURCE,
-    LIMIT_RATE_SOURCE, LIMIT_RECIPIENTS, LIMIT_ERRORS, LIMIT_RECEIVED,
+    LIMIT_RATE_SOURCE, LIMIT_RECIPIENTS, LIMIT_MESSAGES, LIMIT_ERRORS,
+    LIMIT_RECEIVED,
     LIMIT_DELIVERIES, LIMIT_DELIVERIES_DEST };
 
 struct build {
@@ -37,9 +48,12 @@ struct build {
 	struct conf		*conf;
 	struct arena		*mem;
 	struct build_action	*actions;
+	struct build_pool	*pools;
 	/* the statement in work */
 	struct conf_listen	*listen;
 	struct build_action	*action;
+	struct conf_pool	*pool;		/* its destinations */
+	struct conf_archive	*archive;
 	struct conf_rule	*rule;
 	struct conf_table	*table;
 	const char		*listen_on;
@@ -104,7 +118,16 @@ void	 build_pki(struct build *, const struct conf_pos *, const char *name,
 	    const char *cert, const char *key);
 void	 build_ttl(struct build *, const struct conf_pos *, const char *,
 	    int64_t *);
-void	 build_retry(struct build *, const struct conf_pos *, const char *);
+/* "1m..2h": the first at most the second. */
+void	 build_range(struct build *, const struct conf_pos *, const char *,
+	    int64_t *min, int64_t *max, int64_t most);
+/* A mail address without <>, or, if so allowed, "@domain". */
+char	*build_mail(struct build *, const struct conf_pos *, const char *,
+	    bool domain_alone);
+void	 build_postmaster(struct build *, const struct conf_pos *,
+	    const char *, bool double_bounces);
+void	 build_srs(struct build *, const struct conf_pos *, const char *path,
+	    const char *domain);
 void	 build_limit(struct build *, const struct conf_pos *, enum build_limit,
 	    const char *);
 void	 build_limit_for(struct build *, const struct conf_pos *,
@@ -121,12 +144,31 @@ void	 build_table_begin(struct build *, const struct conf_pos *,
 	    const char *name);
 void	 build_table_file(struct build *, const struct conf_pos *,
 	    const char *path);
+void	 build_table_cdb(struct build *, const struct conf_pos *,
+	    const char *path);
 
 void	 build_action_begin(struct build *, const struct conf_pos *,
 	    const char *name, enum conf_action_type);
-/* For destinations that belong to no action of the tree. */
-void	 build_scratch_action(struct build *);
+/* action.c: a list of destinations of its own begins; the next ones are its. */
+void	 build_dests(struct build *, const struct conf_pos *);
 void	 build_dest(struct build *, const struct conf_pos *, const char *);
+/* Of the destination before. */
+struct conf_dest *build_dest_last(struct build *);
+void	 build_pool_begin(struct build *, const struct conf_pos *,
+	    const char *name);
+void	 build_to_pool(struct build *, const struct conf_pos *,
+	    const char *name);
+void	 build_to_table(struct build *, const struct conf_pos *,
+	    const char *name, enum conf_by);
+void	 build_known(struct build *, enum conf_known, struct conf_table *);
+void	 build_unknown(struct build *, const struct conf_pos *, const char *);
+void	 build_mail_from(struct build *, const struct conf_pos *,
+	    const char *);
+/* One more action of the rule. */
+void	 build_rule_action(struct build *, const struct conf_pos *,
+	    const char *name);
+void	 build_archive_begin(struct build *, const struct conf_pos *,
+	    const char *action);
 const struct conf_action *build_action_named(struct build *,
 	    const struct conf_pos *, const char *name);
 

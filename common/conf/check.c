@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/conf/build.h"
+#include "common/conf/dest.h"
 
 static void
 check_tables(struct build *b)
@@ -40,7 +41,8 @@ own_listener(const struct conf *c, const struct conf_dest *d)
 
 			if (a->port == d->port && a->family == d->addr.family &&
 			    (addr_eq(a, &d->addr) ||
-			    (ours && c->listens[i]->naddrs > 1)))
+			    (ours && c->listens[i]->interface == NULL &&
+			    c->listens[i]->naddrs > 1)))
 				return c->listens[i];
 		}
 	return NULL;
@@ -75,19 +77,90 @@ check_mode(struct build *b, const struct conf_action *a)
 		    "behind it to be a proxy for");
 }
 
+/* Servers that can be tried at all, and values that are destinations. */
+static void
+check_pool(struct build *b, const struct conf_pool *p)
+{
+	for (size_t i = 0; i < p->ndests; i++)
+		if (!p->dests[i].standby)
+			return;
+	lex_error(&b->lex, &p->pos, "every destination is a standby; one at "
+	    "least is not");
+}
+
+static bool
+value_is_dests(struct span key, struct span value, void *arg)
+{
+	struct build		*b = arg;
+	const char		*why;
+	struct conf_pool	*p = dest_list(value, &why);
+
+	if (p != NULL && value.len < CONF_TARGET_MAX) {
+		dest_list_free(p);
+		return true;
+	}
+	lex_error(&b->lex, &b->action->act.pos, "the destination of \"%.*s\" "
+	    "in table %s: %s", (int)key.len, (const char *)key.p,
+	    table_name(b->action->act.to_table), p != NULL ?
+	    "at most 255 bytes" : why);
+	dest_list_free(p);
+	return false;
+}
+
+/* What a queued message needs is of no use where none is queued. */
+static void
+check_relay_only(struct build *b, const struct conf_action *a)
+{
+	const char	*what = a->nknown > 0 ? "recipients" : a->backup_mx ?
+			    "backup-mx" : a->mail_from != NULL ||
+			    a->mail_from_table != NULL ? "mail-from" :
+			    a->srs ? "srs" : a->by != BY_NONE ?
+			    "to <table>" : a->ttl_ms > 0 ? "ttl" : NULL;
+
+	if (a->type == ACT_PROXY && what != NULL)
+		lex_error(&b->lex, &a->pos, "`%s` is for actions that use the "
+		    "queue", what);
+	if (a->srs && b->conf->srs_key == NULL)
+		lex_error(&b->lex, &a->pos, "srs needs its key: srs key "
+		    "\"PATH\"");
+	if (a->mail_from != NULL && a->srs)
+		lex_error(&b->lex, &a->pos, "the reverse-path is rewritten by "
+		    "mail-from or by srs, not by both");
+}
+
 static void
 check_actions(struct build *b)
 {
+	for (struct build_pool *p = b->pools; p != NULL; p = p->next) {
+		if (!p->defined)
+			lex_error(&b->lex, &p->used_pos, "pool \"%s\" is not "
+			    "defined", p->pool.name);
+		else if (!p->used)
+			lex_warning(&b->lex, &p->pool.pos, "pool \"%s\" is not "
+			    "used", p->pool.name);
+		if (p->defined)
+			check_pool(b, &p->pool);
+	}
 	for (struct build_action *a = b->actions; a != NULL; a = a->next)
 		if (!a->defined)
 			lex_error(&b->lex, &a->used_pos, "action \"%s\" is not "
 			    "defined", a->act.name);
 	for (size_t i = 0; i < b->conf->nactions; i++) {
-		const struct conf_action *a = b->conf->actions[i];
+		struct conf_action *a = b->conf->actions[i];
 
-		if (!((const struct build_action *)a)->used)
+		b->action = (struct build_action *)a;
+		if (!b->action->used)
 			lex_warning(&b->lex, &a->pos, "action \"%s\" is not "
 			    "used", a->name);
+		if (a->pool != NULL) {
+			a->dests = a->pool->dests;
+			a->ndests = a->pool->ndests;
+			if (a->pool->name == NULL)
+				check_pool(b, a->pool);
+		}
+		if (a->by != BY_NONE)
+			table_each(a->to_table, value_is_dests, b);
+		check_relay_only(b, a);
 		check_dests(b, a);
 		check_mode(b, a);
 	}
@@ -171,6 +244,20 @@ check_listens(struct build *b)
 	}
 }
 
+static void
+check_archives(struct build *b)
+{
+	for (size_t i = 0; i < b->conf->narchives; i++) {
+		const struct conf_archive *a = b->conf->archives[i];
+
+		if (a->action->pos.file != NULL &&
+		    (a->action->type == ACT_PROXY ||
+		    a->action->type == ACT_EXPAND))
+			lex_error(&b->lex, &a->pos, "action \"%s\" keeps "
+			    "nothing: no archive", a->action->name);
+	}
+}
+
 /* Is there a listener on an address whose recipients the rules decide? */
 static bool
 has_regular(const struct conf *c)
@@ -190,7 +277,10 @@ check_all(struct build *b)
 	check_tables(b);
 	check_listens(b);
 	check_actions(b);
+	check_archives(b);
 	check_rules(b, has_regular(c));
+	if (c->srs_domain == NULL)
+		c->srs_domain = c->hostname;
 	if (c->warn_after_ms >= c->ttl_ms)
 		lex_warning(&b->lex, &b->lex.pos, "queue warn-after is not "
 		    "shorter than ttl: no warning will be sent");

@@ -32,32 +32,73 @@ struct conf_dest {
 	char		*host;		/* name, address, domain or path */
 	struct addr	 addr;		/* set where host is a literal */
 	uint16_t	 port;		/* 25 by default */
+	unsigned	 weight;	/* share among equals, 1 by default */
+	bool		 standby;	/* only while no other one answers */
 };
 
-enum conf_action_type { ACT_RELAY, ACT_PROXY, ACT_DISCARD,
+/* Servers that stand for each other: a `pool`, or the list of one action. */
+struct conf_pool {
+	char		*name;		/* NULL: a list */
+	struct conf_pos	 pos;
+	struct conf_dest *dests;
+	size_t		 ndests;
+	int64_t		 probe_min_ms, probe_max_ms;	/* 10s..5m */
+	unsigned	 max_connections;	/* to each server; 0: none */
+};
+
+enum conf_action_type { ACT_RELAY, ACT_PROXY, ACT_DISCARD, ACT_EXPAND,
     /* reserved words until their issue: refused by the parser */
-    ACT_MAILBOX, ACT_LMTP, ACT_EXPAND };
+    ACT_MAILBOX, ACT_LMTP };
+/* `to <T> by …`: what is looked up; its value is a list of destinations. */
+enum conf_by { BY_NONE, BY_RCPT_DOMAIN, BY_RCPT_TO, BY_MAIL_FROM,
+    BY_AUTH_USER };
+/* `recipients { … }`: who says whether a recipient is known. A directory is
+ * whole for each domain that it names: who is not in it is unknown. */
+enum conf_known { KNOWN_TABLE, KNOWN_DIRECTORY, KNOWN_SERVER };
+struct conf_known_source {
+	enum conf_known	 kind;
+	const struct conf_table *table;	/* NULL for KNOWN_SERVER */
+};
 
 struct conf_action {
 	char		*name;
 	enum conf_action_type type;
 	struct conf_pos	 pos;
-	struct conf_dest *dests;	/* in order; none: relay by MX */
+	const struct conf_pool *pool;	/* NULL: by MX, or by to_table */
+	const struct conf_dest *dests;	/* the pool's; none: as above */
 	size_t		 ndests;
+	const struct conf_table *to_table;	/* NULL: not by a table */
+	enum conf_by	 by;
 	char		*helo;		/* NULL: hostname */
 	struct addr	 source;	/* family 0: any */
 	unsigned	 max_connections;	/* 0: default of the daemon */
 	int64_t		 ttl_ms;	/* 0: queue ttl */
 	bool		 open;
+	struct conf_known_source *known;	/* `recipients`, asked in order */
+	size_t		 nknown;	/* 0: every recipient is taken */
+	int64_t		 known_cache_ms;	/* of a server's yes: 4h */
+	int64_t		 known_good_ms;	/* taken while it is down: 30d */
+	uint16_t	 unknown_code;	/* 550 or 450 */
+	bool		 backup_mx;
+	/* The reverse-path that leaves: "@domain" keeps the local part, or a
+	 * map of addresses and domains to such; both NULL: as it came. */
+	char		*mail_from;
+	const struct conf_table *mail_from_table;
+	bool		 srs;
+	const struct conf_table *aliases;	/* ACT_EXPAND */
 };
 
 enum conf_listen_kind { LISTEN_INET, LISTEN_UNIX };
+enum conf_long_lines { LONG_PASS, LONG_FOLD, LONG_REJECT };
 struct conf_listen {
 	unsigned	 index;		/* counts listen statements from 0 */
 	struct conf_pos	 pos;
 	enum conf_listen_kind kind;
-	struct addr	*addrs;		/* to bind, with ports; "*" gives :: */
-	size_t		 naddrs;	/*   and 0.0.0.0 */
+	/* To bind, with ports; "*" gives :: and 0.0.0.0, an interface all of
+	 * its addresses. */
+	struct addr	*addrs;
+	size_t		 naddrs;
+	char		*interface;	/* NULL: an address or "*" */
 	char		*path;		/* LISTEN_UNIX */
 	char		*hostname;	/* never NULL */
 	char		*tag;		/* "" if none */
@@ -68,6 +109,12 @@ struct conf_listen {
 	const struct conf_table *recipients;	/* NULL: all */
 	uint64_t	 max_message_size;
 	int64_t		 greet_delay_ms;
+	enum conf_long_lines long_lines;	/* over 998 bytes */
+	bool		 bare_normalize;	/* bare CR, LF: made CR LF */
+	bool		 complete_headers;	/* for others than local too */
+	bool		 mask_source;
+	bool		 recognise_retry;
+	const struct conf_table *masquerade;	/* senders; NULL: none */
 };
 
 enum conf_from { FROM_LOCAL, FROM_ANY, FROM_AUTH, FROM_SOURCE, FROM_HOST,
@@ -85,9 +132,22 @@ struct conf_rule {
 	struct conf_cond for_table;
 	struct conf_cond auth_user, mail_from, helo, tag;
 	bool		 tls_set, tls_not;	/* not before TLS is there */
-	const struct conf_action *action;	/* NULL: reject */
+	const struct conf_action *action;	/* the first; NULL: reject */
+	const struct conf_action **actions;	/* each gets a copy */
+	size_t		 nactions;
+	bool		 accept_all;	/* known to all of them, not to any */
 	uint16_t	 reject_code;	/* 550 by default */
 	char		*reject_text;	/* with enhanced code */
+};
+
+/* `archive`: a copy of each message that fits, with its envelope. */
+struct conf_archive {
+	struct conf_pos	 pos;
+	const struct conf_action *action;
+	char		*as;		/* NULL: the recipients themselves */
+	bool		 journal;	/* else fields on top */
+	bool		 ignore;	/* if it can't be: else 4xx */
+	const struct conf_rule *when;	/* its conditions; NULL: always */
 };
 
 /* A limit for what stands in a table. */
@@ -105,6 +165,7 @@ struct conf_limits {
 	unsigned	 sessions_per_source;	/* 50 */
 	unsigned	 auth_failures_per_source;
 	unsigned	 recipients;		/* a transaction, 1,000 */
+	unsigned	 messages;		/* a session; 0: none */
 	uint64_t	 message_size;		/* 50 MiB */
 	unsigned	 errors;		/* 20 */
 	unsigned	 received;		/* 50 Received fields */
@@ -135,11 +196,21 @@ struct conf {
 	size_t		 nlistens;
 	struct conf_rule **rules;
 	size_t		 nrules;
+	struct conf_pool **pools;	/* those with a name */
+	size_t		 npools;
+	struct conf_archive **archives;
+	size_t		 narchives;
+	char		*postmaster;	/* NULL: none */
+	bool		 double_bounces;	/* go to it */
+	char		*srs_key;	/* a path; NULL: no `srs` */
+	char		*srs_domain;	/* of the addresses made; never NULL */
 	struct conf_limits limits;
 	char		*queue_path;	/* /var/spool/postern */
 	int64_t		 ttl_ms, bounce_ttl_ms, warn_after_ms;
 	int64_t		 retry_min_ms, retry_max_ms;
 	uint64_t	 reserve;	/* bytes */
+	int64_t		 keep_ms;	/* delivered mail; 0: not kept */
+	uint64_t	 queue_size;	/* bytes of content; 0: no limit */
 	char		*control_path;	/* /run/postern */
 	int		 log_level;	/* enum log_level */
 	char		*credentials;	/* path or NULL */
@@ -148,7 +219,9 @@ struct conf {
 };
 
 /*
- * Parses and checks a bundle. Gives the tree, or NULL if there is any error.
+ * Parses and checks a bundle, which must outlive the tree: tables of the kind
+ * cdb are read where they lie in it. Gives the tree, or NULL if there is any
+ * error.
  * All errors and warnings of all files are appended to msgs as text, each
  *	FILE:LINE:COL: error: what was expected
  *	    the line
@@ -159,6 +232,16 @@ struct conf *conf_parse(struct span bundle, struct buf *msgs);
 void	 conf_free(struct conf *);
 const struct conf_action *conf_action_find(const struct conf *,
 	    struct span name);
+/*
+ * What mail by this action goes to, beside the action: "" for its pool, the
+ * table's value (`to <T> by …`, a list for dest_list()), or the recipient's
+ * domain in A-labels (a literal as it is, in lower case). False: no entry, or
+ * longer than dst.
+ */
+#define CONF_TARGET_MAX	256
+bool	 conf_target(const struct conf *, const struct conf_action *,
+	    struct span to, struct span from, struct span auth_user,
+	    char dst[CONF_TARGET_MAX]);
 /* The tree written back as a configuration that parses to the same tree. */
 void	 conf_print(const struct conf *, struct buf *);
 /*

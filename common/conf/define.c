@@ -1,7 +1,6 @@
 /*
- * From words to the tree: the statements that define or name something, which
- * are tables, actions with their destinations, listeners and rules. See
- * build.h.
+ * From words to the tree: tables, listeners and rules. Actions are action.c's.
+ * See build.h.
  */
 #include <string.h>
 
@@ -96,167 +95,46 @@ build_table_begin(struct build *b, const struct conf_pos *pos,
 	b->table = t;
 }
 
-void
-build_table_file(struct build *b, const struct conf_pos *pos, const char *path)
+/* The bytes of a table's file; false: it is not there, and that is told. */
+static bool
+table_file(struct build *b, const struct conf_pos *pos, const char *path,
+    struct span *text)
 {
 	struct bundle_item	 item;
 	struct span		 s = b->lex.bundle;
-	unsigned		 bad;
 
 	b->table->path = path;
-	while (bundle_next(&s, &item)) {
-		if (item.kind != BUNDLE_TABLE || !span_is(item.key, path))
-			continue;
-		if ((bad = table_load(b->mem, b->table, item.text)) != 0)
-			lex_error(&b->lex, pos, "%s:%u: an entry is a key of "
-			    "at most %d bytes, and a value; all in UTF-8 "
-			    "without control characters", path, bad,
-			    TABLE_KEY_MAX);
-		return;
-	}
+	while (bundle_next(&s, &item))
+		if (item.kind == BUNDLE_TABLE && span_is(item.key, path)) {
+			*text = item.text;
+			return true;
+		}
 	lex_error(&b->lex, pos, "cannot read the table's file \"%s\"", path);
-}
-
-/* ---- actions ------------------------------------------------------------- */
-
-static struct build_action *
-action_of(struct build *b, const char *name)
-{
-	struct build_action	*a;
-
-	for (a = b->actions; a != NULL; a = a->next)
-		if (strcmp(a->act.name, name) == 0)
-			return a;
-	a = build_alloc(b, sizeof(*a));
-	a->act.name = lit(name);
-	/* At the arena's end all share one place, which no list may hold. */
-	if ((uint8_t *)a != b->nowhere) {
-		a->next = b->actions;
-		b->actions = a;
-	}
-	return a;
+	return false;
 }
 
 void
-build_scratch_action(struct build *b)
+build_table_file(struct build *b, const struct conf_pos *pos, const char *path)
 {
-	b->action = build_alloc(b, sizeof(*b->action));
-	b->action->act.name = lit("");
+	struct span	 text;
+	unsigned	 bad;
+
+	if (table_file(b, pos, path, &text) &&
+	    (bad = table_load(b->mem, b->table, text)) != 0)
+		lex_error(&b->lex, pos, "%s:%u: an entry is a key of at most "
+		    "%d bytes, and a value; all in UTF-8 without control "
+		    "characters", path, bad, TABLE_KEY_MAX);
 }
 
 void
-build_action_begin(struct build *b, const struct conf_pos *pos,
-    const char *name, enum conf_action_type type)
+build_table_cdb(struct build *b, const struct conf_pos *pos, const char *path)
 {
-	struct build_action	*a = action_of(b, name);
+	struct span	 file;
+	const char	*why;
 
-	if (strlen(name) > NAME_MAX_LEN || name[0] == '\0')
-		lex_error(&b->lex, pos, "an action's name has 1 to %d bytes",
-		    NAME_MAX_LEN);
-	memset(b->seen, 0, sizeof(b->seen));
-	b->action = a;
-	if (a->defined) {
-		lex_error(&b->lex, pos, "action \"%s\" is defined twice, first "
-		    "at %s:%u", name, a->act.pos.file, a->act.pos.line);
-		build_scratch_action(b);
-		return;
-	}
-	a->defined = true;
-	a->act.type = type;
-	a->act.pos = *pos;
-	build_push(b, (void ***)&b->conf->actions, &b->conf->nactions, &a->act);
-}
-
-const struct conf_action *
-build_action_named(struct build *b, const struct conf_pos *pos,
-    const char *name)
-{
-	struct build_action	*a = action_of(b, name);
-
-	if (!a->used)
-		a->used_pos = *pos;
-	a->used = true;
-	return &a->act;
-}
-
-/* A scheme in front of a destination; *s moves behind it. */
-static enum conf_scheme
-dest_scheme(struct build *b, const struct conf_pos *pos, struct span *s)
-{
-	static const struct {
-		const char	*text;
-		enum conf_scheme scheme;
-		bool		 later;
-	} schemes[] = {
-		{ "smtp://", SCHEME_SMTP, false },
-		{ "smtp+notls://", SCHEME_SMTP_NOTLS, false },
-		{ "smtp+tls://", SCHEME_SMTP_TLS, true },
-		{ "smtps://", SCHEME_SMTPS, true },
-		{ "lmtp://", SCHEME_LMTP, true }
-	};
-
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-		if (!span_casestarts(*s, span_str(schemes[i].text)))
-			continue;
-		if (schemes[i].later)
-			build_later(b, pos, schemes[i].text);
-		span_skip(s, strlen(schemes[i].text));
-		return schemes[i].scheme;
-	}
-	return SCHEME_NONE;
-}
-
-/* "host", "host:port", "[IPv6]:port", "mx:domain". */
-static bool
-dest_parse(struct build *b, const struct conf_pos *pos, struct span s,
-    struct conf_dest *d)
-{
-	char		 name[256], text[ADDR_STRLEN];
-	uint64_t	 port = 25;
-	size_t		 colon;
-
-	if (span_casestarts(s, span_str("mx:"))) {
-		d->kind = DEST_MX;
-		span_skip(&s, 3);
-	} else if (span_casestarts(s, span_str("unix:"))) {
-		d->kind = DEST_UNIX;
-		build_later(b, pos, "unix: destinations");
-		return true;
-	} else if (addr_parse_port(s, 25, &d->addr)) {
-		d->port = d->addr.port;
-		d->host = build_str(b, span_str(addr_str(&d->addr, text)));
-		return d->port != 0;
-	}
-	if (d->kind == DEST_HOST && (colon = span_rfind(s, ':')) < s.len) {
-		if (!span_u64(span_sub(s, colon + 1, s.len), 65535, &port) ||
-		    port == 0)
-			return false;
-		s.len = colon;
-	}
-	d->port = (uint16_t)port;
-	if (!utf8_domain_to_ascii(s, name, sizeof(name)))
-		return false;
-	d->host = build_str(b, span_str(name));
-	return true;
-}
-
-void
-build_dest(struct build *b, const struct conf_pos *pos, const char *text)
-{
-	struct conf_action	*a = &b->action->act;
-	struct conf_dest	*d = build_grow(b, a->dests, a->ndests,
-				    sizeof(*d));
-	struct span		 s = span_str(text);
-
-	if (d == NULL)
-		return;
-	a->dests = d;
-	d += a->ndests++;
-	*d = (struct conf_dest){ .host = lit(""), .port = 25 };
-	d->scheme = dest_scheme(b, pos, &s);
-	if (!dest_parse(b, pos, s, d))
-		lex_error(&b->lex, pos, "\"%s\" is no destination; one is a "
-		    "host, host:port, [IPv6]:port or mx:domain", text);
+	if (table_file(b, pos, path, &file) &&
+	    (why = table_cdb_open(b->table, file)) != NULL)
+		lex_error(&b->lex, pos, "%s: %s", path, why);
 }
 
 /* ---- listeners ----------------------------------------------------------- */
@@ -307,35 +185,73 @@ listen_complain(struct build *b, const char *on)
 	if (addr_parse_port(span_str(on), 25, &a))
 		lex_error(&b->lex, pos, "a listener's port stands as: listen "
 		    "on ADDRESS port %u", a.port);
-	else if (strchr(on, '.') == NULL && strchr(on, ':') == NULL &&
-	    strpbrk(on, "abcdefghijklmnopqrstuvwxyz") != NULL)
-		build_later(b, pos, "listen on an interface");
 	else
-		lex_error(&b->lex, pos, "\"%s\" is no IP address", on);
+		lex_error(&b->lex, pos, "\"%s\" is no IP address, and no "
+		    "interface of this machine that has one", on);
+}
+
+static void
+listen_addr(struct build *b, const struct addr *a)
+{
+	struct conf_listen	*l = b->listen;
+	struct addr		*v = build_grow(b, l->addrs, l->naddrs,
+				    sizeof(*v));
+
+	if (v == NULL)
+		return;
+	v[l->naddrs] = *a;
+	v[l->naddrs++].port = b->port;
+	l->addrs = v;
+}
+
+/* All addresses of an interface; link-local ones need a scope that mail has no
+ * word for. */
+static void
+listen_interface(struct build *b, const char *name)
+{
+	struct span		 s = b->lex.bundle;
+	struct bundle_item	 item;
+	struct addr		 a;
+
+	while (bundle_next(&s, &item))
+		if (item.kind == BUNDLE_ADDRESS && span_is(item.key, name) &&
+		    addr_parse(item.text, &a) && !(a.family == 6 &&
+		    a.ip[0] == 0xfe && (a.ip[1] & 0xc0) == 0x80))
+			listen_addr(b, &a);
+	if (b->listen->naddrs > 0)
+		b->listen->interface = lit(name);
+}
+
+static void
+listen_where(struct build *b, const char *text)
+{
+	static const struct addr any6 = { .family = 6 }, any4 = { .family = 4 };
+	struct span		 on = span_str(text);
+	struct addr		 a;
+
+	if (span_is(on, "*")) {
+		listen_addr(b, &any6);
+		listen_addr(b, &any4);
+		return;
+	}
+	if (on.len > 2 && on.p[0] == '[' && on.p[on.len - 1] == ']')
+		on = span_sub(on, 1, on.len - 2);
+	if (addr_parse(on, &a))
+		listen_addr(b, &a);
+	else
+		listen_interface(b, text);
+	if (b->listen->naddrs == 0)
+		listen_complain(b, text);
 }
 
 void
 build_listen_end(struct build *b)
 {
 	struct conf_listen	*l = b->listen;
-	struct span		 on;
 
 	l->index = (unsigned)b->conf->nlistens;
-	if (l->kind == LISTEN_INET) {
-		on = span_str(b->listen_on);
-		l->addrs = build_alloc(b, 2 * sizeof(*l->addrs));
-		l->naddrs = 1;
-		if (span_is(on, "*")) {
-			l->naddrs = 2;
-			l->addrs[0].family = 6;
-			l->addrs[1].family = 4;
-		} else if (on.len > 2 && on.p[0] == '[' &&
-		    on.p[on.len - 1] == ']' ? !addr_parse(span_sub(on, 1,
-		    on.len - 2), &l->addrs[0]) : !addr_parse(on, &l->addrs[0]))
-			listen_complain(b, b->listen_on);
-		for (size_t i = 0; i < l->naddrs; i++)
-			l->addrs[i].port = b->port;
-	}
+	if (l->kind == LISTEN_INET)
+		listen_where(b, b->listen_on);
 	build_push(b, (void ***)&b->conf->listens, &b->conf->nlistens, l);
 }
 
@@ -383,6 +299,27 @@ build_not(struct build *b, const struct conf_pos *pos, struct conf_cond *c,
 	if (negated && c->not)
 		lex_error(&b->lex, pos, "`not` stands twice");
 	c->not = c->not || negated;
+}
+
+void
+build_rule_action(struct build *b, const struct conf_pos *pos,
+    const char *name)
+{
+	struct conf_rule	*r = b->rule;
+	const struct conf_action *a = build_action_named(b, pos, name);
+	const struct conf_action **v;
+
+	for (size_t i = 0; i < r->nactions; i++)
+		if (r->actions[i] == a)
+			lex_error(&b->lex, pos, "action \"%s\" stands twice",
+			    name);
+	v = build_grow(b, (void *)(uintptr_t)r->actions, r->nactions,
+	    sizeof(*v));
+	if (v == NULL)
+		return;
+	v[r->nactions++] = a;
+	r->actions = v;
+	r->action = v[0];
 }
 
 void

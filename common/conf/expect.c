@@ -127,6 +127,11 @@ build_unexpected(struct build *b, const struct conf_pos *pos,
 
 	if (unknown_statement(b, names, n))
 		return;
+	/* One word among all that may stand there tells nothing. */
+	for (size_t i = 0; n > 1 && i < n; i++)
+		if (strcmp(names[i], gram_word(K_POSTMASTER)) == 0 &&
+		    strcmp(names[0], "a word or string") == 0)
+			names[i] = names[--n];
 	buf_init(&text, 2000);
 	if (l->quoted || (l->token == STRING && word[0] == '\0'))
 		buf_fmt(&text, "unexpected string \"%s\"", word);

@@ -21,6 +21,7 @@
 %parse-param { struct build *b }
 %lex-param { struct build *b }
 %code requires {
+#include "common/conf/conf.h"
 #include "common/conf/lex.h"
 struct build;
 }
@@ -34,6 +35,7 @@ const char *gram_word(int token);
 	const char		*string;
 	struct conf_table	*table;
 	unsigned		 flag;
+	enum conf_by		 by;
 }
 
 %code {
@@ -66,7 +68,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_DELIVERIES "deliveries" K_DESTINATION "destination"
    K_DIRECTORY "directory" K_DISCARD "discard" K_DISCONNECT "disconnect"
    K_DKIM "dkim" K_DMARC "dmarc" K_DNSBL "dnsbl" K_DOMAIN "domain"
-   K_DOVECOT "dovecot" K_DRY_RUN "dry-run" K_ED25519 "ed25519"
+   K_DOUBLE_BOUNCES "double-bounces" K_DOVECOT "dovecot" K_DRY_RUN "dry-run" K_ED25519 "ed25519"
    K_ERRORS "errors" K_EXPAND "expand" K_EXPANDED "expanded" K_EXPIRE "expire"
    K_EXTENSION "extension" K_FAN_OUT "fan-out" K_FILE "file" K_FILTER "filter"
    K_FIREWALL "firewall" K_FOLD "fold" K_FOLDER "folder" K_FOR "for"
@@ -79,6 +81,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_LIMIT "limit" K_LISTEN "listen" K_LMTP "lmtp" K_LOCAL "local" K_LOG "log"
    K_LONG_LINES "long-lines" K_MAGIC "magic" K_MAIL "mail"
    K_MAIL_FROM "mail-from" K_MAILBOX "mailbox" K_MASK_SOURCE "mask-source"
+   K_MASQUERADE "masquerade"
    K_MATCH "match" K_MAX_CONNECTIONS "max-connections"
    K_MAX_MESSAGE_SIZE "max-message-size" K_MESSAGE_SIZE "message-size"
    K_MESSAGES "messages" K_MILTER "milter" K_MIRROR "mirror" K_MODE "mode"
@@ -87,7 +90,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_ON_SLOW "on-slow" K_OPEN "open" K_OPPORTUNISTIC "opportunistic"
    K_PASS "pass" K_PATH "path" K_PATIENCE "patience" K_PER "per"
    K_PHASE "phase" K_PIN "pin" K_PKI "pki" K_PLAIN "plain" K_POLICY "policy"
-   K_POOL "pool" K_PORT "port" K_PROBE "probe" K_PROXY "proxy"
+   K_POOL "pool" K_PORT "port" K_POSTMASTER "postmaster" K_PROBE "probe" K_PROXY "proxy"
    K_PROXY_PROTOCOL "proxy-protocol" K_PROXY_V1 "proxy-v1"
    K_PROXY_V2 "proxy-v2" K_QUARANTINE "quarantine" K_QUEUE "queue"
    K_RATE "rate" K_RATELIMIT "ratelimit" K_RCPT "rcpt"
@@ -112,7 +115,8 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
 
 %type <string> word
 %type <table> tspec for_opt
-%type <flag> not
+%type <flag> not double_bounces
+%type <by> by
 
 %start file
 
@@ -130,7 +134,9 @@ statement:
 	| limit | pool | dkim | filter | archive | later
 	;
 
+/* Everybody has a postmaster: it needs no quotes where a word is meant. */
 word:	  STRING | NUMBER
+	| K_POSTMASTER		{ $$ = "postmaster"; }
 	;
 opt_comma: %empty | ','
 	;
@@ -162,6 +168,21 @@ global:	  K_HOSTNAME word	{
 	| K_LOG K_LEVEL { build_once_all(b, &@1, K_LEVEL, "log level"); }
 	    log_level
 	| K_LOG K_KEEP word	{ LATER(@2, "log keep"); }
+	| K_POSTMASTER word double_bounces {
+		build_once_all(b, &@1, K_POSTMASTER, "postmaster");
+		build_postmaster(b, &@2, $2, $3);
+	}
+	| K_SRS K_KEY word	{
+		build_once_all(b, &@1, K_SRS, "srs key");
+		build_srs(b, &@3, $3, NULL);
+	}
+	| K_SRS K_KEY word K_DOMAIN word {
+		build_once_all(b, &@1, K_SRS, "srs key");
+		build_srs(b, &@5, $3, $5);
+	}
+	;
+double_bounces: %empty		{ $$ = 0; }
+	| K_DOUBLE_BOUNCES	{ $$ = 1; }
 	;
 mode:	  K_STANDALONE		{ b->conf->mode = MODE_STANDALONE; }
 	| K_FIREWALL		{ b->conf->mode = MODE_FIREWALL; }
@@ -187,7 +208,7 @@ table:	  K_TABLE word { build_table_begin(b, &@2, $2); } table_body
 table_body: '{' table_list opt_comma '}'
 	| '{' '}'
 	| K_FILE word		{ build_table_file(b, &@2, $2); }
-	| K_CDB word		{ LATER(@1, "table … cdb"); }
+	| K_CDB word		{ build_table_cdb(b, &@2, $2); }
 	| K_REGEX word		{ LATER(@1, "table … regex"); }
 	| K_DOVECOT word	{ LATER(@1, "table … dovecot"); }
 	;
@@ -273,16 +294,22 @@ listen_opt:
 		LATER(@1, "listen … proxy-protocol");
 	}
 	| K_XCLIENT K_FROM tspec { LATER(@1, "listen … xclient"); }
-	| K_LONG_LINES K_PASS
-	| K_LONG_LINES K_FOLD	{ LATER(@1, "listen … long-lines fold"); }
-	| K_LONG_LINES K_REJECT	{ LATER(@1, "listen … long-lines reject"); }
-	| K_BARE_NEWLINE K_REJECT
-	| K_BARE_NEWLINE K_NORMALIZE {
-		LATER(@1, "listen … bare-newline normalize");
+	| K_LONG_LINES { ONCE(@1, K_LONG_LINES); } long_lines
+	| K_BARE_NEWLINE { ONCE(@1, K_BARE_NEWLINE); } bare_newline
+	| K_COMPLETE_HEADERS	{ b->listen->complete_headers = true; }
+	| K_MASK_SOURCE		{ b->listen->mask_source = true; }
+	| K_RECOGNISE_RETRY	{ b->listen->recognise_retry = true; }
+	| K_MASQUERADE tspec	{
+		ONCE(@1, K_MASQUERADE);
+		b->listen->masquerade = $2;
 	}
-	| K_COMPLETE_HEADERS	{ LATER(@1, "listen … complete-headers"); }
-	| K_MASK_SOURCE		{ LATER(@1, "listen … mask-source"); }
-	| K_RECOGNISE_RETRY	{ LATER(@1, "listen … recognise-retry"); }
+	;
+long_lines: K_PASS		{ b->listen->long_lines = LONG_PASS; }
+	| K_FOLD		{ b->listen->long_lines = LONG_FOLD; }
+	| K_REJECT		{ b->listen->long_lines = LONG_REJECT; }
+	;
+bare_newline: K_REJECT		{ b->listen->bare_normalize = false; }
+	| K_NORMALIZE		{ b->listen->bare_normalize = true; }
 	;
 proxy_opts: %empty | proxy_opts proxy_opt
 	;
@@ -322,23 +349,26 @@ action:	  K_ACTION word K_RELAY {
 	  } lmtp_opts
 	| K_ACTION word K_EXPAND {
 		build_action_begin(b, &@2, $2, ACT_EXPAND);
-		LATER(@3, "action … expand");
-	  } K_ALIASES tspec
+	  } K_ALIASES tspec	{ b->action->act.aliases = $6; }
 	;
 mailbox_opts: %empty | mailbox_opts mailbox_opt
 	;
 mailbox_opt: K_ROOT word | K_USERS tspec | K_ALIASES tspec | K_SENT word
 	;
-lmtp_opts: %empty | lmtp_opts K_TO dests | lmtp_opts K_USERS tspec
+lmtp_opts: %empty | lmtp_opts K_TO { build_dests(b, &@2); } dests
+	| lmtp_opts K_USERS tspec
 	;
 action_opts: %empty | action_opts action_opt
 	;
 action_opt:
-	  K_TO { ONCE(@1, K_TO); } dests
-	| K_TO K_POOL word	{ LATER(@2, "relay to pool"); }
+	  K_TO { ONCE(@1, K_TO); build_dests(b, &@1); } dests
+	| K_TO K_POOL word	{
+		ONCE(@1, K_TO);
+		build_to_pool(b, &@3, $3);
+	}
 	| K_TO TABLEREF K_BY by	{
-		build_table(b, &@2, $2);
-		LATER(@2, "relay to <table> by …");
+		ONCE(@1, K_TO);
+		build_to_table(b, &@2, $2, $4);
 	}
 	| K_HELO word		{
 		ONCE(@1, K_HELO);
@@ -360,14 +390,26 @@ action_opt:
 	| K_OPEN		{ b->action->act.open = true; }
 	| tls_use		{ LATER(@1, "tls on an action"); }
 	| K_AUTH word		{ LATER(@1, "auth on an action"); }
-	| K_RECIPIENTS '{' rcpt_sources opt_comma '}' {
-		LATER(@1, "recipients on an action");
+	| K_RECIPIENTS { ONCE(@1, K_RECIPIENTS); } known
+	| K_UNKNOWN NUMBER	{
+		ONCE(@1, K_UNKNOWN);
+		build_unknown(b, &@2, $2);
 	}
-	| K_UNKNOWN NUMBER	{ LATER(@1, "unknown on an action"); }
-	| K_KNOWN_GOOD word	{ LATER(@1, "known-good"); }
-	| K_MAIL_FROM word	{ LATER(@1, "mail-from on an action"); }
-	| K_SRS			{ LATER(@1, "srs"); }
-	| K_BACKUP_MX		{ LATER(@1, "backup-mx"); }
+	| K_KNOWN_GOOD word	{
+		ONCE(@1, K_KNOWN_GOOD);
+		b->action->act.known_good_ms = build_duration(b, &@2, $2, 0,
+		    TTL_MAX_MS);
+	}
+	| K_MAIL_FROM word	{
+		ONCE(@1, K_MAIL_FROM);
+		build_mail_from(b, &@2, $2);
+	}
+	| K_MAIL_FROM TABLEREF	{
+		ONCE(@1, K_MAIL_FROM);
+		b->action->act.mail_from_table = build_table(b, &@2, $2);
+	}
+	| K_SRS			{ b->action->act.srs = true; }
+	| K_BACKUP_MX		{ b->action->act.backup_mx = true; }
 	| K_IDENTITY K_NONE
 	| K_IDENTITY identity	{ LATER(@1, "identity"); }
 	| K_ON_FAILURE K_TEMPFAIL
@@ -384,7 +426,10 @@ mirror_opts: %empty | mirror_opts mirror_opt
 	;
 mirror_opt: K_RCPT | K_CONTENT | K_SAMPLE word
 	;
-by:	  K_RCPT_DOMAIN | K_RCPT_TO | K_MAIL_FROM | K_AUTH_USER
+by:	  K_RCPT_DOMAIN		{ $$ = BY_RCPT_DOMAIN; }
+	| K_RCPT_TO		{ $$ = BY_RCPT_TO; }
+	| K_MAIL_FROM		{ $$ = BY_MAIL_FROM; }
+	| K_AUTH_USER		{ $$ = BY_AUTH_USER; }
 	;
 tls_use:  K_TLS tls_mode tls_opts
 	;
@@ -394,12 +439,22 @@ tls_opts: %empty | tls_opts tls_opt
 	;
 tls_opt:  K_NAME word | K_CA word | K_PIN word
 	;
-rcpt_sources: rcpt_source | rcpt_sources ',' rcpt_source
+known:	  '{' known_list opt_comma '}' | known_one
 	;
-rcpt_source: TABLEREF		{ build_table(b, &@1, $1); }
-	| K_DIRECTORY TABLEREF	{ build_table(b, &@2, $2); }
-	| K_SERVER
-	| K_SERVER K_CACHE word
+known_list: known_one | known_list ',' known_one
+	;
+known_one: TABLEREF		{
+		build_known(b, KNOWN_TABLE, build_table(b, &@1, $1));
+	}
+	| K_DIRECTORY TABLEREF	{
+		build_known(b, KNOWN_DIRECTORY, build_table(b, &@2, $2));
+	}
+	| K_SERVER		{ build_known(b, KNOWN_SERVER, NULL); }
+	| K_SERVER K_CACHE word	{
+		build_known(b, KNOWN_SERVER, NULL);
+		b->action->act.known_cache_ms = build_duration(b, &@3, $3,
+		    60000, CACHE_MAX_MS);
+	}
 	;
 identity: K_PROXY_V2 | K_PROXY_V1 | K_XCLIENT | K_HEADER
 	;
@@ -412,8 +467,11 @@ dest_item: dest dest_opts
 dest:	  word			{ build_dest(b, &@1, $1); }
 	;
 dest_opts: %empty
-	| dest_opts K_WEIGHT NUMBER { LATER(@2, "weight"); }
-	| dest_opts K_STANDBY	{ LATER(@2, "standby"); }
+	| dest_opts K_WEIGHT NUMBER {
+		build_dest_last(b)->weight = build_number(b, &@3, $3, 1,
+		    WEIGHT_MAX);
+	}
+	| dest_opts K_STANDBY	{ build_dest_last(b)->standby = true; }
 	| dest_opts K_AUTH word	{ LATER(@2, "auth of a destination"); }
 	;
 
@@ -458,10 +516,7 @@ tls_certs: %empty | tspec	{ LATER(@1, "tls <table>"); }
 from:	  K_ANY			{ b->rule->from = FROM_ANY; }
 	| K_LOCAL		{ b->rule->from = FROM_LOCAL; }
 	| K_AUTH		{ b->rule->from = FROM_AUTH; }
-	| K_EXPANDED		{
-		b->rule->from = FROM_EXPANDED;
-		LATER(@1, "from expanded");
-	}
+	| K_EXPANDED		{ b->rule->from = FROM_EXPANDED; }
 	| K_SOURCE not tspec	{ build_from(b, FROM_SOURCE, $3, $2); }
 	| K_HOST not tspec	{ build_from(b, FROM_HOST, $3, $2); }
 	;
@@ -470,20 +525,17 @@ for:	  K_ANY			{ b->rule->fors = FOR_ANY; }
 	| K_DOMAIN not tspec	{ build_for(b, FOR_DOMAIN, $3, $2); }
 	| K_RCPT_TO not tspec	{ build_for(b, FOR_RCPT, $3, $2); }
 	;
-outcome:  K_ACTION word		{
-		b->rule->action = build_action_named(b, &@2, $2);
-	}
-	| K_ACTION '{' names opt_comma '}' accept {
-		LATER(@2, "a list of actions");
-	}
+outcome:  K_ACTION name
+	| K_ACTION '{' names opt_comma '}' accept
 	| K_REJECT		{ build_reject(b, &@1, NULL); }
 	| K_REJECT word		{ build_reject(b, &@2, $2); }
 	;
 names:	  name | names ',' name
 	;
-name:	  word			{ build_action_named(b, &@1, $1); }
+name:	  word			{ build_rule_action(b, &@1, $1); }
 	;
-accept:	  %empty | K_ACCEPT K_ANY | K_ACCEPT K_ALL
+accept:	  %empty | K_ACCEPT K_ANY
+	| K_ACCEPT K_ALL	{ b->rule->accept_all = true; }
 	;
 
 queue:	  K_QUEUE queue_opt
@@ -508,13 +560,21 @@ queue_opt:
 	}
 	| K_RETRY word		{
 		build_once_all(b, &@1, K_RETRY, "queue retry");
-		build_retry(b, &@2, $2);
+		build_range(b, &@2, $2, &b->conf->retry_min_ms,
+		    &b->conf->retry_max_ms, TTL_MAX_MS);
 	}
 	| K_RESERVE word	{
 		build_once_all(b, &@1, K_RESERVE, "queue reserve");
 		b->conf->reserve = build_size(b, &@2, $2);
 	}
-	| K_KEEP word		{ LATER(@1, "queue keep"); }
+	| K_KEEP word		{
+		build_once_all(b, &@1, K_KEEP, "queue keep");
+		build_ttl(b, &@2, $2, &b->conf->keep_ms);
+	}
+	| K_SIZE word		{
+		build_once_all(b, &@1, K_SIZE, "queue size");
+		b->conf->queue_size = build_size(b, &@2, $2);
+	}
 	;
 
 limit:	  K_LIMIT limit_opt
@@ -536,6 +596,7 @@ limit_opt:
 	| K_RECIPIENTS word	{
 		build_limit(b, &@2, LIMIT_RECIPIENTS, $2);
 	}
+	| K_MESSAGES word	{ build_limit(b, &@2, LIMIT_MESSAGES, $2); }
 	| K_MESSAGE_SIZE word	{
 		build_once_all(b, &@1, K_MESSAGE_SIZE, "limit message-size");
 		b->conf->limits.message_size = build_size(b, &@2, $2);
@@ -548,21 +609,47 @@ limit_opt:
 	}
 	;
 
+pool:	  K_POOL word { build_pool_begin(b, &@2, $2); }
+	    '{' dest_list opt_comma '}' pool_opts
+	;
+pool_opts: %empty | pool_opts pool_opt
+	;
+pool_opt: K_PROBE word		{
+		ONCE(@1, K_PROBE);
+		build_range(b, &@2, $2, &b->pool->probe_min_ms,
+		    &b->pool->probe_max_ms, PROBE_MAX_MS);
+	}
+	| K_MAX_CONNECTIONS word {
+		ONCE(@1, K_MAX_CONNECTIONS);
+		b->pool->max_connections = build_number(b, &@2, $2, 1, 10000);
+	}
+	| tls_use		{ LATER(@1, "tls on a pool"); }
+	;
+
+archive:  K_ARCHIVE K_TO word { build_archive_begin(b, &@3, $3); }
+	    archive_opts
+	;
+archive_opts: %empty | archive_opts archive_opt
+	;
+archive_opt: K_AS word		{
+		ONCE(@1, K_AS);
+		b->archive->as = build_mail(b, &@2, $2, false);
+	}
+	| K_FORMAT { ONCE(@1, K_FORMAT); } format
+	| K_ON_FAILURE { ONCE(@1, K_ON_FAILURE); } archive_failure
+	| when			{ b->archive->when = b->rule; }
+	;
+format:	  K_JOURNAL		{ b->archive->journal = true; }
+	| K_HEADERS		{ b->archive->journal = false; }
+	;
+archive_failure: K_TEMPFAIL	{ b->archive->ignore = false; }
+	| K_IGNORE		{ b->archive->ignore = true; }
+	;
+
 /* ---- later versions: parsed whole, refused at their first word ---------- */
 
 later:	  K_CA word		{ LATER(@1, "ca"); }
 	| K_TLS K_POLICY tspec	{ LATER(@1, "tls policy"); }
-	;
-
-pool:	  K_POOL word {
-		LATER(@1, "pool");
-		build_scratch_action(b);
-		b->muted = true;
-	  } '{' dest_list opt_comma '}' { b->muted = false; } pool_opts
-	;
-pool_opts: %empty | pool_opts pool_opt
-	;
-pool_opt: K_PROBE word | K_MAX_CONNECTIONS word | tls_use
 	;
 
 dkim:	  K_DKIM { LATER(@1, "dkim"); } word K_DOMAIN tspec K_SELECTOR word
@@ -574,18 +661,10 @@ when_opt: %empty | when
 	;
 when:	  when_word conditions
 	;
-when_word: K_WHEN		{ build_rule_begin(b, &@1); }
-	;
-
-archive:  K_ARCHIVE K_TO word {
-		LATER(@1, "archive");
-		build_action_named(b, &@3, $3);
-	  } archive_opts
-	;
-archive_opts: %empty | archive_opts archive_opt
-	;
-archive_opt: K_AS word | K_FORMAT K_JOURNAL | K_FORMAT K_HEADERS
-	| K_ON_FAILURE K_TEMPFAIL | K_ON_FAILURE K_IGNORE | when
+when_word: K_WHEN		{
+		build_rule_begin(b, &@1);
+		b->rule->from = FROM_ANY;
+	}
 	;
 
 filter:	  K_FILTER word { LATER(@1, "filter"); } filter_kind filter_opts

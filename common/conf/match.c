@@ -144,6 +144,27 @@ rule_miss(const struct conf *c, const struct conf_rule *r,
 	return MISS_NOTHING;
 }
 
+/* Has each action of the rule an entry in the table that it goes by? */
+static bool
+entries_there(const struct conf *c, const struct conf_rule *r,
+    const struct match_in *in, struct span *aliases)
+{
+	char	 target[CONF_TARGET_MAX];
+
+	for (size_t i = 0; i < r->nactions; i++) {
+		const struct conf_action *a = r->actions[i];
+
+		if (a->type == ACT_EXPAND && !table_get_mail(a->aliases,
+		    in->rcpt_to, c->subaddress, is_local(c, in->rcpt_to),
+		    aliases))
+			return false;
+		if (a->by != BY_NONE && !conf_target(c, a, in->rcpt_to,
+		    in->mail_from, in->auth_user, target))
+			return false;
+	}
+	return true;
+}
+
 /* Is the recipient's domain one that some rule serves by name, for this
  * client? For others it is no business of theirs. */
 static bool
@@ -176,10 +197,14 @@ conf_match(const struct conf *c, const struct match_in *in,
 	out->nlooked = 0;
 	out->rule = NULL;
 	out->action = NULL;
+	out->aliases = span(NULL, 0);
 	for (size_t i = 0; i < c->nrules; i++) {
 		const struct conf_rule	*r = c->rules[i];
 		enum match_miss		 miss = rule_miss(c, r, in, &need);
 
+		if (miss == MISS_NOTHING && !need &&
+		    !entries_there(c, r, in, &out->aliases))
+			miss = MISS_TABLE;
 		if (need) {
 			out->kind = MATCH_NEED_RDNS;
 			out->code = 0;

@@ -29,13 +29,15 @@ enum match_kind {
 	MATCH_NEED_RDNS		/* ask again when rdns_known */
 };
 enum match_miss { MISS_FROM, MISS_FOR, MISS_AUTH_USER, MISS_MAIL_FROM,
-    MISS_HELO, MISS_TAG, MISS_TLS, MISS_NOTHING /* it matched */ };
+    MISS_HELO, MISS_TAG, MISS_TLS, MISS_TABLE /* the action's has no entry */,
+    MISS_NOTHING /* it matched */ };
 #define MATCH_LOOKED_MAX	64	/* rules told; more are only counted */
 
 struct match_out {
 	enum match_kind	 kind;
 	const struct conf_rule *rule;		/* NULL for MATCH_NONE */
-	const struct conf_action *action;
+	const struct conf_action *action;	/* the rule's first */
+	struct span	 aliases;	/* ACT_EXPAND: the entry's value */
 	uint16_t	 code;			/* reply of reject and none */
 	const char	*text;		/* with enhanced code, no code */
 	struct { const struct conf_rule *rule; enum match_miss miss; }

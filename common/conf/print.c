@@ -103,7 +103,7 @@ print_table(struct buf *b, const struct conf_table *t)
 	buf_str(b, "table ");
 	put_quoted(b, t->name);
 	if (t->path != NULL) {
-		buf_str(b, " file ");
+		buf_str(b, t->is_cdb ? " cdb " : " file ");
 		put_quoted(b, t->path);
 	} else {
 		buf_byte(b, ' ');
@@ -143,6 +143,18 @@ print_global(struct buf *b, const struct conf *c)
 	buf_fmt(b, "log level %s\ncontrol path ", levels[c->log_level]);
 	put_quoted(b, c->control_path);
 	buf_str(b, "\n");
+	if (c->postmaster != NULL) {
+		buf_str(b, "postmaster ");
+		put_quoted(b, c->postmaster);
+		buf_str(b, c->double_bounces ? " double-bounces\n" : "\n");
+	}
+	if (c->srs_key != NULL) {
+		buf_str(b, "srs key ");
+		put_quoted(b, c->srs_key);
+		buf_str(b, " domain ");
+		put_quoted(b, c->srs_domain);
+		buf_str(b, "\n");
+	}
 }
 
 static void
@@ -162,6 +174,14 @@ print_queue(struct buf *b, const struct conf *c)
 	put_duration(b, c->retry_max_ms);
 	buf_str(b, " reserve ");
 	put_size(b, c->reserve);
+	if (c->keep_ms > 0) {
+		buf_str(b, " keep ");
+		put_duration(b, c->keep_ms);
+	}
+	if (c->queue_size > 0) {
+		buf_str(b, " size ");
+		put_size(b, c->queue_size);
+	}
 	buf_str(b, "\n");
 }
 
@@ -200,6 +220,8 @@ print_limits(struct buf *b, const struct conf_limits *l)
 	put_size(b, l->message_size);
 	buf_fmt(b, "\nlimit errors %u\nlimit received %u\n", l->errors,
 	    l->received);
+	if (l->messages > 0)
+		buf_fmt(b, "limit messages %u\n", l->messages);
 	buf_fmt(b, "limit deliveries %u\n", l->deliveries);
 	buf_fmt(b, "limit deliveries per destination %u\n",
 	    l->deliveries_per_dest);
@@ -220,21 +242,101 @@ print_dest(struct buf *b, const struct conf_dest *d)
 		buf_fmt(b, "%s\"", addr_str_port(&d->addr, text));
 	else
 		buf_fmt(b, "%s:%u\"", d->host, d->port);
+	if (d->weight != 1)
+		buf_fmt(b, " weight %u", d->weight);
+	buf_str(b, d->standby ? " standby" : "");
+}
+
+static void
+print_dests(struct buf *b, const struct conf_pool *p)
+{
+	for (size_t i = 0; i < p->ndests; i++) {
+		buf_str(b, i == 0 ? "{ " : ", ");
+		print_dest(b, &p->dests[i]);
+	}
+	buf_str(b, " }");
+}
+
+static void
+print_pool(struct buf *b, const struct conf_pool *p)
+{
+	buf_str(b, "pool ");
+	put_quoted(b, p->name);
+	buf_byte(b, ' ');
+	print_dests(b, p);
+	buf_str(b, " probe ");
+	put_duration(b, p->probe_min_ms);
+	buf_str(b, "..");
+	put_duration(b, p->probe_max_ms);
+	if (p->max_connections > 0)
+		buf_fmt(b, " max-connections %u", p->max_connections);
+	buf_str(b, "\n");
+}
+
+/* What says which recipients there are. */
+static void
+print_known(struct buf *b, const struct conf_action *a)
+{
+	for (size_t i = 0; i < a->nknown; i++) {
+		buf_str(b, i == 0 ? " recipients { " : ", ");
+		if (a->known[i].kind == KNOWN_SERVER) {
+			buf_str(b, "server cache ");
+			put_duration(b, a->known_cache_ms);
+			continue;
+		}
+		if (a->known[i].kind == KNOWN_DIRECTORY)
+			buf_str(b, "directory ");
+		buf_fmt(b, "<%s>", a->known[i].table->name);
+	}
+	if (a->nknown > 0) {
+		buf_fmt(b, " } unknown %u known-good ", a->unknown_code);
+		put_duration(b, a->known_good_ms);
+	}
+	buf_str(b, a->backup_mx ? " backup-mx" : "");
+}
+
+static void
+print_to(struct buf *b, const struct conf_action *a)
+{
+	static const char *const by[] = { "", "rcpt-domain", "rcpt-to",
+	    "mail-from", "auth-user" };
+
+	if (a->by != BY_NONE) {
+		buf_fmt(b, " to <%s> by %s", a->to_table->name, by[a->by]);
+	} else if (a->pool != NULL && a->pool->name != NULL) {
+		buf_str(b, " to pool ");
+		put_quoted(b, a->pool->name);
+	} else if (a->pool != NULL) {
+		buf_str(b, " to ");
+		print_dests(b, a->pool);
+	}
+}
+
+static void
+print_sender(struct buf *b, const struct conf_action *a)
+{
+	if (a->mail_from != NULL) {
+		buf_str(b, " mail-from ");
+		put_quoted(b, a->mail_from);
+	} else if (a->mail_from_table != NULL)
+		buf_fmt(b, " mail-from <%s>", a->mail_from_table->name);
+	buf_str(b, a->srs ? " srs" : "");
 }
 
 static void
 print_action(struct buf *b, const struct conf_action *a)
 {
-	static const char *const types[] = { "relay", "proxy", "discard" };
+	static const char *const types[] = { "relay", "proxy", "discard",
+	    "expand aliases" };
 
 	buf_str(b, "action ");
 	put_quoted(b, a->name);
 	buf_fmt(b, " %s", types[a->type]);
-	for (size_t i = 0; i < a->ndests; i++) {
-		buf_str(b, i == 0 ? " to { " : ", ");
-		print_dest(b, &a->dests[i]);
-	}
-	buf_str(b, a->ndests > 0 ? " }" : "");
+	if (a->aliases != NULL)
+		put_tspec(b, a->aliases);
+	print_to(b, a);
+	print_sender(b, a);
+	print_known(b, a);
 	if (a->helo != NULL) {
 		buf_str(b, " helo ");
 		put_quoted(b, a->helo);
@@ -260,7 +362,9 @@ print_listen(struct buf *b, const struct conf *c, const struct conf_listen *l)
 		buf_str(b, "socket ");
 		put_quoted(b, l->path);
 	} else {
-		if (l->naddrs > 1)
+		if (l->interface != NULL)
+			put_quoted(b, l->interface);
+		else if (l->naddrs > 1)
 			buf_str(b, "*");
 		else
 			put_addr(b, &l->addrs[0]);
@@ -288,7 +392,19 @@ print_listen(struct buf *b, const struct conf *c, const struct conf_listen *l)
 		buf_str(b, " greet-delay ");
 		put_duration(b, l->greet_delay_ms);
 	}
-	buf_str(b, l->auth_plaintext ? " auth-plaintext\n" : "\n");
+	buf_fmt(b, "%s%s%s%s%s", l->auth_plaintext ? " auth-plaintext" : "",
+	    l->bare_normalize ? " bare-newline normalize" : "",
+	    l->complete_headers ? " complete-headers" : "",
+	    l->mask_source ? " mask-source" : "",
+	    l->recognise_retry ? " recognise-retry" : "");
+	if (l->long_lines != LONG_PASS)
+		buf_fmt(b, " long-lines %s", l->long_lines == LONG_FOLD ?
+		    "fold" : "reject");
+	if (l->masquerade != NULL) {
+		buf_str(b, " masquerade");
+		put_tspec(b, l->masquerade);
+	}
+	buf_str(b, "\n");
 }
 
 static void
@@ -301,14 +417,14 @@ print_cond(struct buf *b, const char *name, const struct conf_cond *cond)
 }
 
 static void
-print_rule(struct buf *b, const struct conf_rule *r)
+print_conditions(struct buf *b, const struct conf_rule *r)
 {
 	static const char *const from[] = { "local", "any", "auth", "source",
 	    "host", "expanded" };
 	static const char *const fors[] = { "any", "domain", "rcpt-to",
 	    "local" };
 
-	buf_fmt(b, "match from %s%s", r->from_table.not ? "not " : "",
+	buf_fmt(b, " from %s%s", r->from_table.not ? "not " : "",
 	    from[r->from]);
 	if (r->from_table.table != NULL)
 		put_tspec(b, r->from_table.table);
@@ -321,13 +437,44 @@ print_rule(struct buf *b, const struct conf_rule *r)
 	buf_fmt(b, " for %s%s", r->for_table.not ? "not " : "", fors[r->fors]);
 	if (r->for_table.table != NULL)
 		put_tspec(b, r->for_table.table);
-	if (r->action != NULL) {
+}
+
+static void
+print_rule(struct buf *b, const struct conf_rule *r)
+{
+	buf_str(b, "match");
+	print_conditions(b, r);
+	if (r->nactions == 1) {
 		buf_str(b, " action ");
 		put_quoted(b, r->action->name);
+	} else if (r->nactions > 1) {
+		for (size_t i = 0; i < r->nactions; i++) {
+			buf_str(b, i == 0 ? " action { " : ", ");
+			put_quoted(b, r->actions[i]->name);
+		}
+		buf_fmt(b, " } accept %s", r->accept_all ? "all" : "any");
 	} else {
 		buf_fmt(b, " reject \"%u ", r->reject_code);
 		put_escaped(b, span_str(r->reject_text));
 		buf_byte(b, '"');
+	}
+	buf_str(b, "\n");
+}
+
+static void
+print_archive(struct buf *b, const struct conf_archive *a)
+{
+	buf_str(b, "archive to ");
+	put_quoted(b, a->action->name);
+	if (a->as != NULL) {
+		buf_str(b, " as ");
+		put_quoted(b, a->as);
+	}
+	buf_fmt(b, " format %s on-failure %s", a->journal ? "journal" :
+	    "headers", a->ignore ? "ignore" : "tempfail");
+	if (a->when != NULL) {
+		buf_str(b, " when");
+		print_conditions(b, a->when);
 	}
 	buf_str(b, "\n");
 }
@@ -353,10 +500,14 @@ conf_print(const struct conf *c, struct buf *b)
 		put_quoted(b, c->credentials);
 		buf_str(b, "\n");
 	}
+	for (size_t i = 0; i < c->npools; i++)
+		print_pool(b, c->pools[i]);
 	for (size_t i = 0; i < c->nactions; i++)
 		print_action(b, c->actions[i]);
 	for (size_t i = 0; i < c->nlistens; i++)
 		print_listen(b, c, c->listens[i]);
 	for (size_t i = 0; i < c->nrules; i++)
 		print_rule(b, c->rules[i]);
+	for (size_t i = 0; i < c->narchives; i++)
+		print_archive(b, c->archives[i]);
 }

@@ -105,6 +105,17 @@ has_more(const struct conf_rule *r)
 	    r->helo.table != NULL || r->tag.table != NULL || r->tls_set;
 }
 
+/* An action that may have no entry for the recipient: the next rule's turn. */
+static bool
+falls_through(const struct conf_rule *r)
+{
+	for (size_t i = 0; i < r->nactions; i++)
+		if (r->actions[i]->type == ACT_EXPAND ||
+		    r->actions[i]->by != BY_NONE)
+			return true;
+	return false;
+}
+
 static bool
 domain_is_in(struct span key, struct span value, void *arg)
 {
@@ -177,7 +188,8 @@ check_covered(struct build *b, size_t i)
 
 	for (size_t k = 0; k < i && i < COVER_RULES_MAX; k++) {
 		a = b->conf->rules[k];
-		if (has_more(a) || !from_covers(a, r) || !for_covers(a, r))
+		if (has_more(a) || falls_through(a) || !from_covers(a, r) ||
+		    !for_covers(a, r))
 			continue;
 		lex_warning(&b->lex, &r->pos, "this rule never matches: the "
 		    "one at %s:%u takes all of it", a->pos.file, a->pos.line);
@@ -229,22 +241,45 @@ from_anyone(const struct conf_rule *r)
 }
 
 /* An open relay: what a stranger may choose himself (helo, mail-from, tls)
- * narrows nothing; a listener's tag and a user who has said his password do. */
+ * narrows nothing; a listener's tag and a user who has said his password do. An
+ * action that only serves what stands in a table serves no stranger's domain
+ * unless that table is chosen by him too. */
 static void
 check_open(struct build *b, const struct conf_rule *r)
 {
-	bool	 anywhere;
+	bool	 anywhere = (r->fors == FOR_ANY) != r->for_table.not;
 
-	if (r->action == NULL || r->action->open ||
-	    (r->action->type != ACT_RELAY && r->action->type != ACT_PROXY) ||
+	if (!from_anyone(r) || !anywhere ||
 	    (r->auth_user.table != NULL && !r->auth_user.not) ||
 	    (r->tag.table != NULL && !r->tag.not))
 		return;
-	anywhere = (r->fors == FOR_ANY) != r->for_table.not;
-	if (from_anyone(r) && anywhere)
+	for (size_t i = 0; i < r->nactions; i++) {
+		const struct conf_action *a = r->actions[i];
+
+		if (a->open || (a->type != ACT_RELAY && a->type != ACT_PROXY) ||
+		    a->by == BY_RCPT_DOMAIN || a->by == BY_RCPT_TO ||
+		    a->by == BY_AUTH_USER)
+			continue;
 		lex_error(&b->lex, &r->pos, "an open relay: anyone may send to "
 		    "anywhere through action \"%s\"; if that is meant, the "
-		    "action says `open`", r->action->name);
+		    "action says `open`", a->name);
+		return;
+	}
+}
+
+/* Each copy of a message in the queue has a way of its own there. */
+static void
+check_list(struct build *b, const struct conf_rule *r)
+{
+	for (size_t i = 0; r->nactions > 1 && i < r->nactions; i++) {
+		const struct conf_action *a = r->actions[i];
+
+		if (a->type == ACT_PROXY || a->type == ACT_EXPAND)
+			lex_error(&b->lex, &r->pos, "action \"%s\" can't stand "
+			    "in a list: %s", a->name, a->type == ACT_PROXY ?
+			    "a proxy keeps nothing" : "it says where to go "
+			    "itself");
+	}
 }
 
 void
@@ -257,8 +292,9 @@ check_rules(struct build *b, bool regular)
 
 		check_entries(b, r);
 		check_open(b, r);
-		if (!regular && r->action != NULL && (r->from != FROM_LOCAL ||
-		    r->from_table.not))
+		check_list(b, r);
+		if (!regular && r->action != NULL && r->from != FROM_EXPANDED &&
+		    (r->from != FROM_LOCAL || r->from_table.not))
 			lex_warning(&b->lex, &r->pos, "this rule is dead: all "
 			    "listeners are proxied, and only reject rules "
 			    "apply there");

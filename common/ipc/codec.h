@@ -32,7 +32,7 @@ enum ipc_role {
 #define IPC_ANYONE	(IPC_PARENT | IPC_CHILD)
 
 enum ipc_secret_kind {
-	IPC_SECRET_CERT, IPC_SECRET_KEY, IPC_SECRET_CREDENTIALS
+	IPC_SECRET_CERT, IPC_SECRET_KEY, IPC_SECRET_CREDENTIALS, IPC_SECRET_SRS
 };
 
 /* How a commit ended. */

@@ -18,7 +18,7 @@ same(struct span in, struct buf *out, bool ok)
 }
 
 static void
-message(struct span env)
+message(struct span env, uint8_t version)
 {
 	struct rec_msg	 m;
 	struct rec_rcpt	 r;
@@ -27,13 +27,13 @@ message(struct span env)
 	const char	*why = NULL;
 	uint32_t	 n = 0;
 
-	if (rec_msg_decode(env, &m, &why) != PARSE_OK) {
+	if (rec_msg_decode(env, version, &m, &why) != PARSE_OK) {
 		if (why == NULL)
 			abort();
 		return;
 	}
-	for (s = m.rcpts; rec_rcpt_next(&s, &r); n++)
-		if (r.n != n || r.state > RCPT_FAILED)
+	for (s = m.rcpts; rec_rcpt_next(&s, version, &r); n++)
+		if (r.n != n || r.state > RCPT_FAILED || r.group > n)
 			abort();
 	if (s.len != 0 || n != m.nrcpts)
 		abort();
@@ -47,7 +47,7 @@ message(struct span env)
 }
 
 static void
-change(struct span env)
+change(struct span env, uint8_t version)
 {
 	struct rec_change ch;
 	struct rec_fate	 f;
@@ -56,9 +56,9 @@ change(struct span env)
 	const char	*why;
 	uint32_t	 n = 0;
 
-	if (rec_change_decode(env, &ch, &why) != PARSE_OK)
+	if (rec_change_decode(env, version, &ch, &why) != PARSE_OK)
 		return;
-	for (s = ch.rcpts; rec_fate_next(&s, &f); n++)
+	for (s = ch.rcpts; rec_fate_next(&s, version, &f); n++)
 		if (f.state > RCPT_FAILED)
 			abort();
 	if (s.len != 0 || n != ch.nrcpts)
@@ -107,8 +107,8 @@ record(struct span in)
 	    r.kind > REC_STATE || rec_total(in.p) != r.total)
 		abort();
 	(void)rec_content_ok(&r);
-	message(r.env);
-	change(r.env);
+	message(r.env, r.version);
+	change(r.env, r.version);
 	state(r.env);
 }
 
@@ -129,15 +129,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t		*p;
 
 	record(in);
-	message(in);
-	change(in);
+	for (uint8_t v = REC_VERSION_MIN; v <= REC_VERSION; v++) {
+		message(in, v);
+		change(in, v);
+	}
 	state(in);
 	/* The same with lengths that fit and with checksums, else no fuzzer
 	 * comes far. */
 	if (size < REC_HEAD || (p = malloc(size)) == NULL)
 		return 0;
 	memcpy(p, data, size);
-	memcpy(p, "PQR1\1", 5);
+	memcpy(p, "PQR1", 4);
+	p[4] = p[4] % REC_VERSION + REC_VERSION_MIN;
 	u32_max(p + 32, (uint32_t)(size - REC_HEAD));
 	rec_stamp(p, 1, 0);
 	record(span(p, size));

@@ -56,9 +56,10 @@ add_file(struct loader *l, enum bundle_kind kind, const char *path,
 }
 
 static void
-add_fact(struct loader *l, enum bundle_kind kind, const char *text)
+add_fact(struct loader *l, enum bundle_kind kind, const char *key,
+    const char *text)
 {
-	bundle_add(&l->bundle, kind, span(NULL, 0), span(NULL, 0),
+	bundle_add(&l->bundle, kind, span(NULL, 0), span_str(key),
 	    span_str(text));
 }
 
@@ -125,18 +126,18 @@ main(int argc, char **argv)
 	while ((ch = getopt(argc, argv, "D:")) != -1) {
 		if (ch != 'D')
 			return 64;
-		add_fact(&l, BUNDLE_MACRO, optarg);
+		add_fact(&l, BUNDLE_MACRO, "", optarg);
 	}
 	if (optind + 1 != argc)
 		errx(64, "usage: confdump [-D NAME=VALUE] FILE");
 	l.dir = argv[optind];
 	l.dir_len = strrchr(l.dir, '/') == NULL ? 0 :
 	    (size_t)(strrchr(l.dir, '/') + 1 - l.dir);
-	add_fact(&l, BUNDLE_HOSTNAME, "mail.example.org");
-	add_fact(&l, BUNDLE_ADDRESS, "127.0.0.1");
-	add_fact(&l, BUNDLE_ADDRESS, "192.0.2.1");
-	add_fact(&l, BUNDLE_RESOLVER, "192.0.2.53");
-	add_fact(&l, BUNDLE_GENERATION, "1");
+	add_fact(&l, BUNDLE_HOSTNAME, "", "mail.example.org");
+	add_fact(&l, BUNDLE_ADDRESS, "lo", "127.0.0.1");
+	add_fact(&l, BUNDLE_ADDRESS, "eth0", "192.0.2.1");
+	add_fact(&l, BUNDLE_RESOLVER, "", "192.0.2.53");
+	add_fact(&l, BUNDLE_GENERATION, "", "1");
 	if (!add_file(&l, BUNDLE_MAIN, l.dir, l.dir))
 		err(66, "%s", l.dir);
 	fetch_all(&l);

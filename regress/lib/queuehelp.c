@@ -197,6 +197,7 @@ help_send(struct help *h, uint64_t id, const char *from, const char *to,
 	while (span_word(&s, " ", &w)) {
 		r.to = w;
 		txn_rcpt(t, &r);
+		r.group++;
 	}
 	for (size_t i = 0; i < len; i++)
 		p[i] = help_byte(id, i);
@@ -214,10 +215,21 @@ help_end(struct help *h, struct job *j, enum d_status st, const char *reply,
     enum d_dest dest)
 {
 	for (size_t i = 0; i < j->nrcpts; i++)
-		result_add(h->q, j, h, 1, j->id, j->rcpts[i].n,
-		    j->rcpts[i].attempt, st, span_str(reply),
-		    span_str("sink[127.0.0.1]:25"));
+		result_add(h->q, j, h, 1, &(struct result){ .id = j->id,
+		    .n = j->rcpts[i].n, .attempt = j->rcpts[i].attempt,
+		    .status = (uint8_t)st, .remote = true,
+		    .reply = span_str(reply),
+		    .server = span_str("sink[127.0.0.1]:25") });
 	job_ended(h->q, j, dest);
+}
+
+void
+help_result(struct help *h, struct job *j, void *agent, uint64_t id,
+    uint32_t n, enum d_status st, const char *reply)
+{
+	result_add(h->q, j, agent, 99, &(struct result){ .id = id, .n = n,
+	    .attempt = 1, .status = (uint8_t)st, .remote = true,
+	    .reply = span_str(reply), .server = span_str("s") });
 }
 
 /* ---- for tests of a whole life, and of what a crash leaves ---- */
@@ -260,7 +272,8 @@ now_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 	struct now	*x = arg;
 	struct rec_fate	 f = { .n = n, .state = r->state,
 			    .attempt = r->attempt, .last_ms = r->last_ms,
-			    .next_ms = x->ms, .reason = r->reason };
+			    .next_ms = x->ms, .reason = r->reason,
+			    .server = r->server };
 
 	if (r->state == RCPT_WAITING) {
 		rec_fate_add(&x->fates, &f);

@@ -53,6 +53,9 @@ uint8_t	 help_byte(uint64_t id, size_t i);
 /* Ends all recipients of the job so. */
 void	 help_end(struct help *, struct job *, enum d_status, const char *reply,
 	    enum d_dest);
+/* One result of a job, or with none of an earlier life's, first attempt. */
+void	 help_result(struct help *, struct job *, void *agent, uint64_t id,
+	    uint32_t n, enum d_status, const char *reply);
 /* Are these the first bytes of message id's content? */
 bool	 help_content_ok(uint64_t id, struct span);
 /* Both clocks stand still; then go on by so much. */

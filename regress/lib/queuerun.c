@@ -249,7 +249,8 @@ whole(uint64_t id)
 	int		 fd;
 
 	if (!load_record(ck.q, id, &rec) ||
-	    rec_msg_decode(rec.env, &m, &why) != PARSE_OK)
+	    rec_msg_decode(rec.env, rec.version, &m, &why) !=
+	    PARSE_OK)
 		WRONG(id, "can't be read");
 	if (m.nrcpts != nrcpts(id) || m.size != length(id) ||
 	    !span_is(rec.prefix, "Received: by test\r\n") ||
@@ -403,7 +404,8 @@ run_check(const struct run *r, const struct conf *c, uint32_t now)
 	for (size_t i = 0; i < buf_len(&ids); i += sizeof(id)) {
 		memcpy(&id, buf_content(&ids).p + i, sizeof(id));
 		if (!load_record(h.q, id, &rec) ||
-		    rec_msg_decode(rec.env, &m, &why) != PARSE_OK ||
+		    rec_msg_decode(rec.env, rec.version, &m, &why) !=
+		    PARSE_OK ||
 		    m.cause_id == 0 || m.cause_id > RUN_MSGS)
 			WRONG(id, "is no bounce of one of ours");
 		ck.bounces[m.cause_id]++;

@@ -59,11 +59,13 @@ hand(struct help *x, struct job *j, const struct rec *r,
 	assert_true(help_content_ok(j->id, r->content));
 	assert_true(span_is(r->prefix, "Received: by test\r\n"));
 	buf_reset(&last);
-	while (rec_rcpt_next(&s, &e)) {
+	while (rec_rcpt_next(&s, m->version, &e)) {
 		buf_span(&last, e.to);
 		buf_str(&last, " ");
 		buf_span(&last, e.orcpt);
 		buf_fmt(&last, " %u %u;", e.state, e.notify);
+		if (e.orig.len > 0)
+			buf_fmt(&last, "%.*s;", (int)e.orig.len, e.orig.p);
 	}
 	help_end(x, j, reply_status, "450 4.2.0 why", D_DEST_OK);
 }
@@ -228,17 +230,18 @@ test_whole(void **state)
 
 		r.to = span_str(to[i]);
 		r.orcpt = span_str(i == 1 ? "rfc822;old@example" : "");
+		r.orig = span_str(i == 1 ? "alias@y.example" : "");
+		r.group = i == 2 ? 1 : (uint32_t)i;
+		r.flags = i == 2 ? RCPT_F_ARCHIVE : 0;
 		assert_int_equal(txn_rcpt(t, &r), 0);
 	}
 	txn_commit(t, span_str("Received: by test\r\n"), span_str(""), 0);
 	queue_flush(h.q);
 	/* One is done, one deferred, one not tried. */
 	assert_non_null(j = job_adopt(h.q, 1, 0, 1));
-	result_add(h.q, j, NULL, 0, 1, 0, 1, D_OK, span_str("250 fine"),
-	    span_str(""));
+	help_result(&h, j, NULL, 1, 0, D_OK, "250 fine");
 	assert_non_null(j = job_adopt(h.q, 1, 1, 1));
-	result_add(h.q, j, NULL, 0, 1, 1, 1, D_TEMP, span_str("450 later"),
-	    span_str(""));
+	help_result(&h, j, NULL, 1, 1, D_TEMP, "450 later");
 	queue_flush(h.q);
 	for (uint64_t id = 100; segs_oldest(h.q->segs) < 3; id++) {
 		help_send(&h, id, "a@example.org", "b@x.example", 2000);
@@ -251,16 +254,19 @@ test_whole(void **state)
 	for (int i = 0; i < 2; i++) {
 		assert_true(load_record(h.q, 1, &rec));
 		assert_int_equal(rec.kind, REC_SNAPSHOT);
-		assert_int_equal(rec_msg_decode(rec.env, &e, &why), PARSE_OK);
+		assert_int_equal(rec_msg_decode(rec.env, rec.version, &e,
+		    &why), PARSE_OK);
 		assert_true(span_is(e.envid, "e1") && span_is(e.tag, "tag") &&
 		    span_is(e.auth, "user") && span_is(e.helo, "client"));
 		assert_true(store_rcpt_get(h.q->store, 1, 0, &rc) &&
 		    rc.state == RCPT_DONE);
 		assert_true(store_rcpt_get(h.q->store, 1, 1, &rc) &&
 		    rc.state == RCPT_WAITING && rc.attempt == 1 &&
-		    span_is(rc.reason, "450 later"));
+		    span_is(rc.reason, "450 later") &&
+		    span_is(rc.server, "s") && rc.group == 1);
 		assert_true(store_rcpt_get(h.q->store, 1, 2, &rc) &&
-		    rc.state == RCPT_WAITING && rc.attempt == 0);
+		    rc.state == RCPT_WAITING && rc.attempt == 0 &&
+		    rc.group == 1 && rc.flags == RCPT_F_ARCHIVE);
 		help_close(&h);
 		assert_int_equal(system("rm -f log.* *.db"), 0);
 		help_open(&h, conf);
@@ -268,7 +274,7 @@ test_whole(void **state)
 	h.can_hand = true;
 	settle();
 	assert_string_equal(buf_cstr(&last), "u@x.example  1 4;"
-	    "v@y.example rfc822;old@example 0 4;w@z.example  0 4;");
+	    "v@y.example rfc822;old@example 0 4;alias@y.example;w@z.example  0 4;");
 	help_advance(2 * MIN);
 	settle();
 	assert_int_equal(h.q->messages, 0);

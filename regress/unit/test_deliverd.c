@@ -28,7 +28,7 @@ struct got {
 	uint64_t	 id;
 	uint32_t	 n, attempt;
 	enum d_status	 status;
-	bool		 remote;
+	bool		 remote, dsn;
 	char		 reply[1025], server[301];
 };
 
@@ -84,7 +84,8 @@ on_result(struct chan *ch, const void *msg, int fd)
 	if (ngot == GOT_MAX)
 		abort();	/* no assertion: it would leave the event loop */
 	*g = (struct got){ .id = m->id, .n = m->n, .attempt = m->attempt,
-	    .status = (enum d_status)m->status, .remote = m->remote };
+	    .status = (enum d_status)m->status, .remote = m->remote,
+	    .dsn = m->dsn };
 	if (!span_cstr(m->reply, g->reply, sizeof(g->reply)) ||
 	    !span_cstr(m->server, g->server, sizeof(g->server)))
 		abort();
@@ -194,6 +195,9 @@ struct letter {
 	enum smtp_body	 body;
 	bool		 utf8;
 	uint32_t	 attempt;
+	enum smtp_ret	 ret;
+	const char	*envid, *orcpt;
+	uint8_t		 notify;
 };
 
 static void
@@ -212,10 +216,12 @@ hand_over(struct letter l)
 	    .from = span_str(l.from != NULL ? l.from : "a@c.example"),
 	    .body = (uint8_t)l.body, .utf8 = l.utf8, .size = l.size > 0 ?
 	    l.size : prefix.len + (l.fd > 0 ? l.len : text.len),
-	    .prefix = prefix, .offset = l.offset);
+	    .prefix = prefix, .offset = l.offset, .ret = (uint8_t)l.ret,
+	    .envid = span_str(l.envid != NULL ? l.envid : ""));
 	while (span_word(&rcpts, " ", &to))
 		CHAN_SEND(queued, d_rcpt, .tid = tid, .n = n++, .to = to,
-		    .attempt = l.attempt);
+		    .attempt = l.attempt, .notify = l.notify, .orcpt =
+		    span_str(l.orcpt != NULL ? l.orcpt : ""));
 	for (; l.fd <= 0 && text.len > 0; span_skip(&text, 32000))
 		CHAN_SEND(queued, d_data, .tid = tid,
 		    .bytes = span_sub(text, 0, 32000));
@@ -544,6 +550,31 @@ byte_by_byte(void **state)
 	is(1, 0, D_OK, "250 2.0.0 g / 2.0.0 h");
 	is(1, 1, D_PERM, "550 5.1.1 d / 5.1.1 e");
 	content_is(a, "Subject: x\r\n\r\nhello\r\n");
+}
+
+/* A server with DSN is given all four parameters, and that is told; one without
+ * gets none of them. */
+static void
+dsn_passed_on(void **state)
+{
+	(void)state;
+	SERVE(a, "1", HELLO, "R 250-x\r\n250 DSN\r\n",
+	    "C MAIL FROM:<a@c.example> RET=HDRS ENVID=e+2B1", "S 250 ok",
+	    "C RCPT TO:<b@x.example> NOTIFY=SUCCESS,FAILURE "
+	    "ORCPT=rfc822;old+2B@x.example", "S 250 ok",
+	    "C DATA", "S 354 go", "D", "S 250 2.0.0 ok", "X");
+	SERVE(a, HELLO, "S 250 x", "C MAIL FROM:<a@c.example>", "S 250 ok",
+	    "C RCPT TO:<b@x.example>", "S 250 ok", "C DATA", "S 354 go", "D",
+	    "S 250 2.0.0 ok", "X");
+	for (uint64_t id = 1; id <= 2; id++) {
+		HAND(.id = id, .action = "a", .ret = RET_HDRS,
+		    .envid = "e+2B1", .notify = NOTIFY_SUCCESS | NOTIFY_FAILURE,
+		    .orcpt = "rfc822;old+2B@x.example");
+		UNTIL(is_done(id));
+		is(id, 0, D_OK, "250 2.0.0 ok");
+		assert_true(result(id, 0)->dsn == (id == 1));
+	}
+	SERVED(a);
 }
 
 static void
@@ -1252,6 +1283,7 @@ main(void)
 		CASE(says_421),
 		CASE(gives_up),
 		CASE(byte_by_byte),
+		CASE(dsn_passed_on),
 		CASE(not_smtp),
 		CASE(many_rcpts),
 		CASE(chunking),

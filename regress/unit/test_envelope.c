@@ -24,7 +24,9 @@ rcpts_make(struct buf *b, uint32_t n)
 		    .attempt = i * 3, .next_ms = -7 - (int64_t)i,
 		    .last_ms = 99 + i,
 		    .action = span_str("relay"), .orcpt = span_str("rfc822;x"),
-		    .reason = span_str("450 4.2.0 later") };
+		    .reason = span_str("450 4.2.0 later"),
+		    .orig = span_str("alias@example.org"), .group = i / 2,
+		    .flags = RCPT_F_EXPANDED, .server = span_str("mx[1]:25") };
 
 		snprintf(to, sizeof(to), "user%u@example.org", i);
 		r.to = span_str(to);
@@ -62,7 +64,8 @@ test_message(void **state)
 	(void)state;
 	rcpts_make(&rcpts, 3);
 	msg_make(&out, &rcpts, span(NULL, 0));
-	assert_int_equal(rec_msg_decode(buf_content(&out), &m, &why),
+	assert_int_equal(rec_msg_decode(buf_content(&out), REC_VERSION, &m,
+	    &why),
 	    PARSE_OK);
 	assert_int_equal(m.flags, MSG_UTF8);
 	assert_true(m.held && m.body == 1 && m.ret == 2);
@@ -72,7 +75,7 @@ test_message(void **state)
 	assert_true(span_is(m.from, "a@b") && span_is(m.envid, "id") &&
 	    span_is(m.rdns, "host") && span_is(m.helo, "h") &&
 	    span_is(m.auth, "u") && span_is(m.tag, "t"));
-	for (s = m.rcpts; rec_rcpt_next(&s, &r); n++) {
+	for (s = m.rcpts; rec_rcpt_next(&s, m.version, &r); n++) {
 		assert_int_equal(r.n, n);
 		assert_int_equal(r.state, n % 3);
 		assert_int_equal(r.attempt, n * 3);
@@ -81,6 +84,9 @@ test_message(void **state)
 		assert_true(span_is(r.action, "relay") &&
 		    span_is(r.orcpt, "rfc822;x") &&
 		    span_is(r.reason, "450 4.2.0 later"));
+		assert_true(r.group == n / 2 && r.flags == RCPT_F_EXPANDED &&
+		    span_is(r.orig, "alias@example.org") &&
+		    span_is(r.server, "mx[1]:25"));
 	}
 	assert_int_equal(n, 3);
 	buf_clear(&rcpts);
@@ -102,12 +108,13 @@ test_message_cut(void **state)
 	for (size_t n = 0; n < buf_len(&out); n++) {
 		p = malloc(n + 1);
 		memcpy(p, out.p, n);
-		assert_int_equal(rec_msg_decode(span(p, n), &m, &why),
+		assert_int_equal(rec_msg_decode(span(p, n), REC_VERSION, &m, &why),
 		    PARSE_BAD);
 		free(p);
 	}
 	buf_byte(&out, 0);
-	assert_int_equal(rec_msg_decode(buf_content(&out), &m, &why),
+	assert_int_equal(rec_msg_decode(buf_content(&out), REC_VERSION, &m,
+	    &why),
 	    PARSE_BAD);
 	buf_clear(&rcpts);
 	buf_clear(&out);
@@ -123,7 +130,8 @@ bad_with(struct buf *rcpts, uint32_t nrcpts, struct span cause)
 
 	buf_init(&out, 1 << 20);
 	assert_true(rec_msg_encode(&out, &m));
-	assert_int_equal(rec_msg_decode(buf_content(&out), &m, &why),
+	assert_int_equal(rec_msg_decode(buf_content(&out), REC_VERSION, &m,
+	    &why),
 	    PARSE_BAD);
 	buf_clear(&out);
 }
@@ -144,6 +152,11 @@ test_message_bad(void **state)
 	buf_reset(&rcpts);
 	bad_with(&rcpts, 0, span(NULL, 0));	/* nobody to deliver to */
 	r.n = 0;
+	r.group = 1;				/* begun by nobody before */
+	assert_true(rec_rcpt_add(&rcpts, &r));
+	bad_with(&rcpts, 1, span(NULL, 0));
+	buf_reset(&rcpts);
+	r.group = 0;
 	r.state = RCPT_FAILED + 1;
 	assert_true(rec_rcpt_add(&rcpts, &r));
 	bad_with(&rcpts, 1, span(NULL, 0));
@@ -159,7 +172,8 @@ test_change(void **state)
 			    got;
 	struct rec_fate	 f = { .n = 1, .state = RCPT_DONE, .attempt = 2,
 			    .next_ms = 3, .last_ms = 4,
-			    .reason = span_str("250 ok") };
+			    .reason = span_str("250 ok"),
+			    .server = span_str("mx[1]:25") };
 	struct rec_msg	 m;
 	struct span	 s;
 	const char	*why;
@@ -171,34 +185,83 @@ test_change(void **state)
 	buf_init(&out, 4096);
 	assert_true(rec_fate_add(&fates, &f));
 	f.n = 70000;
-	f.reason = span(big, sizeof(big));	/* longer ones are cut */
+	f.reason = f.server = span(big, sizeof(big));	/* cut */
 	assert_true(rec_fate_add(&fates, &f));
 	ch.rcpts = buf_content(&fates);
 	assert_true(rec_change_encode(&out, &ch));
-	assert_int_equal(rec_change_decode(buf_content(&out), &got, &why),
+	assert_int_equal(rec_change_decode(buf_content(&out), REC_VERSION, &got,
+	    &why),
 	    PARSE_OK);
 	assert_true(got.what == CHANGE_HOLD && got.held &&
 	    got.held_since_ms == 3 && got.expire_ms == 4);
 	s = got.rcpts;
-	assert_true(rec_fate_next(&s, &f) && f.n == 1 &&
+	assert_true(rec_fate_next(&s, got.version, &f) && f.n == 1 &&
 	    f.state == RCPT_DONE && f.attempt == 2 && f.next_ms == 3 &&
-	    f.last_ms == 4 && span_is(f.reason, "250 ok"));
-	assert_true(rec_fate_next(&s, &f) && f.n == 70000 &&
-	    f.reason.len == REC_REASON_MAX);
-	assert_false(rec_fate_next(&s, &f));
+	    f.last_ms == 4 && span_is(f.reason, "250 ok") &&
+	    span_is(f.server, "mx[1]:25"));
+	assert_true(rec_fate_next(&s, got.version, &f) && f.n == 70000 &&
+	    f.reason.len == REC_REASON_MAX && f.server.len == REC_SERVER_MAX);
+	assert_false(rec_fate_next(&s, got.version, &f));
 	/* In a bounce it goes along. */
 	rcpts_make(&rcpts, 3);
 	msg_make(&msg, &rcpts, buf_content(&out));
-	assert_int_equal(rec_msg_decode(buf_content(&msg), &m, &why),
+	assert_int_equal(rec_msg_decode(buf_content(&msg), REC_VERSION, &m,
+	    &why),
 	    PARSE_OK);
 	assert_true(m.cause_id == 10 && span_eq(m.cause, buf_content(&out)));
 	for (size_t n = 0; n < buf_len(&out); n++)
-		assert_int_equal(rec_change_decode(span(out.p, n), &got,
-		    &why), PARSE_BAD);
+		assert_int_equal(rec_change_decode(span(out.p, n),
+		    REC_VERSION, &got, &why), PARSE_BAD);
 	buf_clear(&fates);
 	buf_clear(&out);
 	buf_clear(&rcpts);
 	buf_clear(&msg);
+}
+
+/* What version 1 wrote, by hand: the fields that came later are empty. */
+static void
+test_version_1(void **state)
+{
+	static const uint8_t	msg[] =
+	    "\4\1\2\0" "\0\0\0\0\0\0\0\0" "\6\0\0\0\0\0\0\0"
+	    "\7\0\0\0\0\0\0\0" "\10\0\0\0\0\0\0\0" "\11\0\0\0\0\0\0\0"
+	    "\0\0\0" "\3\0a@b" "\0\0" "\0\0" "\0\0" "\0\0" "\0\0"
+	    "\2\0\0\0" "\120\0\0\0"
+	    "\0\0\0\0\0\4\1\0\0\0" "\1\0\0\0\0\0\0\0"
+	    "\2\0\0\0\0\0\0\0" "\3\0c@d" "\1\0R" "\0\0" "\3\0" "450"
+	    "\1\0\0\0\1\0\0\0\0\0" "\1\0\0\0\0\0\0\0"
+	    "\2\0\0\0\0\0\0\0" "\3\0e@f" "\1\0R" "\1\0o" "\0\0"
+	    "\5\0\0\0\0\0\0\0" "\114\0\0\0"
+	    "\0\0" "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "\2\0\0\0"
+	    "\0\0\0\0\2\1\0\0\0" "\0\0\0\0\0\0\0\0"
+	    "\0\0\0\0\0\0\0\0" "\0\0"
+	    "\1\0\0\0\1\1\0\0\0" "\0\0\0\0\0\0\0\0"
+	    "\0\0\0\0\0\0\0\0" "\0\0";
+	struct span	 in = span(msg, sizeof(msg) - 1), s;
+	struct rec_msg	 m;
+	struct rec_rcpt	 r;
+	struct rec_change ch;
+	struct rec_fate	 f;
+	const char	*why;
+
+	(void)state;
+	assert_int_equal(rec_msg_decode(in, 1, &m, &why), PARSE_OK);
+	assert_true(m.version == 1 && m.flags == MSG_UTF8 &&
+	    span_is(m.from, "a@b") && m.nrcpts == 2 && m.cause_id == 5);
+	s = m.rcpts;
+	assert_true(rec_rcpt_next(&s, 1, &r) && span_is(r.to, "c@d") &&
+	    r.notify == 4 && span_is(r.reason, "450") && r.group == 0 &&
+	    r.flags == 0 && r.orig.len == 0 && r.server.len == 0);
+	assert_true(rec_rcpt_next(&s, 1, &r) && span_is(r.to, "e@f") &&
+	    r.state == RCPT_DONE && span_is(r.orcpt, "o") && r.group == 1);
+	assert_false(rec_rcpt_next(&s, 1, &r));
+	assert_int_equal(rec_change_decode(m.cause, 1, &ch, &why), PARSE_OK);
+	s = ch.rcpts;
+	assert_true(rec_fate_next(&s, 1, &f) && f.state == RCPT_FAILED &&
+	    rec_fate_next(&s, 1, &f) && f.n == 1 && f.server.len == 0);
+	assert_int_equal(rec_msg_decode(in, REC_VERSION, &m, &why), PARSE_BAD);
+	assert_int_equal(rec_change_decode(ch.rcpts, REC_VERSION, &ch, &why),
+	    PARSE_BAD);
 }
 
 static void
@@ -238,6 +301,7 @@ main(void)
 		cmocka_unit_test(test_message_cut),
 		cmocka_unit_test(test_message_bad),
 		cmocka_unit_test(test_change),
+		cmocka_unit_test(test_version_1),
 		cmocka_unit_test(test_state),
 	};
 

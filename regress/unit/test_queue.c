@@ -203,6 +203,18 @@ test_refused(void **state)
 	txn_commit(t, span_str(""), span_str("abc"), 3);
 	assert_true(h.nresults == 6 && h.results[5].status == Q_REFUSED);
 	conf->limits.recipients = 1000;
+	/* Of a group that no recipient before it began; flags of no meaning. */
+	for (int i = 0; i < 2; i++) {
+		assert_non_null(t = txn_begin(h.q, &h, 1, 3, &m));
+		assert_int_equal(txn_rcpt(t, &r), 0);
+		r.group = i == 0 ? 2 : 1;
+		r.flags = i == 0 ? 0 : RCPT_F_ALL + 1;
+		assert_int_equal(txn_rcpt(t, &r), -1);
+		r.group = r.flags = 0;
+		txn_commit(t, span_str(""), span_str("abc"), 3);
+		assert_true(h.nresults == 7 + (size_t)i &&
+		    h.results[6 + i].status == Q_REFUSED);
+	}
 	settle();
 	assert_true(nseen == 1 && h.q->messages == 0);
 }
@@ -299,14 +311,12 @@ test_partly(void **state)
 	queue_run(h.q);
 	keep = false;
 	j = seen[0].job;
-	result_add(h.q, j, &h, 1, 1, 0, 1, D_OK, span_str("250"), span_str(""));
-	result_add(h.q, j, &h, 1, 1, 1, 1, D_PERM, span_str("550"),
-	    span_str(""));
+	help_result(&h, j, &h, 1, 0, D_OK, "250");
+	help_result(&h, j, &h, 1, 1, D_PERM, "550");
 	queue_flush(h.q);		/* while the third is under way */
 	assert_int_equal(h.recorded, 2);
 	assert_int_equal(h.q->messages, 2);
-	result_add(h.q, j, &h, 1, 1, 2, 1, D_TEMP, span_str("450"),
-	    span_str(""));
+	help_result(&h, j, &h, 1, 2, D_TEMP, "450");
 	job_ended(h.q, j, D_DEST_OK);
 	settle();
 	assert_int_equal(h.recorded, 3 + 1);
@@ -517,13 +527,11 @@ test_two_times(void **state)
 	help_send(&h, 1, "a@example.org", "b@x.example c@x.example", 100);
 	settle();
 	j = seen[0].job;
-	result_add(h.q, j, &h, 1, 1, 0, 1, D_TEMP, span_str("450"),
-	    span_str(""));
+	help_result(&h, j, &h, 1, 0, D_TEMP, "450");
 	queue_flush(h.q);
 	help_advance(10 * MIN);		/* the other takes its time */
 	settle();
-	result_add(h.q, j, &h, 1, 1, 1, 1, D_OK, span_str("250"),
-	    span_str(""));
+	help_result(&h, j, &h, 1, 1, D_OK, "250");
 	queue_flush(h.q);
 	assert_int_equal(nseen, 1);
 	job_ended(h.q, j, D_DEST_OK);

@@ -54,6 +54,7 @@ test_back(void **state)
 	assert_int_equal(rec_decode(buf_content(&b), &r, &need, &why),
 	    PARSE_OK);
 	assert_int_equal(r.kind, REC_MESSAGE);
+	assert_int_equal(r.version, REC_VERSION);
 	assert_true(r.id == sample.id);
 	assert_int_equal(r.stamp, 0xfeed);
 	assert_int_equal(r.synced, 4096);
@@ -182,6 +183,14 @@ test_versions(void **state)
 	assert_int_equal(rec_decode(buf_content(&b), &r, &need, &why),
 	    PARSE_BAD);
 	assert_ptr_equal(why, rec_why_version);
+	for (uint8_t v = 0; v < REC_VERSION; v++) {	/* older ones are read */
+		b.p[4] = v;
+		rec_stamp(b.p, 1, 0);
+		assert_int_equal(rec_decode(buf_content(&b), &r, &need, &why),
+		    v >= REC_VERSION_MIN ? PARSE_OK : PARSE_BAD);
+		if (v >= REC_VERSION_MIN)
+			assert_int_equal(r.version, v);
+	}
 	b.p[4] = REC_VERSION;
 	for (int kind = 0; kind < 256; kind++) {
 		b.p[5] = (uint8_t)kind;

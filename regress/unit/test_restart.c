@@ -322,8 +322,7 @@ test_held_removed(void **state)
 static void
 result(uint32_t n, enum d_status st)
 {
-	result_add(sh->h.q, NULL, &sh->h, 99, 1, n, 1, st, span_str("x"),
-	    span_str("s"));
+	help_result(&sh->h, NULL, &sh->h, 1, n, st, "x");
 }
 
 /* deliverd gives what it kept before anything is handed out. */

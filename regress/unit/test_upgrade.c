@@ -104,7 +104,7 @@ check_held(void)
 	assert_true(store_msg_get(h.q->store, 2, &m));
 	assert_true(m.held);
 	assert_true(load_record(h.q, 2, &r));
-	assert_int_equal(rec_msg_decode(r.env, &e, &why), PARSE_OK);
+	assert_int_equal(rec_msg_decode(r.env, r.version, &e, &why), PARSE_OK);
 	assert_true(span_is(e.from, "full@from.example"));
 	assert_true(span_is(e.envid, "QQ+3D1"));
 	assert_true(span_is(e.rdns, "client.example"));
@@ -115,7 +115,7 @@ check_held(void)
 	assert_int_equal(e.ret, 2);
 	assert_int_equal(e.received_ms, 1799999999000);
 	assert_string_equal(addr_str(&e.client, addr), "192.0.2.7");
-	assert_true(rec_rcpt_next(&e.rcpts, &rc));
+	assert_true(rec_rcpt_next(&e.rcpts, e.version, &rc));
 	assert_true(span_is(rc.to, "held@dest.example"));
 	assert_true(span_is(rc.orcpt, "rfc822;held@dest.example"));
 	assert_int_equal(rc.notify, 4);

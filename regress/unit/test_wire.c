@@ -86,7 +86,8 @@ pairs(void **state)
 	} wanted[] = {
 		{ IPC_SMTPD, IPC_PROXYD }, { IPC_SMTPD, IPC_QUEUED },
 		{ IPC_SMTPD, IPC_LOOKUPD }, { IPC_PROXYD, IPC_LOOKUPD },
-		{ IPC_DELIVERD, IPC_LOOKUPD }, { IPC_DELIVERD, IPC_QUEUED }
+		{ IPC_DELIVERD, IPC_LOOKUPD }, { IPC_DELIVERD, IPC_QUEUED },
+		{ IPC_DELIVERD, IPC_KEYD }, { IPC_SMTPD, IPC_KEYD }
 	};
 	struct child	 a = { .set = &set_a }, b = { .set = &set_a };
 	bool		 is;
@@ -97,7 +98,8 @@ pairs(void **state)
 			a.role = (enum ipc_role)(1 << i);
 			b.role = (enum ipc_role)(1 << k);
 			is = false;
-			for (size_t n = 0; n < 6; n++)
+			for (size_t n = 0; n < sizeof(wanted) / sizeof(wanted[0]);
+			    n++)
 				is = is || (wanted[n].a == a.role &&
 				    wanted[n].b == b.role) ||
 				    (wanted[n].a == b.role &&
@@ -135,7 +137,7 @@ all(void **state)
 	smtpd = add(IPC_SMTPD, 0, 1, &set_a);
 	add(IPC_SMTPD, 0, 2, &set_a);
 	wire_all(smtpd);
-	assert_int_equal(peers, 2 * 3);	/* lookupd, queued, proxyd.1 */
+	assert_int_equal(peers, 2 * 4);	/* lookupd, queued, keyd, proxyd.1 */
 	assert_int_equal(kills, 0);
 }
 

@@ -4,6 +4,10 @@ UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
 UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o
 UNITLIBS_test_keys = -lcrypto
+UNIT_test_srs = keyd/srs.o
+UNITLIBS_test_srs = -lcrypto
+UNIT_fuzz_srs = keyd/srs.o
+UNITLIBS_fuzz_srs = -lcrypto
 # Stand-ins for what a test makes fail or watches.
 UNITLIBS_test_ctl = -Wl,--wrap=event_add
 comma = ,
@@ -72,3 +76,6 @@ UNIT_test_listener = $(SMTPD)
 UNIT_test_peer = $(SMTPD)
 UNIT_test_source = smtpd/source.o
 UNIT_fuzz_session = $(SMTPD)
+# sendmail, all but its main().
+UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
+    options.o submit.o)
