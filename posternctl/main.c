@@ -21,7 +21,7 @@
 static _Noreturn void
 usage(void)
 {
-	fprintf(stderr, "usage: posternctl [-jqy] [-s DIR] command "
+	fprintf(stderr, "usage: posternctl [-jpqy] [-s DIR] command "
 	    "[argument ...]\n       posternctl help\n");
 	exit(EX_USAGE);
 }
@@ -36,10 +36,13 @@ main(int argc, char **argv)
 
 	if (sendmail_named(name))
 		return sendmail_main(name, argc, argv);
-	while ((ch = getopt(argc, argv, "+jqys:V")) != -1)
+	while ((ch = getopt(argc, argv, "+jpqys:V")) != -1)
 		switch (ch) {
 		case 'j':
 			call.json = true;
+			break;
+		case 'p':
+			call.progress = true;
 			break;
 		case 'q':
 			call.quiet = true;

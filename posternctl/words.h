@@ -9,7 +9,7 @@
 
 struct call {
 	const char	*dir;		/* control directory */
-	bool		 json, quiet, yes;
+	bool		 json, quiet, yes, progress;
 	int		 argc;		/* words behind the command's own */
 	char	       **argv;
 };
@@ -23,6 +23,7 @@ struct command {
 };
 
 extern const struct command commands_show[], commands_queue[],
+    commands_message[], commands_backup[], commands_offline[],
     commands_gateway[], commands_table[];
 
 /* Finds the command at the front of the words; *used tells how many words it

@@ -15,6 +15,7 @@
 #include "common/proc/start.h"
 #include "queued/ctl.h"
 #include "queued/job.h"
+#include "queued/offline.h"
 #include "queued/sources.h"
 
 #define HOUSE_MS	1000	/* small work when nothing else happens */
@@ -460,6 +461,8 @@ main(int argc, char **argv)
 	static struct main m;
 	struct event_base *base;
 
+	if (offline_wanted(argc, argv))
+		return offline_main(argc, argv);
 	m.proc = proc_start(IPC_QUEUED, argc, argv);
 	base = proc_base(m.proc);
 	proc_confine(m.proc, &profile);

@@ -63,6 +63,7 @@ maps_make(struct queue *q)
 	TAILQ_INIT(&q->active);
 	TAILQ_INIT(&q->parked);
 	TAILQ_INIT(&q->dirty);
+	TAILQ_INIT(&q->pins);
 	q->open_ids = map_new(1 << 20);
 	q->live = map_new(1 << 20);
 	q->seg_live = map_new(1 << 20);
@@ -94,6 +95,7 @@ queue_open(const struct queue_params *p, const struct conf *conf,
 	q->dir_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (q->dir_fd == -1)
 		dio_stop("open", "the folder", errno);
+	q->lock_fd = dio_lock();
 	q->reserve_there = dio_exists(DIO_RESERVE);
 	if (recover(q) == -1) {
 		q->down = q->closed = true;
@@ -137,6 +139,9 @@ queue_forget(struct queue *q)
 	buf_clear(&q->scratch);
 	free(q->acks);
 	free(q->load_buf);
+	free(q->over);
+	if (q->lock_fd != -1)
+		close(q->lock_fd);
 	close(q->dir_fd);
 	free(q);
 }
@@ -204,6 +209,8 @@ queue_housekeep(struct queue *q)
 	}
 	if (!segs_spare_ready(q->segs) && !q->closed)
 		return segs_spare_step(q->segs) || segs_spare_ready(q->segs);
+	if (pin_step(q))
+		return true;
 	return compact_step(q);
 }
 

@@ -11,6 +11,7 @@
  *	due_job.c	jobs in memory, from ready to recorded
  *	result.c	results of deliveries, bounces of bounce.c
  *	compact.c	removal of the oldest segment
+ *	pin.c		what must stay while somebody reads all of it
  */
 #ifndef QUEUED_QUEUE_H
 #define QUEUED_QUEUE_H
@@ -146,6 +147,14 @@ struct batch_ack {
 	uint64_t	 id;
 };
 
+/* Segments from this one on must stay, and bodies if so set. */
+struct pin {
+	uint64_t	 segment;
+	bool		 bodies;
+	TAILQ_ENTRY(pin) entry;
+};
+TAILQ_HEAD(pin_list, pin);
+
 struct queue_stats {
 	uint64_t	 accepted, delivered, deferred, failed, bounced,
 			 expired, batches;
@@ -170,6 +179,13 @@ struct queue {
 	struct queue_stats stats;
 	uint64_t	 damage;	/* records found that can't be read */
 	int		 dir_fd;
+	int		 lock_fd;	/* nobody else has the folder, or -1 */
+
+	/* pin.c */
+	struct pin_list	 pins;
+	unsigned	 body_pins;
+	uint64_t	*over;		/* bodies to go when no pin is left */
+	size_t		 nover, over_cap;
 
 	/* space.c */
 	bool		 reserve_there;
@@ -225,6 +241,8 @@ struct queue {
 
 	/* compact.c */
 	uint64_t	 compact_seg, compact_off;
+	unsigned	 walks;		/* changes by a filter that run: what
+				 * they may end is not copied meanwhile */
 };
 
 /* ---- queue.c ---- */
@@ -309,6 +327,16 @@ bool	 recover_walk(struct queue *, uint64_t segment, uint64_t from,
 /* One step of emptying or dropping the oldest segment; true: more to do. */
 bool	 compact_step(struct queue *);
 
+/* ---- pin.c ---- */
+/* The caller's pin, until pin_clear(); its segment may be raised meanwhile. */
+void	 pin_set(struct queue *, struct pin *, uint64_t segment, bool bodies);
+void	 pin_clear(struct queue *, struct pin *);
+bool	 pin_holds(const struct queue *, uint64_t segment);
+/* The message is over: its body goes, now or when no pin keeps it. */
+void	 pin_body_over(struct queue *, uint64_t id);
+/* Some of those that were kept go; true: there are more. */
+bool	 pin_step(struct queue *);
+
 /* ---- load.c ---- */
 /* Keeps a copy of a record for the delivery that follows at once. */
 void	 live_put(struct queue *, uint64_t id, struct span record);
@@ -346,6 +374,12 @@ void	 result_write(struct queue *);
 /* Makes a job's recipients expired without a delivery, as their server was
  * down; the job has been loaded with them and ends. */
 void	 result_expire(struct queue *, struct job *);
+
+/* The message that a bounce tells of. If its record can't be read, the index
+ * still knows whose it was: the sender is told without its header. from has
+ * room for any path. False: there is none. */
+bool	 result_msg(struct queue *, uint64_t id, struct rec *, struct rec_msg *,
+	    char *from, size_t size);
 
 /* ---- bounce.c ---- */
 struct bounce_rcpt { struct span to, reason; bool expired; };

@@ -171,13 +171,8 @@ one(struct outcome *o, const struct job_rcpt *r)
 	o->nfates++;
 }
 
-/*
- * The message that a bounce tells of. If its record can't be read, the index
- * still knows whose it was: the sender is told without its header. from has
- * room for any path.
- */
-static bool
-failed_msg(struct queue *q, uint64_t id, struct rec *r, struct rec_msg *m,
+bool
+result_msg(struct queue *q, uint64_t id, struct rec *r, struct rec_msg *m,
     char *from, size_t size)
 {
 	struct store_msg row;
@@ -210,12 +205,12 @@ outcome_record(struct outcome *o)
 	if (o->fates.failed || !rec_change_encode(&env, &ch))
 		fatalx("change");
 	r.env = buf_content(&env);
-	if (o->nfailed > 0 && failed_msg(q, o->id, &msg, &m, from,
+	if (o->nfailed > 0 && result_msg(q, o->id, &msg, &m, from,
 	    sizeof(from)))
 		bounce(q, o->id, &msg, &m, o->failed, o->nfailed, r.env);
 	else
 		queue_record(q, &r);
-	if (o->nlate > 0 && failed_msg(q, o->id, &msg, &m, from,
+	if (o->nlate > 0 && result_msg(q, o->id, &msg, &m, from,
 	    sizeof(from)))
 		bounce_delay(q, o->id, &msg, &m, o->late, o->nlate);
 	buf_clear(&env);
