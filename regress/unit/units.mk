@@ -27,8 +27,8 @@ UNIT_test_bind = postern/bind.o postern/load.o postern/boot.o
 UNITLIBS_test_bind = -Wl,--wrap=socket
 
 # queued's core: all but its channels and its control socket.
-QUEUED = $(addprefix queued/,apply.o body.o bounce.o commit.o compact.o dest.o \
-    diskio.o due.o due_dest.o due_job.o envelope.o filter.o load.o queue.o \
+QUEUED = $(addprefix queued/,apply.o body.o commit.o compact.o dest.o diskio.o \
+    dsn.o due.o due_dest.o due_job.o envelope.o filter.o load.o notice.o queue.o \
     record.o recover.o result.o retry.o segment.o space.o store.o)
 UNIT_test_record = queued/record.o queued/envelope.o
 UNIT_test_envelope = queued/record.o queued/envelope.o
