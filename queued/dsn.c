@@ -39,7 +39,7 @@ struct about {
 /* ---- who ---- */
 
 /* By the rules for mail of this host; what is for the postmaster by those for
- * an address that another stands for. */
+ * an address that another stands for, too. */
 static void
 route(const struct queue *q, struct reader *rd)
 {
