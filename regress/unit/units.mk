@@ -27,9 +27,10 @@ UNIT_test_bind = postern/bind.o postern/load.o postern/boot.o
 UNITLIBS_test_bind = -Wl,--wrap=socket
 
 # queued's core: all but its channels and its control socket.
-QUEUED = $(addprefix queued/,apply.o body.o bounce.o change.o commit.o compact.o dest.o \
-    diskio.o due.o due_dest.o due_job.o envelope.o filter.o load.o queue.o \
-    pin.o record.o recover.o result.o retry.o segment.o space.o store.o walk.o)
+QUEUED = $(addprefix queued/,apply.o body.o change.o commit.o compact.o dest.o \
+    diskio.o dsn.o due.o due_dest.o due_job.o envelope.o filter.o load.o notice.o \
+    pin.o queue.o record.o recover.o result.o retry.o segment.o space.o store.o \
+    walk.o)
 UNIT_test_record = queued/record.o queued/envelope.o
 UNIT_test_envelope = queued/record.o queued/envelope.o
 UNIT_test_retry = queued/retry.o
@@ -44,6 +45,8 @@ UNIT_test_upgrade = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_upgrade = -ldb-5.3
 UNIT_test_walk = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_walk = -ldb-5.3
+UNIT_test_notice = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_notice = -ldb-5.3
 UNIT_test_queue = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_queue = -ldb-5.3
 UNIT_test_schedule = regress/lib/queuehelp.o $(QUEUED)
