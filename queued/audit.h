@@ -8,26 +8,26 @@
  * it. One that the index has not must come to its end in what follows; on a
  * folder each message is followed so.
  */
-#ifndef QUEUED_VERIFY_H
-#define QUEUED_VERIFY_H
+#ifndef QUEUED_AUDIT_H
+#define QUEUED_AUDIT_H
 
 #include "queued/queue.h"
 
-struct verify {
+struct audit {
 	struct queue	*q;		/* its segs, and its store or NULL */
 	bool		 offline;
 	/* A fault: of a message, or 0; at a place, or segment 0. */
-	void		(*problem)(struct verify *, const char *what,
+	void		(*problem)(struct audit *, const char *what,
 			    uint64_t id, uint64_t segment, uint64_t offset);
 	void		*arg;
 
 	uint64_t	 records, messages, bodies, bytes, problems;
 	uint64_t	 total_bytes;	/* of segments, about */
 
-	enum { VERIFY_SEGMENTS, VERIFY_INDEX, VERIFY_SCHEDULE, VERIFY_LEFT }
+	enum { AUDIT_SEGMENTS, AUDIT_INDEX, AUDIT_SCHEDULE, AUDIT_LEFT }
 			 phase;
 	struct pin	 pin;
-	struct map	*seen;		/* id -> struct verify_msg */
+	struct map	*seen;		/* id -> struct audit_msg */
 	uint64_t	 segment, off, limit;
 	bool		 stopped, open_end;
 	uint64_t	 from;
@@ -37,10 +37,10 @@ struct verify {
 	size_t		 n;
 };
 
-/* q is borrowed until verify_clear(). False: no memory. */
-bool	 verify_init(struct verify *, struct queue *, bool offline);
-void	 verify_clear(struct verify *);
+/* q is borrowed until audit_clear(). False: no memory. */
+bool	 audit_init(struct audit *, struct queue *, bool offline);
+void	 audit_clear(struct audit *);
 /* True: there is more to do. */
-bool	 verify_step(struct verify *);
+bool	 audit_step(struct audit *);
 
 #endif

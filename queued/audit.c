@@ -1,7 +1,7 @@
 /*
- * The check of the queue: see verify.h.
+ * The check of the queue: see audit.h.
  */
-#include "queued/verify.h"
+#include "queued/audit.h"
 
 #include <stdlib.h>
 
@@ -13,7 +13,7 @@
 #define SEEN_MAX	(1 << 24)
 #define ENV_FIRST	4096	/* bytes read of a record for its envelope */
 
-struct verify_msg {
+struct audit_msg {
 	uint64_t	 segment, offset;
 	uint64_t	 size;
 	uint32_t	 nrcpts, left;
@@ -22,7 +22,7 @@ struct verify_msg {
 };
 
 static void
-problem(struct verify *v, const char *what, uint64_t id, uint64_t segment,
+problem(struct audit *v, const char *what, uint64_t id, uint64_t segment,
     uint64_t offset)
 {
 	v->problems++;
@@ -30,7 +30,7 @@ problem(struct verify *v, const char *what, uint64_t id, uint64_t segment,
 }
 
 bool
-verify_init(struct verify *v, struct queue *q, bool offline)
+audit_init(struct audit *v, struct queue *q, bool offline)
 {
 	v->q = q;
 	v->offline = offline;
@@ -59,7 +59,7 @@ free_one(struct span key, void *v, void *arg)
 }
 
 void
-verify_clear(struct verify *v)
+audit_clear(struct audit *v)
 {
 	if (v->seen == NULL)
 		return;
@@ -73,13 +73,13 @@ verify_clear(struct verify *v)
 /* ---- what the segments say of a message ---- */
 
 static void
-seen_drop(struct verify *v, uint64_t id)
+seen_drop(struct audit *v, uint64_t id)
 {
 	free(map_del_u64(v->seen, id));
 }
 
 static void
-seen_fate(struct verify_msg *s, uint32_t n, uint8_t state)
+seen_fate(struct audit_msg *s, uint32_t n, uint8_t state)
 {
 	uint8_t	 bit = (uint8_t)(1 << n % 8);
 
@@ -90,10 +90,10 @@ seen_fate(struct verify_msg *s, uint32_t n, uint8_t state)
 }
 
 static void
-seen_put(struct verify *v, const struct rec *r, const struct rec_msg *m,
+seen_put(struct audit *v, const struct rec *r, const struct rec_msg *m,
     uint64_t offset)
 {
-	struct verify_msg *s;
+	struct audit_msg *s;
 	struct span	 rcpts = m->rcpts;
 	struct rec_rcpt	 e;
 
@@ -114,9 +114,9 @@ seen_put(struct verify *v, const struct rec *r, const struct rec_msg *m,
 }
 
 static void
-seen_change(struct verify *v, uint64_t id, uint8_t version, struct span env)
+seen_change(struct audit *v, uint64_t id, uint8_t version, struct span env)
 {
-	struct verify_msg *s = map_get_u64(v->seen, id);
+	struct audit_msg *s = map_get_u64(v->seen, id);
 	struct rec_change ch;
 	struct rec_fate	 f;
 	const char	*why;
@@ -131,7 +131,7 @@ seen_change(struct verify *v, uint64_t id, uint8_t version, struct span env)
 }
 
 static void
-message(struct verify *v, const struct rec *r, const struct rec_msg *m,
+message(struct audit *v, const struct rec *r, const struct rec_msg *m,
     uint64_t offset)
 {
 	struct store_msg row;
@@ -156,7 +156,7 @@ message(struct verify *v, const struct rec *r, const struct rec_msg *m,
 static bool
 record(const struct rec *r, uint64_t offset, void *arg)
 {
-	struct verify	*v = arg;
+	struct audit	*v = arg;
 	struct rec_msg	 m;
 	struct rec_change ch;
 	struct rec_state st;
@@ -198,7 +198,7 @@ record(const struct rec *r, uint64_t offset, void *arg)
 }
 
 static void
-next_segment(struct verify *v)
+next_segment(struct audit *v)
 {
 	uint64_t	 next = segs_after(v->q->segs, v->segment);
 
@@ -210,13 +210,13 @@ next_segment(struct verify *v)
 	v->pin.segment = next;
 	if (next == 0) {
 		v->pin.segment = UINT64_MAX;
-		v->phase = v->q->store == NULL ? VERIFY_LEFT : VERIFY_INDEX;
+		v->phase = v->q->store == NULL ? AUDIT_LEFT : AUDIT_INDEX;
 	}
 }
 
 /* Where the segment ends; open_end if only its own records tell. */
 static uint64_t
-segment_end(struct verify *v)
+segment_end(struct audit *v)
 {
 	struct segs	*s = v->q->segs;
 	uint64_t	 end;
@@ -235,7 +235,7 @@ segment_end(struct verify *v)
 }
 
 static void
-segments_step(struct verify *v)
+segments_step(struct audit *v)
 {
 	struct queue	*q = v->q;
 	uint64_t	 damage = q->damage, begin = v->off, end;
@@ -267,7 +267,7 @@ segments_step(struct verify *v)
 static bool
 page_msg(uint64_t id, const struct store_msg *m, void *arg)
 {
-	struct verify	*v = arg;
+	struct audit	*v = arg;
 
 	(void)m;
 	v->ids[v->n++] = id;
@@ -277,7 +277,7 @@ page_msg(uint64_t id, const struct store_msg *m, void *arg)
 /* Is the record that the row names there? Header and envelope are looked at;
  * the content was, among the segments. */
 static bool
-row_record(struct verify *v, uint64_t id, const struct store_msg *m)
+row_record(struct audit *v, uint64_t id, const struct store_msg *m)
 {
 	uint8_t		*p;
 	size_t		 need = 0, len = m->length < ENV_FIRST ? m->length :
@@ -303,7 +303,7 @@ row_record(struct verify *v, uint64_t id, const struct store_msg *m)
 }
 
 static void
-body(struct verify *v, uint64_t id, uint64_t size)
+body(struct audit *v, uint64_t id, uint64_t size)
 {
 	int	 fd = body_open(id, false);
 
@@ -317,7 +317,7 @@ body(struct verify *v, uint64_t id, uint64_t size)
 }
 
 struct count {
-	struct verify	*v;
+	struct audit	*v;
 	const struct store_msg *m;
 	uint64_t	 id;
 	uint32_t	 n, waiting;
@@ -343,7 +343,7 @@ count_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 /* Each that waits is due at its time, or with an earlier one of the same
  * destination. */
 static void
-row_dues(struct verify *v, struct count *c)
+row_dues(struct audit *v, struct count *c)
 {
 	uint32_t	 n = c->waiting < PAGE ? c->waiting : PAGE;
 	struct store_due *d;
@@ -361,9 +361,9 @@ row_dues(struct verify *v, struct count *c)
 }
 
 static void
-index_row(struct verify *v, uint64_t id)
+index_row(struct audit *v, uint64_t id)
 {
-	struct verify_msg *s;
+	struct audit_msg *s;
 	struct store_msg m;
 	struct count	 c = { .v = v, .id = id };
 
@@ -390,7 +390,7 @@ index_row(struct verify *v, uint64_t id)
 }
 
 static void
-index_step(struct verify *v)
+index_step(struct audit *v)
 {
 	v->n = 0;
 	if (!v->offline)
@@ -399,7 +399,7 @@ index_step(struct verify *v)
 	for (size_t i = 0; i < v->n; i++)
 		index_row(v, v->ids[i]);
 	if (v->n < PAGE)
-		v->phase = VERIFY_SCHEDULE;
+		v->phase = AUDIT_SCHEDULE;
 	else
 		v->from = v->ids[PAGE - 1] + 1;
 }
@@ -409,14 +409,14 @@ index_step(struct verify *v)
 static bool
 page_due(const struct store_due *d, void *arg)
 {
-	struct verify	*v = arg;
+	struct audit	*v = arg;
 
 	v->dues[v->n++] = *d;
 	return v->n < PAGE;
 }
 
 static void
-schedule_step(struct verify *v)
+schedule_step(struct audit *v)
 {
 	struct store_msg m;
 
@@ -429,7 +429,7 @@ schedule_step(struct verify *v)
 			problem(v, "the schedule has it, but it does not wait",
 			    v->dues[i].id, 0, 0);
 	if (v->n < PAGE) {
-		v->phase = VERIFY_LEFT;
+		v->phase = AUDIT_LEFT;
 		return;
 	}
 	v->due = v->dues[PAGE - 1];
@@ -442,8 +442,8 @@ schedule_step(struct verify *v)
 static bool
 left_one(struct span key, void *val, void *arg)
 {
-	struct verify	*v = arg;
-	struct verify_msg *s = val;
+	struct audit	*v = arg;
+	struct audit_msg *s = val;
 	uint64_t	 id;
 
 	memcpy(&id, key.p, sizeof(id));
@@ -459,16 +459,16 @@ left_one(struct span key, void *val, void *arg)
 }
 
 bool
-verify_step(struct verify *v)
+audit_step(struct audit *v)
 {
 	switch (v->phase) {
-	case VERIFY_SEGMENTS:
+	case AUDIT_SEGMENTS:
 		segments_step(v);
 		return true;
-	case VERIFY_INDEX:
+	case AUDIT_INDEX:
 		index_step(v);
 		return true;
-	case VERIFY_SCHEDULE:
+	case AUDIT_SCHEDULE:
 		schedule_step(v);
 		return true;
 	default:
