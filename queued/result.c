@@ -9,6 +9,7 @@
 #include "common/base/rand.h"
 #include "queued/dsn.h"
 #include "queued/due.h"
+#include "queued/known.h"
 
 static struct job_rcpt *
 find(struct job *j, uint32_t n, uint32_t attempt)
@@ -200,6 +201,7 @@ job_write(struct queue *q, struct job *j)
 		if (!r->have || r->written)
 			continue;
 		r->written = true;
+		known_delivery(q, j->dest, r);
 		if (r->agent != NULL)
 			queue_ack(q, r->agent, r->tid, j->id, r->n,
 			    r->attempt);
