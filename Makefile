@@ -61,7 +61,7 @@ LIBOBJS	= $(COMMON:%.c=$O/%.o) $(BUILD)/gen/common/conf/gram.o
 SRCS	= $(wildcard $(addsuffix /*.c,postern posternctl $(DAEMONS)))
 OBJS	= $(SRCS:%.c=$O/%.o)
 
-LIBS_all	= $(shell pkg-config --libs libbsd-overlay libidn2)
+LIBS_all	= $(shell pkg-config --libs libbsd-overlay libidn2) -lcdb
 LIBS_event	= $(shell pkg-config --libs libevent_core)
 LIBS_proc	= $(LIBS_event) -lseccomp -lcap
 LIBS_postern	= $(LIBS_proc)
@@ -170,6 +170,7 @@ install: all
 	install -m 755 $(DAEMONS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/libexec/postern
 	install -m 644 man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	postern/names $(DESTDIR)$(PREFIX)
 	install -m 644 postern/postern.sysusers \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	sed 's,@PREFIX@,$(PREFIX),' postern/postern.service \

@@ -267,7 +267,10 @@ send_boot(struct child *c)
 		.role = (uint8_t)c->role, .worker = c->worker,
 		.generation = set->generation, .uid = gw->uid[r],
 		.gid = gw->gid[r], .nofile = p->nofile, .fsize = p->fsize,
-		.as = p->as, .memlock = p->memlock,
+		/* The one in use, the next at a reload, and what is made of
+		 * its texts. */
+		.as = p->as == 0 ? 0 : p->as + 3 * set->bundle.len,
+		.memlock = p->memlock,
 		.syslog = !gw->foreground,
 		.sessions = (uint16_t)set->plan.sessions };
 	int64_t			 now = clock_wall().ms;

@@ -23,7 +23,8 @@
 #include "postern/postern.h"
 
 #define FILES_MAX	256		/* includes and tables */
-#define FILE_MAX	(64UL << 20)	/* bytes of one of them */
+#define FILE_MAX	(64UL << 20)	/* bytes of an include */
+#define TABLE_MAX	(1UL << 30)	/* bytes of a table */
 
 struct want {
 	enum bundle_kind kind;
@@ -122,7 +123,7 @@ file_open(const char *path, bool secret, struct buf *msgs)
 }
 
 static bool
-file_read(const char *path, struct buf *out, struct buf *msgs)
+file_read(const char *path, size_t max, struct buf *out, struct buf *msgs)
 {
 	struct stat	 st;
 	uint8_t		*p;
@@ -131,8 +132,9 @@ file_read(const char *path, struct buf *out, struct buf *msgs)
 
 	if ((fd = file_open(path, false, msgs)) == -1)
 		return false;
-	if (fstat(fd, &st) == -1 || st.st_size > (off_t)FILE_MAX) {
-		buf_fmt(msgs, "%s: not a file of 64 MiB at most\n", path);
+	if (fstat(fd, &st) == -1 || st.st_size > (off_t)max) {
+		buf_fmt(msgs, "%s: not a file of %zu MiB at most\n", path,
+		    max >> 20);
 		close(fd);
 		return false;
 	}
@@ -149,11 +151,12 @@ static bool
 add_file(struct loader *l, enum bundle_kind kind, const char *path,
     const char *key)
 {
+	size_t		 max = kind == BUNDLE_TABLE ? TABLE_MAX : FILE_MAX;
 	struct buf	 text;
 	bool		 ok;
 
-	buf_init(&text, FILE_MAX + 65536);
-	ok = file_read(path, &text, l->msgs) && bundle_add(&l->bundle, kind,
+	buf_init(&text, max + 65536);
+	ok = file_read(path, max, &text, l->msgs) && bundle_add(&l->bundle, kind,
 	    span_str(path), span_str(key), buf_content(&text));
 	buf_clear(&text);
 	return ok;
@@ -211,7 +214,7 @@ add_resolvers(struct loader *l)
 
 	buf_init(&text, 65536 * 2);
 	buf_init(&ignored, 4096);
-	if (file_read("/etc/resolv.conf", &text, &ignored)) {
+	if (file_read("/etc/resolv.conf", 65536, &text, &ignored)) {
 		s = buf_content(&text);
 		while (span_word(&s, "\n", &line))
 			if (span_word(&line, " \t", &word) &&
@@ -298,9 +301,13 @@ fetch_all(struct loader *l)
 		free(l->wants[i].key);
 }
 
+/* Into a memfd that nobody can change, and mapped from there: the daemons map
+ * the same pages. */
 static int
-bundle_seal(struct span s)
+bundle_seal(struct span s, struct span *mapped)
 {
+	size_t	 len = s.len;
+	void	*map;
 	int	 fd = memfd_create("postern.conf", MFD_CLOEXEC |
 		    MFD_ALLOW_SEALING);
 	ssize_t	 n;
@@ -313,6 +320,10 @@ bundle_seal(struct span s)
 	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW |
 	    F_SEAL_SEAL) == -1)
 		fatal("memfd seals");
+	if ((map = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0)) ==
+	    MAP_FAILED)
+		fatal("memfd");
+	*mapped = span(map, len);
 	return fd;
 }
 
@@ -351,16 +362,17 @@ set_load(struct gateway *gw, uint32_t generation, struct buf *msgs)
 	add_resolvers(&l);
 	if (add_file(&l, BUNDLE_MAIN, gw->conf_path, gw->conf_path)) {
 		fetch_all(&l);
-		if (!l.failed)
-			s->conf = conf_parse(buf_content(&l.bundle), msgs);
+		if (!l.failed) {
+			s->conf_fd = bundle_seal(buf_content(&l.bundle),
+			    &s->bundle);
+			s->conf = conf_parse(s->bundle, msgs);
+		}
 	}
+	buf_clear(&l.bundle);
 	if (s->conf == NULL || !set_plan(s, msgs)) {
-		buf_clear(&l.bundle);
 		set_free(s);
 		return NULL;
 	}
-	s->conf_fd = bundle_seal(buf_content(&l.bundle));
-	buf_clear(&l.bundle);
 	return s;
 }
 
@@ -375,5 +387,7 @@ set_free(struct set *s)
 		free(s->sockets[i].path);
 	free(s->sockets);
 	conf_free(s->conf);
+	if (s->bundle.len > 0)
+		munmap((void *)(uintptr_t)s->bundle.p, s->bundle.len);
 	free(s);
 }

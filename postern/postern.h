@@ -49,6 +49,7 @@ struct set {
 	uint32_t	 generation;
 	struct conf	*conf;
 	int		 conf_fd;	/* sealed memfd */
+	struct span	 bundle;	/* mapped from it; conf reads there */
 	struct plan	 plan;
 	struct listen_socket *sockets;
 	size_t		 nsockets;

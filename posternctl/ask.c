@@ -121,6 +121,19 @@ ask_take(uint16_t type, const union ipc_any *m, const struct answer *a,
 	}
 }
 
+/* What has been printed is seen before one waits for more. */
+static ssize_t
+ask_recv(int fd, void *p, size_t size)
+{
+	ssize_t	 n = recv(fd, p, size, MSG_DONTWAIT);
+
+	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		fflush(stdout);
+		n = recv(fd, p, size, 0);
+	}
+	return n;
+}
+
 int
 ask(const char *dir, const char *title, const char *verb, int n,
     char *const *words, const struct answer *a, bool quiet)
@@ -140,7 +153,7 @@ ask(const char *dir, const char *title, const char *verb, int n,
 		close(fd);
 		return EX_USAGE;
 	}
-	while ((got = recv(fd, packet, sizeof(packet), 0)) > 0) {
+	while ((got = ask_recv(fd, packet, sizeof(packet))) > 0) {
 		in = span(packet, (size_t)got);
 		while (in.len > 0) {
 			if (ipc_decode(&in, &type, &m, &why) != PARSE_OK) {

@@ -26,8 +26,8 @@ print_safe(struct span s)
 	}
 }
 
-static void
-json_string(struct span s)
+void
+print_json_string(struct span s)
 {
 	bool	 text = utf8_valid(s);
 
@@ -54,15 +54,15 @@ print_json(const struct row *row)
 	bool		 number;
 
 	printf("{\"kind\":");
-	json_string(span_str(row->kind));
+	print_json_string(span_str(row->kind));
 	while (ctl_pair(&in, &k, &v, &number)) {
 		putchar(',');
-		json_string(k);
+		print_json_string(k);
 		putchar(':');
 		if (number)
 			printf("%.*s", (int)v.len, (const char *)v.p);
 		else
-			json_string(v);
+			print_json_string(v);
 	}
 	printf("}\n");
 }

@@ -19,6 +19,8 @@ struct column {
 
 /* A row as one JSON object on a line, with "kind" first. */
 void	 print_json(const struct row *);
+/* Bytes as a JSON string: what is no UTF-8 as if each byte were a character. */
+void	 print_json_string(struct span);
 /* A table's head, then its rows. Columns end with key NULL. */
 void	 print_head(const struct column *);
 void	 print_row(const struct column *, const struct row *);

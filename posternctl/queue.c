@@ -1,6 +1,7 @@
 /*
- * Commands about the queue and its messages. A change says how many messages
- * it touches and asks first; without a terminal and without -y nothing is done.
+ * Commands about the queue: its list, and changes by a filter. A change says
+ * how many messages it touches and asks first; without a terminal and without
+ * -y nothing is done.
  */
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "posternctl/print.h"
+#include "posternctl/progress.h"
 #include "posternctl/words.h"
 
 static const struct column queue_columns[] = {
@@ -21,21 +23,10 @@ static const struct column queue_columns[] = {
 	{ "reason", "LAST REPLY", CELL_TEXT, 0 },
 	{ NULL, NULL, 0, 0 }
 };
-static const struct column rcpt_columns[] = {
-	{ "to", "RECIPIENT", CELL_TEXT, 28 },
-	{ "state", "STATE", CELL_TEXT, 9 },
-	{ "action", "ACTION", CELL_TEXT, 12 },
-	{ "attempts", "ATTEMPTS", CELL_NUM, 8 },
-	{ "next_ms", "NEXT", CELL_IN, 18 },
-	{ "reason", "LAST REPLY", CELL_TEXT, 0 },
-	{ NULL, NULL, 0, 0 }
-};
-
 struct listing {
 	const struct call	*call;
-	const struct column	*columns;
+	struct progress		 progress;
 	bool			 headed;
-	uint64_t		 count;
 };
 
 static void
@@ -43,52 +34,36 @@ list_row(const struct row *row, void *arg)
 {
 	struct listing	*l = arg;
 
-	l->count++;
+	if (strcmp(row->kind, "progress") == 0) {
+		progress_row(&l->progress, row);
+		return;
+	}
+	progress_end(&l->progress);
 	if (l->call->json) {
 		print_json(row);
 		return;
 	}
-	if (strcmp(row->kind, "recipient") == 0)
-		l->columns = rcpt_columns;
-	else if (strcmp(row->kind, "queued") == 0)
-		l->columns = queue_columns;
-	else {
+	if (strcmp(row->kind, "queued") != 0) {
 		print_fields(row);
 		return;
 	}
 	if (!l->headed)
-		print_head(l->columns);
+		print_head(queue_columns);
 	l->headed = true;
-	print_row(l->columns, row);
-}
-
-static void
-raw_data(struct span bytes, void *arg)
-{
-	(void)arg;
-	/* To a terminal bytes of strangers go harmless, else as they are. */
-	if (!isatty(STDOUT_FILENO)) {
-		fwrite(bytes.p, 1, bytes.len, stdout);
-		return;
-	}
-	for (size_t i = 0; i < bytes.len; i++) {
-		uint8_t	 c = bytes.p[i];
-
-		if (c == '\n' || c == '\t' || (c >= 0x20 && c != 0x7f))
-			putchar(c);
-		else if (c != '\r')
-			printf("\\x%02X", c);
-	}
+	print_row(queue_columns, row);
 }
 
 static int
 queue_ask(const struct call *call, const char *verb)
 {
-	struct listing	 l = { call, NULL, false, 0 };
-	struct answer	 a = { list_row, raw_data, &l };
+	struct listing	 l = { call, { call, verb, 0, false }, false };
+	struct answer	 a = { list_row, NULL, &l };
+	int		 st;
 
-	return ask(call->dir, "queued", verb, call->argc, call->argv, &a,
+	st = ask(call->dir, "queued", verb, call->argc, call->argv, &a,
 	    call->quiet);
+	progress_end(&l.progress);
+	return st;
 }
 
 static int
@@ -103,28 +78,20 @@ run_stats(const struct call *call)
 	return queue_ask(call, "queue stats");
 }
 
-static int
-run_show(const struct call *call)
-{
-	return queue_ask(call, "message show");
-}
-
-static int
-run_headers(const struct call *call)
-{
-	return queue_ask(call, "message headers");
-}
-
-static int
-run_content(const struct call *call)
-{
-	return queue_ask(call, "message content");
-}
+struct counting {
+	struct progress	 progress;
+	int64_t		 n;
+};
 
 static void
 count_row(const struct row *row, void *arg)
 {
-	*(int64_t *)arg = row_num(row, "messages");
+	struct counting	*x = arg;
+
+	if (strcmp(row->kind, "progress") == 0)
+		progress_row(&x->progress, row);
+	else
+		x->n = row_num(row, "messages");
 }
 
 /* True if the person at the terminal, or -y, wants it. */
@@ -150,19 +117,20 @@ confirmed(const struct call *call, const char *what, int64_t n)
 static int
 change(const struct call *call, const char *verb)
 {
-	int64_t		 n = 0;
-	struct answer	 a = { count_row, NULL, &n };
+	struct counting	 x = { { call, "count", 0, false }, 0 };
+	struct answer	 a = { count_row, NULL, &x };
 	int		 st;
 
 	st = ask(call->dir, "queued", "queue count", call->argc, call->argv,
 	    &a, true);
+	progress_end(&x.progress);
 	if (st != 0)
 		return st;
-	if (n == 0) {
+	if (x.n == 0) {
 		fprintf(stderr, "posternctl: no message fits\n");
 		return EX_DATAERR;
 	}
-	if (!confirmed(call, verb, n))
+	if (!confirmed(call, verb, x.n))
 		return EX_USAGE;
 	return queue_ask(call, verb);
 }
@@ -191,20 +159,23 @@ run_remove(const struct call *call)
 	return change(call, "remove");
 }
 
+static int
+run_bounce(const struct call *call)
+{
+	return change(call, "bounce");
+}
+
 const struct command commands_queue[] = {
 	{ "queue list", "[FILTER ...]", "messages that wait", 0, -1, run_list },
 	{ "queue stats", "", "how many, how much, since when", 0, 0,
 	    run_stats },
 	{ "queue", "", "the same as queue list", 0, -1, run_list },
-	{ "message show", "ID", "envelope, recipients, last replies", 1, 1,
-	    run_show },
-	{ "message headers", "ID", "its header fields", 1, 1, run_headers },
-	{ "message content", "ID", "the message as received", 1, 1,
-	    run_content },
 	{ "schedule", "FILTER ...", "try again now", 1, -1, run_schedule },
 	{ "hold", "FILTER ...", "no attempts until released", 1, -1, run_hold },
 	{ "release", "FILTER ...", "end a hold", 1, -1, run_release },
 	{ "remove", "FILTER ...", "delete without a bounce", 1, -1,
 	    run_remove },
+	{ "bounce", "FILTER ...", "return to the senders now", 1, -1,
+	    run_bounce },
 	{ NULL, NULL, NULL, 0, 0, NULL }
 };

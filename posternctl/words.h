@@ -9,7 +9,7 @@
 
 struct call {
 	const char	*dir;		/* control directory */
-	bool		 json, quiet, yes;
+	bool		 json, quiet, yes, progress;
 	int		 argc;		/* words behind the command's own */
 	char	       **argv;
 };
@@ -23,7 +23,8 @@ struct command {
 };
 
 extern const struct command commands_show[], commands_queue[],
-    commands_gateway[], commands_recipient[];
+    commands_message[], commands_recipient[], commands_backup[],
+    commands_offline[], commands_gateway[], commands_table[];
 
 /* Finds the command at the front of the words; *used tells how many words it
  * took. NULL: none, and what is possible has been said on standard error. */

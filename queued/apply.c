@@ -216,7 +216,7 @@ forget(struct queue *q, uint64_t id, const struct store_msg *m,
 		count(q, m, -1);
 	if (over) {
 		if (m->flags & MSG_BODY_FILE)
-			body_unlink(id);
+			pin_body_over(q, id);
 		if (!q->replaying) {
 			live_drop(q, id);
 			due_forget(q, id);

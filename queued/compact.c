@@ -158,12 +158,14 @@ compact_step(struct queue *q)
 	    segs_count(q->segs) < 2)
 		return false;
 	number = segs_oldest(q->segs);
+	if (pin_holds(q, number))
+		return false;
 	if (apply_live(q, number) == 0) {
 		drop(q);
 		return segs_count(q->segs) > 1 &&
 		    apply_live(q, segs_oldest(q->segs)) == 0;
 	}
-	if (q->closed || !wanted(q))
+	if (q->closed || q->walks > 0 || !wanted(q))
 		return false;
 	if (q->compact_seg != number) {
 		q->compact_seg = number;

@@ -1,5 +1,6 @@
 #include "queued/diskio.h"
 
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <dirent.h>
 #include <errno.h>
@@ -292,6 +293,34 @@ dio_exists(const char *name)
 	struct stat	 st;
 
 	return lstat(name, &st) == 0;
+}
+
+off_t
+dio_size(int fd)
+{
+	struct stat	 st;
+
+	return fstat(fd, &st) == -1 ? -1 : st.st_size;
+}
+
+int
+dio_lock(void)
+{
+	int	 fd;
+
+	fd = open(DIO_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd == -1 && no_space(errno)) {
+		unlink(DIO_RESERVE);
+		fd = open(DIO_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+		    0600);
+	}
+	if (fd == -1)
+		dio_stop("open", DIO_LOCK, errno);
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 void

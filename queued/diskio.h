@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #define DIO_RESERVE	"reserve"	/* released when the disk is full */
+#define DIO_LOCK	"lock"		/* who holds it owns the folder */
 #define DIO_REBUILD	"rebuild"	/* mark: the index is to be made anew */
 #define DIO_EXIT	75		/* status when a fault ends a process */
 
@@ -64,6 +65,10 @@ void	 dio_unlink(const char *name);	/* no sync_dir; ENOENT is fine */
 /* Allocates len bytes for a file; 0, or -1 if the disk is full. */
 int	 dio_allocate(int fd, size_t len);
 bool	 dio_exists(const char *name);
+off_t	 dio_size(int fd);		/* -1: not known */
+/* The folder is ours until the descriptor is closed; -1: another process has
+ * it. */
+int	 dio_lock(void);
 /* Calls f for each name in the queue's folder but "." and "..". */
 void	 dio_each(void (*f)(const char *name, void *arg), void *arg);
 

@@ -15,9 +15,10 @@
 #include "common/proc/start.h"
 #include "queued/ctl.h"
 #include "queued/job.h"
+#include "queued/offline.h"
 #include "queued/sources.h"
 #include "queued/verify.h"
-#include "queued/verify_ctl.h"
+#include "queued/ctl_recipient.h"
 
 #define HOUSE_MS	1000	/* small work when nothing else happens */
 #define REOPEN_MS	10000	/* a queue that is down is tried again */
@@ -486,6 +487,8 @@ main(int argc, char **argv)
 	static struct main m;
 	struct event_base *base;
 
+	if (offline_wanted(argc, argv))
+		return offline_main(argc, argv);
 	m.proc = proc_start(IPC_QUEUED, argc, argv);
 	base = proc_base(m.proc);
 	proc_confine(m.proc, &profile);

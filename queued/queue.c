@@ -63,12 +63,14 @@ maps_make(struct queue *q)
 	TAILQ_INIT(&q->active);
 	TAILQ_INIT(&q->parked);
 	TAILQ_INIT(&q->dirty);
+	TAILQ_INIT(&q->pins);
 	q->open_ids = map_new(1 << 20);
 	q->live = map_new(1 << 20);
 	q->seg_live = map_new(1 << 20);
 	q->paused = map_new(PAUSED_MAX);
+	q->grouped = map_new(1 << 20);
 	if (q->open_ids == NULL || q->live == NULL || q->seg_live == NULL ||
-	    q->paused == NULL)
+	    q->paused == NULL || q->grouped == NULL)
 		fatal("queue");
 	buf_init(&q->msgs, 64 * MIB);
 	buf_init(&q->changes, 64 * MIB);
@@ -94,6 +96,7 @@ queue_open(const struct queue_params *p, const struct conf *conf,
 	q->dir_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (q->dir_fd == -1)
 		dio_stop("open", "the folder", errno);
+	q->lock_fd = dio_lock();
 	q->reserve_there = dio_exists(DIO_RESERVE);
 	if (recover(q) == -1) {
 		q->down = q->closed = true;
@@ -128,6 +131,7 @@ queue_forget(struct queue *q)
 	map_free(q->open_ids);
 	map_free(q->seg_live);
 	map_free(q->paused);
+	map_free(q->grouped);
 	map_free(q->recent);
 	for (size_t i = 0; i < q->nentries; i++)
 		dio_close(q->entries[i].body_fd);
@@ -137,6 +141,9 @@ queue_forget(struct queue *q)
 	buf_clear(&q->scratch);
 	free(q->acks);
 	free(q->load_buf);
+	free(q->over);
+	if (q->lock_fd != -1)
+		close(q->lock_fd);
 	close(q->dir_fd);
 	free(q);
 }
@@ -204,6 +211,8 @@ queue_housekeep(struct queue *q)
 	}
 	if (!segs_spare_ready(q->segs) && !q->closed)
 		return segs_spare_step(q->segs) || segs_spare_ready(q->segs);
+	if (pin_step(q))
+		return true;
 	return compact_step(q);
 }
 

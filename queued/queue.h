@@ -9,8 +9,10 @@
  *	due.c		what is to be tried now: rows of the index into memory
  *	due_dest.c	destinations in memory, their turns; dest.c: how many
  *	due_job.c	jobs in memory, from ready to recorded
- *	result.c	results of deliveries, bounces of bounce.c
+ *	result.c	results of deliveries
+ *	dsn.c		notifications of them (dsn.h)
  *	compact.c	removal of the oldest segment
+ *	pin.c		what must stay while somebody reads all of it
  */
 #ifndef QUEUED_QUEUE_H
 #define QUEUED_QUEUE_H
@@ -79,7 +81,11 @@ struct job_rcpt {
 	bool		 have, written;	/* a result; its record was made */
 	uint8_t		 status;	/* enum d_status */
 	uint8_t		 notify;
+	uint8_t		 flags;		/* enum rcpt_flag */
+	uint32_t	 group;
 	bool		 remote;	/* reply is the server's own */
+	bool		 dsn;		/* it tells of success itself */
+	int64_t		 tried_ms;	/* queue time of the attempt, 0: none */
 	char		*to, *reply, *server;
 	void		*agent;		/* to be told when it is durable */
 	uint32_t	 tid;
@@ -146,6 +152,14 @@ struct batch_ack {
 	uint64_t	 id;
 };
 
+/* Segments from this one on must stay, and bodies if so set. */
+struct pin {
+	uint64_t	 segment;
+	bool		 bodies;
+	TAILQ_ENTRY(pin) entry;
+};
+TAILQ_HEAD(pin_list, pin);
+
 struct queue_stats {
 	uint64_t	 accepted, delivered, deferred, failed, bounced,
 			 expired, batches;
@@ -170,6 +184,13 @@ struct queue {
 	struct queue_stats stats;
 	uint64_t	 damage;	/* records found that can't be read */
 	int		 dir_fd;
+	int		 lock_fd;	/* nobody else has the folder, or -1 */
+
+	/* pin.c */
+	struct pin_list	 pins;
+	unsigned	 body_pins;
+	uint64_t	*over;		/* bodies to go when no pin is left */
+	size_t		 nover, over_cap;
 
 	/* space.c */
 	bool		 reserve_there;
@@ -188,6 +209,8 @@ struct queue {
 	struct buf	 env;		/* an envelope being made */
 	bool		 flushing;
 	bool		 stuck;		/* changes wait for room on the disk */
+	/* Messages with copies of recipients whose fates are in changes. */
+	struct map	*grouped;
 
 	/* recover.c: messages of the last segments; an id asked for in doubt
 	 * may have been delivered meanwhile */
@@ -225,6 +248,8 @@ struct queue {
 
 	/* compact.c */
 	uint64_t	 compact_seg, compact_off;
+	unsigned	 walks;		/* changes by a filter that run: what
+				 * they may end is not copied meanwhile */
 };
 
 /* ---- queue.c ---- */
@@ -273,6 +298,8 @@ void	 queue_forget_owner(struct queue *, const void *owner);
 /* Appends a record of kind CHANGE, SNAPSHOT or a bounce's MESSAGE. False: it
  * is longer than a segment has room for. */
 bool	 queue_record(struct queue *, const struct rec *);
+/* The same among the messages of the batch: written with them, or refused. */
+bool	 queue_record_beside(struct queue *, const struct rec *);
 /* Bytes of a reply kept for each of so many recipients, so that a record of
  * them all fits. */
 size_t	 queue_reason_max(const struct queue *, uint32_t nrcpts);
@@ -309,6 +336,16 @@ bool	 recover_walk(struct queue *, uint64_t segment, uint64_t from,
 /* One step of emptying or dropping the oldest segment; true: more to do. */
 bool	 compact_step(struct queue *);
 
+/* ---- pin.c ---- */
+/* The caller's pin, until pin_clear(); its segment may be raised meanwhile. */
+void	 pin_set(struct queue *, struct pin *, uint64_t segment, bool bodies);
+void	 pin_clear(struct queue *, struct pin *);
+bool	 pin_holds(const struct queue *, uint64_t segment);
+/* The message is over: its body goes, now or when no pin keeps it. */
+void	 pin_body_over(struct queue *, uint64_t id);
+/* Some of those that were kept go; true: there are more. */
+bool	 pin_step(struct queue *);
+
 /* ---- load.c ---- */
 /* Keeps a copy of a record for the delivery that follows at once. */
 void	 live_put(struct queue *, uint64_t id, struct span record);
@@ -335,6 +372,7 @@ struct result {
 	uint32_t	 n, attempt;
 	uint8_t		 status;	/* enum d_status */
 	bool		 remote;	/* reply is the server's own */
+	bool		 dsn;		/* it was given NOTIFY and ORCPT */
 	struct span	 reply, server;
 };
 /* A result for one recipient of a running job, or of one that an earlier life
@@ -346,20 +384,5 @@ void	 result_write(struct queue *);
 /* Makes a job's recipients expired without a delivery, as their server was
  * down; the job has been loaded with them and ends. */
 void	 result_expire(struct queue *, struct job *);
-
-/* ---- bounce.c ---- */
-struct bounce_rcpt { struct span to, reason; bool expired; };
-/*
- * Tells the sender of message id (whose record is r, envelope m) what failed.
- * change is the encoded change with the recipients' fates: one record has both.
- * With nobody to tell (null sender, no action for it) the change alone.
- */
-void	 bounce(struct queue *, uint64_t id, const struct rec *r,
-	    const struct rec_msg *m, const struct bounce_rcpt *, size_t n,
-	    struct span change);
-/* Tells the sender that these still wait, in a record of its own: if a crash
- * takes it, nothing but this word is lost. */
-void	 bounce_delay(struct queue *, uint64_t id, const struct rec *r,
-	    const struct rec_msg *m, const struct bounce_rcpt *, size_t n);
 
 #endif

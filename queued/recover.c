@@ -457,6 +457,11 @@ recover(struct queue *q)
 {
 	const char	*why = "";
 
+	if (q->lock_fd == -1) {
+		strlcpy(q->closed_why, "another process has the queue",
+		    sizeof(q->closed_why));
+		return -1;
+	}
 	q->segs = segs_open(q->params.seg_size, q->params.seg_slice, &why);
 	if (q->segs == NULL) {
 		strlcpy(q->closed_why, why, sizeof(q->closed_why));

@@ -217,26 +217,37 @@ seg_fd(struct segs *s, struct seg *g)
 }
 
 void
+segs_mark(uint8_t *block, uint64_t number, uint64_t tail)
+{
+	uint8_t		*p = block + MARK_AT;
+	struct buf	 b;
+
+	buf_init(&b, MARK_LEN);
+	put_u32(&b, MARK_MAGIC);
+	put_u64(&b, number);
+	put_u64(&b, tail);
+	if (b.failed)
+		fatal("segment");
+	memcpy(p, buf_content(&b).p, MARK_LEN - 4);
+	put_u32(&b, enc_crc32c(0, span(p, MARK_LEN - 4)));
+	memcpy(p, buf_content(&b).p, MARK_LEN);
+	buf_clear(&b);
+}
+
+void
 segs_close(struct segs *s, bool clean)
 {
-	uint8_t		 p[MARK_LEN];
-	struct buf	 b;
+	uint8_t		 block[SEG_FIRST];
 	struct seg	*g;
 
 	if (s == NULL)
 		return;
 	if (clean && s->n > 0 && s->tail != 0 && s->tail == s->synced) {
 		g = &s->v[s->n - 1];
-		buf_init(&b, MARK_LEN);
-		put_u32(&b, MARK_MAGIC);
-		put_u64(&b, g->number);
-		put_u64(&b, s->tail);
-		memcpy(p, buf_content(&b).p, MARK_LEN - 4);
-		put_u32(&b, enc_crc32c(0, span(p, MARK_LEN - 4)));
-		if (dio_pwrite(seg_fd(s, g), buf_content(&b).p, MARK_LEN,
+		segs_mark(block, g->number, s->tail);
+		if (dio_pwrite(seg_fd(s, g), block + MARK_AT, MARK_LEN,
 		    MARK_AT) == 0)
 			dio_sync(g->fd);
-		buf_clear(&b);
 	}
 	for (size_t i = 0; i < s->n; i++)
 		dio_close(s->v[i].fd);

@@ -48,6 +48,9 @@ uint64_t segs_end(const struct segs *, uint64_t number);
 uint64_t segs_stamp(const struct segs *, uint64_t number);
 /* The newest one's mark of an orderly end, or 0. */
 uint64_t segs_closed_at(const struct segs *);
+/* Puts the mark of an orderly end at tail into a copy of the segment's first
+ * block, of SEG_FIRST bytes. */
+void	 segs_mark(uint8_t *block, uint64_t number, uint64_t tail);
 /* Bytes read, short at the end of the file; -1 with errno. */
 ssize_t	 segs_read(struct segs *, uint64_t number, void *, size_t,
 	    uint64_t off);

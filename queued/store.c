@@ -149,6 +149,30 @@ store_open(const struct store_params *p, const char **why)
 	return NULL;
 }
 
+struct store *
+store_open_read(const char **why)
+{
+	struct store	*s;
+	DB		*db;
+	int		 ret = 0;
+
+	if ((s = calloc(1, sizeof(*s))) == NULL)
+		fatal("index");
+	buf_init(&s->out, ROW_MAX);
+	for (int i = 0; ret == 0 && i < T_COUNT; i++) {
+		if ((ret = db_create(&db, NULL, 0)) != 0)
+			break;
+		s->db[i] = db;
+		ret = db->open(db, NULL, files[i], NULL, DB_BTREE, DB_RDONLY,
+		    0);
+	}
+	if (ret == 0)
+		return s;
+	*why = db_strerror(ret);
+	store_close(s);
+	return NULL;
+}
+
 void
 store_close(struct store *s)
 {
@@ -499,6 +523,17 @@ store_due_del(struct store *s, const struct store_due *d)
 	del(s, T_DEST, dk, sizeof(dk));
 }
 
+bool
+store_due_has(struct store *s, const struct store_due *d)
+{
+	uint8_t		 sk[24], dk[24];
+	struct cur	 c;
+
+	due_keys(d, sk, dk);
+	return get(s, T_SCHED, sk, sizeof(sk), &c) != 0 &&
+	    get(s, T_DEST, dk, sizeof(dk), &c) != 0;
+}
+
 /* ---- walks ---- */
 
 struct walk {
@@ -540,6 +575,7 @@ walk(struct store *s, int t, const void *from, size_t len, struct walk *w)
 
 typedef bool msg_f(uint64_t, const struct store_msg *, void *);
 typedef bool rcpt_f(uint32_t, const struct store_rcpt *, void *);
+typedef bool rcpts_f(uint64_t, uint32_t, const struct store_rcpt *, void *);
 typedef bool due_f(const struct store_due *, void *);
 
 static bool
@@ -579,6 +615,29 @@ void
 store_rcpts(struct store *s, uint64_t id, rcpt_f *f, void *arg)
 {
 	struct walk	 w = { walk_rcpt, 12, &f, arg, id };
+	uint8_t		 k[12];
+
+	rcpt_key(k, id, 0);
+	walk(s, T_RCPT, k, sizeof(k), &w);
+}
+
+static bool
+walk_rcpts(struct span key, struct cur *c, struct walk *w)
+{
+	struct store_rcpt r;
+	uint32_t	 n;
+
+	memcpy(&n, key.p + 8, sizeof(n));
+	n = be32toh(n);
+	rcpt_row(c, w->version, n, &r);
+	return (*(rcpts_f **)w->f)(key_get64(key.p), n, &r, w->arg);
+}
+
+void
+store_rcpts_from(struct store *s, uint64_t id, rcpts_f *f, void *arg)
+{
+	struct walk	 w = { .row = walk_rcpts, .klen = 12, .f = &f,
+			    .arg = arg };
 	uint8_t		 k[12];
 
 	rcpt_key(k, id, 0);

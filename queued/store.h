@@ -70,6 +70,9 @@ struct store_due {		/* a row of sched.db and dest.db */
  * can't be recovered.
  */
 struct store *store_open(const struct store_params *, const char **why);
+/* Reads the files as they are, without recovery; for a check of a folder that
+ * was left in order. NULL and *why. */
+struct store *store_open_read(const char **why);
 void	 store_close(struct store *);
 /* Renames all of the index's files away; the next open finds none. */
 void	 store_set_aside(void);
@@ -91,6 +94,8 @@ void	 store_rcpt_put(struct store *, uint64_t id, uint32_t n,
 	    const struct store_rcpt *);
 void	 store_due_put(struct store *, const struct store_due *);
 void	 store_due_del(struct store *, const struct store_due *);
+/* Are both rows there? */
+bool	 store_due_has(struct store *, const struct store_due *);
 
 /* Each walks in the order of keys from the given one (included) until f
  * returns false; f must not call the store but for what it borrowed. */
@@ -98,6 +103,10 @@ void	 store_msgs(struct store *, uint64_t from,
 	    bool (*f)(uint64_t id, const struct store_msg *, void *), void *);
 void	 store_rcpts(struct store *, uint64_t id,
 	    bool (*f)(uint32_t n, const struct store_rcpt *, void *), void *);
+/* The recipients of all messages from this one on. */
+void	 store_rcpts_from(struct store *, uint64_t id,
+	    bool (*f)(uint64_t id, uint32_t n, const struct store_rcpt *,
+	    void *), void *);
 void	 store_sched(struct store *, const struct store_due *from,
 	    bool (*f)(const struct store_due *, void *), void *);
 void	 store_dest(struct store *, const struct store_due *from,

@@ -144,6 +144,8 @@ void	 build_table_begin(struct build *, const struct conf_pos *,
 	    const char *name);
 void	 build_table_file(struct build *, const struct conf_pos *,
 	    const char *path);
+void	 build_table_cdb(struct build *, const struct conf_pos *,
+	    const char *path);
 
 void	 build_action_begin(struct build *, const struct conf_pos *,
 	    const char *name, enum conf_action_type);

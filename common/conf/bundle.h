@@ -9,12 +9,12 @@
 
 #include "common/base/buf.h"
 
-#define BUNDLE_MAX	(256 << 20)	/* bytes in all */
+#define BUNDLE_MAX	(3UL << 30)	/* bytes in all */
 
 enum bundle_kind {
 	BUNDLE_MAIN,		/* name: path of the main file; text */
 	BUNDLE_INCLUDE,		/* name: the pattern as written; each match */
-	BUNDLE_TABLE,		/* name: the path as written */
+	BUNDLE_TABLE,		/* key: the path as written; text, or a cdb */
 	BUNDLE_MACRO,		/* name=value of -D */
 	BUNDLE_HOSTNAME,	/* the machine's fully qualified name */
 	BUNDLE_ADDRESS,		/* key: an interface; text: its address */

@@ -219,7 +219,9 @@ struct conf {
 };
 
 /*
- * Parses and checks a bundle. Gives the tree, or NULL if there is any error.
+ * Parses and checks a bundle, which must outlive the tree: tables of the kind
+ * cdb are read where they lie in it. Gives the tree, or NULL if there is any
+ * error.
  * All errors and warnings of all files are appended to msgs as text, each
  *	FILE:LINE:COL: error: what was expected
  *	    the line

@@ -95,25 +95,46 @@ build_table_begin(struct build *b, const struct conf_pos *pos,
 	b->table = t;
 }
 
-void
-build_table_file(struct build *b, const struct conf_pos *pos, const char *path)
+/* The bytes of a table's file; false: it is not there, and that is told. */
+static bool
+table_file(struct build *b, const struct conf_pos *pos, const char *path,
+    struct span *text)
 {
 	struct bundle_item	 item;
 	struct span		 s = b->lex.bundle;
-	unsigned		 bad;
 
 	b->table->path = path;
-	while (bundle_next(&s, &item)) {
-		if (item.kind != BUNDLE_TABLE || !span_is(item.key, path))
-			continue;
-		if ((bad = table_load(b->mem, b->table, item.text)) != 0)
-			lex_error(&b->lex, pos, "%s:%u: an entry is a key of "
-			    "at most %d bytes, and a value; all in UTF-8 "
-			    "without control characters", path, bad,
-			    TABLE_KEY_MAX);
-		return;
-	}
+	while (bundle_next(&s, &item))
+		if (item.kind == BUNDLE_TABLE && span_is(item.key, path)) {
+			*text = item.text;
+			return true;
+		}
 	lex_error(&b->lex, pos, "cannot read the table's file \"%s\"", path);
+	return false;
+}
+
+void
+build_table_file(struct build *b, const struct conf_pos *pos, const char *path)
+{
+	struct span	 text;
+	unsigned	 bad;
+
+	if (table_file(b, pos, path, &text) &&
+	    (bad = table_load(b->mem, b->table, text)) != 0)
+		lex_error(&b->lex, pos, "%s:%u: an entry is a key of at most "
+		    "%d bytes, and a value; all in UTF-8 without control "
+		    "characters", path, bad, TABLE_KEY_MAX);
+}
+
+void
+build_table_cdb(struct build *b, const struct conf_pos *pos, const char *path)
+{
+	struct span	 file;
+	const char	*why;
+
+	if (table_file(b, pos, path, &file) &&
+	    (why = table_cdb_open(b->table, file)) != NULL)
+		lex_error(&b->lex, pos, "%s: %s", path, why);
 }
 
 /* ---- listeners ----------------------------------------------------------- */

@@ -208,7 +208,7 @@ table:	  K_TABLE word { build_table_begin(b, &@2, $2); } table_body
 table_body: '{' table_list opt_comma '}'
 	| '{' '}'
 	| K_FILE word		{ build_table_file(b, &@2, $2); }
-	| K_CDB word		{ LATER(@1, "table … cdb"); }
+	| K_CDB word		{ build_table_cdb(b, &@2, $2); }
 	| K_REGEX word		{ LATER(@1, "table … regex"); }
 	| K_DOVECOT word	{ LATER(@1, "table … dovecot"); }
 	;

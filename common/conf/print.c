@@ -103,7 +103,7 @@ print_table(struct buf *b, const struct conf_table *t)
 	buf_str(b, "table ");
 	put_quoted(b, t->name);
 	if (t->path != NULL) {
-		buf_str(b, " file ");
+		buf_str(b, t->is_cdb ? " cdb " : " file ");
 		put_quoted(b, t->path);
 	} else {
 		buf_byte(b, ' ');

@@ -8,7 +8,6 @@
 #include "common/conf/table_i.h"
 
 #define ENTRIES_MAX	10000000
-#define CANON_MAX	(TABLE_KEY_MAX + 256)	/* a domain may grow */
 
 struct conf_table *
 table_new(struct arena *mem, const char *name)
@@ -39,9 +38,8 @@ table_clear(struct conf_table *t)
 	t->entries = NULL;
 }
 
-/* A key as it is compared: ASCII in lower case, a domain with A-labels. */
-static struct span
-canon(struct span key, char *dst)
+struct span
+table_canon(struct span key, char dst[TABLE_CANON_MAX])
 {
 	char		 domain[256];
 	struct span	 s = span(dst, key.len), d;
@@ -64,9 +62,8 @@ canon(struct span key, char *dst)
 	return span(dst, from + strlen(domain));
 }
 
-/* The key of a prefix: family, bits, the address's first bits. */
-static struct span
-prefix_key(const struct addr *a, uint8_t bits, uint8_t *dst)
+struct span
+table_prefix_key(const struct addr *a, uint8_t bits, uint8_t dst[18])
 {
 	struct addr	 m = addr_mask(a, bits);
 
@@ -81,7 +78,7 @@ bool
 table_add(struct arena *mem, struct conf_table *t, struct span key,
     struct span value)
 {
-	char			 low[CANON_MAX];
+	char			 low[TABLE_CANON_MAX];
 	uint8_t			 pk[18];
 	struct addr_prefix	 p;
 	struct table_entry	*e;
@@ -90,7 +87,7 @@ table_add(struct arena *mem, struct conf_table *t, struct span key,
 
 	if (key.len == 0 || key.len > TABLE_KEY_MAX)
 		return false;
-	k = canon(key, low);
+	k = table_canon(key, low);
 	if (map_get(t->index, k) != NULL)
 		return true;
 	if (t->n == t->cap) {
@@ -119,7 +116,7 @@ table_add(struct arena *mem, struct conf_table *t, struct span key,
 			t->bits4[p.bits] = true;
 		else
 			t->bits6[p.bits] = true;
-		return map_set(t->prefixes, prefix_key(&p.addr, p.bits, pk),
+		return map_set(t->prefixes, table_prefix_key(&p.addr, p.bits, pk),
 		    (void *)(uintptr_t)t->n);
 	}
 	return true;
@@ -191,7 +188,7 @@ table_name(const struct conf_table *t)
 size_t
 table_count(const struct conf_table *t)
 {
-	return t->n;
+	return t->is_cdb ? t->ncdb : t->n;
 }
 
 static bool
@@ -207,11 +204,13 @@ found(const struct conf_table *t, const void *number, struct span *value)
 bool
 table_get(const struct conf_table *t, struct span key, struct span *value)
 {
-	char	 low[CANON_MAX];
+	char	 low[TABLE_CANON_MAX];
 
 	if (key.len == 0 || key.len > TABLE_KEY_MAX)
 		return false;
-	return found(t, map_get(t->index, canon(key, low)), value);
+	key = table_canon(key, low);
+	return t->is_cdb ? table_cdb_get(t, 'k', key, value) :
+	    found(t, map_get(t->index, key), value);
 }
 
 bool
@@ -272,23 +271,35 @@ table_get_mail(const struct conf_table *t, struct span address,
 bool
 table_has_domain(const struct conf_table *t, struct span domain)
 {
-	char	 low[CANON_MAX];
+	char	 low[TABLE_CANON_MAX];
 
-	return domain.len > 0 && domain.len <= TABLE_KEY_MAX &&
-	    map_get(t->domains, canon(domain, low)) != NULL;
+	if (domain.len == 0 || domain.len > TABLE_KEY_MAX)
+		return false;
+	domain = table_canon(domain, low);
+	return t->is_cdb ? table_cdb_get(t, 'd', domain, NULL) :
+	    map_get(t->domains, domain) != NULL;
+}
+
+static bool
+get_prefix(const struct conf_table *t, const struct addr *a, uint8_t bits,
+    struct span *value)
+{
+	uint8_t		 dst[18];
+	struct span	 key = table_prefix_key(a, bits, dst);
+
+	return t->is_cdb ? table_cdb_get(t, 'p', key, value) :
+	    found(t, map_get(t->prefixes, key), value);
 }
 
 static int
 longest(const struct conf_table *t, const struct addr *a, struct span *value)
 {
 	const bool	*bits = a->family == 4 ? t->bits4 : t->bits6;
-	uint8_t		 key[18];
 
 	if (a->family == 0)
 		return -1;
 	for (int b = a->family == 4 ? 32 : 128; b >= 0; b--)
-		if (bits[b] && found(t, map_get(t->prefixes,
-		    prefix_key(a, (uint8_t)b, key)), value))
+		if (bits[b] && get_prefix(t, a, (uint8_t)b, value))
 			return b;
 	return -1;
 }
@@ -310,16 +321,16 @@ bool
 table_has_prefix(const struct conf_table *t, const struct addr *a,
     uint8_t bits)
 {
-	uint8_t	 key[18];
-
 	return (a->family == 4 ? t->bits4[bits] : t->bits6[bits]) &&
-	    map_get(t->prefixes, prefix_key(a, bits, key)) != NULL;
+	    get_prefix(t, a, bits, NULL);
 }
 
 void
 table_each(const struct conf_table *t,
     bool (*f)(struct span, struct span, void *), void *arg)
 {
+	if (t->is_cdb)
+		table_cdb_each(t, f, arg);
 	for (size_t i = 0; i < t->n; i++)
 		if (!f(t->entries[i].key, t->entries[i].value, arg))
 			return;

@@ -4,6 +4,8 @@
 #ifndef CONF_TABLE_I_H
 #define CONF_TABLE_I_H
 
+#include <cdb.h>
+
 #include "common/base/arena.h"
 #include "common/base/map.h"
 #include "common/conf/table.h"
@@ -26,6 +28,10 @@ struct conf_table {
 	struct map	*domains;	/* of keys with an @ */
 	bool		 bits4[33], bits6[129];
 	bool		 told;		/* its entries were looked at */
+	/* A file of makemap's, in the bundle: entries and maps are empty. */
+	bool		 is_cdb;
+	struct cdb	 cdb;
+	size_t		 ncdb;		/* its entries */
 };
 
 /* NULL: out of memory. The table is the arena's, but for its maps. */
@@ -39,6 +45,30 @@ bool	 table_add(struct arena *, struct conf_table *, struct span key,
  * beginning of a word begins a comment. Gives the line number of the first bad
  * line, 0 if all are good. */
 unsigned table_load(struct arena *, struct conf_table *, struct span text);
+/* A key as it is compared: ASCII in lower case, a domain with A-labels; in
+ * dst. */
+#define TABLE_CANON_MAX	(TABLE_KEY_MAX + 256)	/* a domain may grow */
+struct span table_canon(struct span key, char dst[TABLE_CANON_MAX]);
+/* The key of a prefix: family, bits, the address's first bits; in dst. */
+struct span table_prefix_key(const struct addr *, uint8_t bits,
+	    uint8_t dst[18]);
+
+/* ---- table_cdb.c: tables made by `posternctl makemap` ---- */
+/* The bytes of such a file, which must outlive the table. NULL, or why not. */
+const char *table_cdb_open(struct conf_table *, struct span file);
+/* What stands behind a key of this kind: 'k' as compared, 'p' a prefix's, 'd'
+ * the domain of an address. */
+bool	 table_cdb_get(const struct conf_table *, char kind, struct span key,
+	    struct span *value);
+void	 table_cdb_each(const struct conf_table *,
+	    bool (*f)(struct span key, struct span value, void *arg),
+	    void *arg);
+/* The records of the file that this table, which is none, would be. False: f
+ * said so. */
+bool	 table_cdb_records(const struct conf_table *,
+	    bool (*f)(struct span key, struct span value, void *arg),
+	    void *arg);
+
 /* Does exactly this prefix stand in it? */
 bool	 table_has_prefix(const struct conf_table *, const struct addr *,
 	    uint8_t bits);

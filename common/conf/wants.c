@@ -43,7 +43,8 @@ scan_end(struct wants *w, const struct scan *s)
 		want(w, BUNDLE_INCLUDE, s->text[1]);
 		lex_include(&w->lex, &w->pos, s->text[1]);
 	}
-	if (s->n >= 4 && s->token[0] == K_TABLE && s->token[2] == K_FILE)
+	if (s->n >= 4 && s->token[0] == K_TABLE && (s->token[2] == K_FILE ||
+	    s->token[2] == K_CDB))
 		want(w, BUNDLE_TABLE, s->text[3]);
 }
 

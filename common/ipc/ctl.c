@@ -9,11 +9,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/ipc/ctl.h"
 
 #define CTL_IDLE_S	10		/* between requests */
 #define CTL_STALL_S	300		/* a caller (its pager) takes nothing */
+#define CTL_TURN_MS	5		/* of more rows, then others' turn */
 #define CTL_LOW_WATER	65536		/* more rows are made below this */
 #define CTL_FIELDS_MAX	30000		/* bytes of a row, as in msg.def */
 #define CTL_PIECE	30000		/* bytes of one c_data */
@@ -21,6 +23,7 @@
 struct ctl {
 	struct chan		*chan;
 	struct event		*timer;
+	struct event		*soon;		/* more rows in the next turn */
 	enum ipc_role		 role;
 	uint32_t		 uid;
 	uint8_t			 classes;
@@ -59,6 +62,7 @@ ctl_free(struct ctl *c)
 {
 	ctl_forget_more(c);
 	event_free(c->timer);
+	event_free(c->soon);
 	buf_clear(&c->fields);
 	free(c->args);
 	chan_free(c->chan);
@@ -105,17 +109,38 @@ ctl_arm(struct ctl *c, int seconds)
 	event_add(c->timer, &tv);
 }
 
-/* Makes more of a long answer while the caller takes it. */
+/* Makes more of a long answer while the caller takes it, and for no longer than
+ * a turn: what else the daemon has to do comes in between. */
 static void
 ctl_pump(struct ctl *c)
 {
+	int64_t			 end = clock_mono().ms + CTL_TURN_MS;
+	static const struct timeval now = { 0, 0 };
+
+	event_del(c->soon);
 	c->in_more = true;
 	while (c->more != NULL && !c->closed &&
-	    chan_waiting(c->chan) < CTL_LOW_WATER)
+	    chan_waiting(c->chan) < CTL_LOW_WATER) {
 		c->more(c, c->more_arg);
+		if (clock_mono().ms >= end) {
+			event_add(c->soon, &now);
+			break;
+		}
+	}
 	c->in_more = false;
 	if (c->more != NULL)
 		ctl_arm(c, CTL_STALL_S);
+}
+
+static void
+ctl_on_soon(evutil_socket_t fd, short what, void *arg)
+{
+	struct ctl	*c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->more != NULL)
+		ctl_pump(c);
 }
 
 static void
@@ -148,6 +173,7 @@ ctl_serve(struct event_base *base, int fd, enum ipc_role role, uint32_t uid,
 	buf_init(&c->fields, CTL_FIELDS_MAX);
 	if ((c->chan = chan_new(base, fd, role, IPC_CTL, ctl_rows, ctl_closed,
 	    c)) == NULL || (c->timer = event_new(base, -1, 0, ctl_on_timer,
+	    c)) == NULL || (c->soon = event_new(base, -1, 0, ctl_on_soon,
 	    c)) == NULL)
 		fatalx("out of memory for a control connection");
 	chan_on_drained(c->chan, ctl_drained);

@@ -43,8 +43,9 @@ void	 ctl_data(struct ctl *, struct span bytes);	/* any length */
  * is dead afterwards. text may be NULL. */
 void	 ctl_end(struct ctl *, int status, const char *text);
 /*
- * For long answers: more(arg) is called whenever the caller can take more; it
- * adds rows and returns, or calls ctl_end(). gone(arg) is called instead when
+ * For long answers: more(arg) is called whenever the caller can take more, some
+ * milliseconds a pass of the loop; it adds rows (or works and adds none) and
+ * returns, or calls ctl_end(). gone(arg) is called instead when
  * the caller went away (and after ctl_end), to free arg. Either may be set
  * once.
  */

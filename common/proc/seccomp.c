@@ -116,6 +116,7 @@ static const struct seccomp_call files_spool_calls[] = {
 	CALL("pread64"), CALL("pwrite64"), CALL("fdatasync"), CALL("fsync"),
 	CALL("sync_file_range"), CALL("ftruncate"), CALL("fallocate"),
 	CALL("unlink"), CALL("unlinkat"), CALL("rename"), CALL("renameat2"),
+	CALL("flock"),			/* who owns the queue's folder */
 	CALL("getdents64"), CALL("getcwd"), CALL("newfstatat"),
 	CALL("fstatfs"), CALL("statfs"), CALL("sysinfo"),
 	CALL("sched_getaffinity"), CALL("pselect6"),

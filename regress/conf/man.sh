@@ -17,6 +17,7 @@ for f in domains qmailusers users networks; do
 done
 echo "10.1.0.0/16" >"$t/networks"
 mkdir "$t/conf.d"
+"$build/posternctl" -q makemap "$t/domains" "$t/customers.cdb" || bad=1
 for man in postern.conf.5 postern-tables.5; do
 	awk -v t="$t" -v man="$man" '
 	/^\.Bd -literal/ { n++; f = sprintf("%s/%s.%02d", t, man, n); next }

@@ -37,6 +37,54 @@ check "message headers" sh -c \
     "'$BUILD/posternctl' -s '$T/gw/run' message headers $(id 1) | grep -q 'Subject: number 1'"
 check "message content" sh -c \
     "'$BUILD/posternctl' -s '$T/gw/run' message content $(id 1) | grep -q 'This is a test mailing'"
+cat >"$T/read.py" <<'E3'
+import base64, json, subprocess, sys
+def ask(*a): return subprocess.run(sys.argv[1:4] + list(a), capture_output=True).stdout
+i = sys.argv[4]
+raw = ask("message", "content", i)
+one = json.loads(ask("-j", "message", "content", i))
+assert base64.b64decode(one["base64"]) == raw and one["complete"] is True, one
+assert b"\xff\x00" in raw or b"\xff" in raw, raw
+head = ask("message", "headers", i)
+assert raw.startswith(head) and head.endswith(b"\r\n\r\n")
+f = {x["name"]: x for x in map(json.loads, ask("-j", "message", "headers", i).splitlines())}
+assert f["Subject"]["value"].startswith("number 9"), f
+assert base64.b64decode(f["X-Odd"]["base64"]).startswith(b"X-Odd: \xfe"), f
+rows = [json.loads(x) for x in ask("-j", "message", "show", i).splitlines()]
+m = [x for x in rows if x["kind"] == "message"][0]
+r = [x for x in rows if x["kind"] == "recipient"]
+assert m["envid"] == "QQ314159" and m["ret"] == "hdrs" and m["body"] == "8bitmime", m
+assert m["client"] and m["helo"] == "odd.example" and m["left"] == 2, m
+assert r[0]["orcpt"] == "rfc822;o1@dest.example" and r[0]["notify"] == "failure,delay", r
+assert r[1]["to"] == "o2@dest.example" and r[1]["notify"] == "never", r
+E3
+python3 - "$TOP/regress/lib" $A:2525 <<'E4' || no "a message of odd bytes is taken"
+import sys
+sys.path.insert(0, sys.argv[1])
+from smtp import Smtp
+s = Smtp(sys.argv[2])
+s.reply()
+for l in ("EHLO odd.example",
+          "MAIL FROM:<odd@client.example> BODY=8BITMIME RET=HDRS ENVID=QQ314159",
+          "RCPT TO:<o1@dest.example> NOTIFY=FAILURE,DELAY ORCPT=rfc822;o1@dest.example",
+          "RCPT TO:<o2@dest.example> NOTIFY=NEVER", "DATA"):
+    assert s.cmd(l)[0] in (250, 354), l
+long = b"".join(b"X-Long: %060d\r\n" % n for n in range(300))
+got = s.cmd(b"Subject: number 9\r\n folded\r\nX-Odd: \xfe\r\n" + long +
+            b"\r\nbytes \xff\x80\xc3\r\n" + (b"z" * 76 + b"\r\n") * 1500 + b".")
+assert got[0] == 250, got
+E4
+odd() { ctl -j queue list sender=odd@client.example |
+    sed -n 's/.*"id":"\([^"]*\)".*/\1/p'; }
+check "all of a message is read back, as JSON too" python3 "$T/read.py" \
+    "$BUILD/posternctl" -s "$T/gw/run" "$(odd)"
+ctl -p -y bounce rcpt=o1@dest.example >"$T/out" 2>"$T/err"
+check "bounce gives up what the filter means" sh -c \
+    "[ $? -eq 0 ] && grep -q 'changed: 1' '$T/out'"
+check "and nothing else" sh -c "'$BUILD/posternctl' -s '$T/gw/run' -j message show $(odd) |
+    grep o2@ | grep -q waiting"
+check "the sender is told" wait_until 5 logged 'event=bounce of=.*to=<odd@client.example>|event=bounce .*odd@client.example'
+check "remove of the rest" ctl -y remove "$(odd)"
 tried() { ctl -j message show "$(id 1)" | grep -Eq '"attempts":[1-9]'; }
 check "the first attempt was made" wait_until 10 tried
 before=$(ctl -j message show "$(id 1)" | sed -n 's/.*"attempts":\([0-9]*\).*/\1/p')

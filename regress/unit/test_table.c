@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/conf/table_i.h"
 
@@ -253,6 +254,131 @@ large(void **state)
 	}
 }
 
+/* ---- a table of makemap's gives what the text gave ----------------------- */
+
+static bool
+record(struct span key, struct span value, void *arg)
+{
+	return cdb_make_add(arg, key.p, (unsigned)key.len, value.p == NULL ?
+	    (const uint8_t *)"" : value.p, (unsigned)value.len) == 0;
+}
+
+/* t as a file's bytes; to be freed. */
+static struct span
+cdb_of(const struct conf_table *from)
+{
+	struct cdb_make	 m;
+	FILE		*f = tmpfile();
+	long		 n;
+	char		*p;
+
+	assert_non_null(f);
+	assert_int_equal(cdb_make_start(&m, fileno(f)), 0);
+	assert_true(table_cdb_records(from, record, &m));
+	assert_int_equal(cdb_make_finish(&m), 0);
+	assert_int_equal(fseek(f, 0, SEEK_END), 0);
+	assert_true((n = ftell(f)) > 0);
+	assert_non_null(p = malloc((size_t)n));
+	rewind(f);
+	assert_int_equal(fread(p, 1, (size_t)n, f), n);
+	fclose(f);
+	return span(p, (size_t)n);
+}
+
+static bool
+count_one(struct span key, struct span value, void *arg)
+{
+	(void)key;
+	(void)value;
+	++*(size_t *)arg;
+	return true;
+}
+
+static void
+cdb(void **state)
+{
+	struct conf_table	*text = t, *made = table_new(mem, "made");
+	struct addr		 a, b;
+	struct span		 file, v;
+	size_t			 n = 0;
+
+	(void)state;
+	add("Anna@Example.org", "1");
+	add("anna@example.org", "the first one counts");
+	add("m\xc3\xbcnchen.example", "2");
+	add("@example.net", "3");
+	add(".sub.example", "4");
+	add("10.0.0.0/8", "5");
+	add("10.1.0.0/16", "6");
+	add("2001:db8::/32", "7");
+	add("postmaster", "");
+	file = cdb_of(text);
+	assert_null(table_cdb_open(made, file));
+	assert_int_equal(table_count(made), table_count(text));
+	table_each(made, count_one, &n);
+	assert_int_equal(n, 8);
+	t = made;
+	assert_string_equal(mail("ANNA@example.ORG", "+", false), "1");
+	assert_string_equal(mail("anna+x@example.org", "+", false), "1");
+	assert_string_equal(mail("x@xn--mnchen-3ya.example", "+", false), "2");
+	assert_string_equal(mail("x@example.net", "+", false), "3");
+	assert_string_equal(mail("x@a.b.sub.example", "+", false), "4");
+	assert_string_equal(mail("postmaster@x.example", "+", true), "");
+	assert_string_equal(mail("x@example.com", "+", false), "-");
+	assert_true(table_has_domain(made, span_str("EXAMPLE.org")));
+	assert_false(table_has_domain(made, span_str("sub.example")));
+	assert_true(addr_parse(span_str("10.1.2.3"), &a));
+	assert_true(addr_parse(span_str("2001:db8::1"), &b));
+	assert_true(table_get_addr(made, &a, &v));
+	assert_true(span_is(v, "6"));
+	assert_int_equal(table_addr_bits(made, &b), 32);
+	assert_true(table_has_prefix(made, &a, 8));
+	assert_false(table_has_prefix(made, &a, 24));
+	t = text;
+	table_clear(made);
+	free((void *)(uintptr_t)file.p);
+}
+
+/* Cut anywhere, with any byte changed, or none at all: refused, or read within
+ * its bounds. */
+static void
+cdb_broken(void **state)
+{
+	struct conf_table	*made = table_new(mem, "made");
+	struct span		 file;
+	uint8_t			*copy;
+	size_t			 n = 0;
+
+	(void)state;
+	assert_non_null(table_cdb_open(made, span(NULL, 0)));
+	add("anna@example.org", "1");
+	add("10.0.0.0/8", "5");
+	file = cdb_of(t);
+	for (size_t cut = 0; cut < file.len; cut++) {
+		assert_non_null(copy = malloc(cut + 1));
+		memcpy(copy, file.p, cut);
+		if (table_cdb_open(made, span(copy, cut)) == NULL) {
+			table_get(made, span_str("anna@example.org"), NULL);
+			table_each(made, count_one, &n);
+		}
+		made->is_cdb = false;
+		free(copy);
+	}
+	assert_non_null(copy = malloc(file.len));
+	for (size_t i = 0; i < file.len; i++) {
+		memcpy(copy, file.p, file.len);
+		copy[i] ^= 0xa5;
+		if (table_cdb_open(made, span(copy, file.len)) == NULL) {
+			table_get(made, span_str("anna@example.org"), NULL);
+			table_each(made, count_one, &n);
+		}
+		made->is_cdb = false;
+	}
+	free(copy);
+	table_clear(made);
+	free((void *)(uintptr_t)file.p);
+}
+
 int
 main(void)
 {
@@ -263,7 +389,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(prefixes, setup, teardown),
 		cmocka_unit_test_setup_teardown(files, setup, teardown),
 		cmocka_unit_test_setup_teardown(each, setup, teardown),
-		cmocka_unit_test_setup_teardown(large, setup, teardown)
+		cmocka_unit_test_setup_teardown(large, setup, teardown),
+		cmocka_unit_test_setup_teardown(cdb, setup, teardown),
+		cmocka_unit_test_setup_teardown(cdb_broken, setup, teardown)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,10 +27,8 @@ UNIT_test_bind = postern/bind.o postern/load.o postern/boot.o
 UNITLIBS_test_bind = -Wl,--wrap=socket
 
 # queued's core: all but its channels and its control socket.
-QUEUED = $(addprefix queued/,apply.o body.o bounce.o commit.o compact.o dest.o \
-    diskio.o due.o due_dest.o due_job.o envelope.o filter.o known.o load.o \
-    queue.o record.o recover.o result.o retry.o segment.o space.o store.o \
-    store_verify.o)
+QUEUED	= $(filter-out queued/main.o queued/ctl%.o queued/job.o queued/sources.o \
+	queued/verify.o queued/offline.o,$(patsubst %.c,%.o,$(wildcard queued/*.c)))
 UNIT_test_record = queued/record.o queued/envelope.o
 UNIT_test_envelope = queued/record.o queued/envelope.o
 UNIT_test_retry = queued/retry.o
@@ -41,6 +39,12 @@ UNIT_test_dest = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_dest = -ldb-5.3
 UNIT_test_filter = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_filter = -ldb-5.3
+UNIT_test_upgrade = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_upgrade = -ldb-5.3
+UNIT_test_walk = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_walk = -ldb-5.3
+UNIT_test_notice = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_notice = -ldb-5.3
 UNIT_test_queue = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_queue = -ldb-5.3
 UNIT_test_schedule = regress/lib/queuehelp.o $(QUEUED)
@@ -81,3 +85,6 @@ UNIT_test_verify = $(SMTPD)
 UNIT_test_peer = $(SMTPD)
 UNIT_test_source = smtpd/source.o
 UNIT_fuzz_session = $(SMTPD)
+# sendmail, all but its main().
+UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
+    options.o submit.o)

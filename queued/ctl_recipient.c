@@ -1,8 +1,8 @@
 /*
- * See verify_ctl.h. A domain may have many rows: they are looked at a page at a
+ * See ctl_recipient.h. A domain may have many rows: they are looked at a page at a
  * time.
  */
-#include "queued/verify_ctl.h"
+#include "queued/ctl_recipient.h"
 
 #include <stdlib.h>
 #include <sysexits.h>

@@ -2,8 +2,8 @@
  * The control socket's verbs about recipients: "recipient show", "recipient
  * forget".
  */
-#ifndef QUEUED_VERIFY_CTL_H
-#define QUEUED_VERIFY_CTL_H
+#ifndef QUEUED_CTL_RECIPIENT_H
+#define QUEUED_CTL_RECIPIENT_H
 
 #include "common/ipc/ctl.h"
 

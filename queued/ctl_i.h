@@ -1,0 +1,25 @@
+/*
+ * What the files of the control socket's verbs share; for them alone.
+ */
+#ifndef QUEUED_CTL_I_H
+#define QUEUED_CTL_I_H
+
+#include "queued/ctl.h"
+
+/* The queue, or NULL: it is down and the request has been answered so. */
+struct queue *verb_queue(struct ctl *);
+/* Queue time as unix time. */
+int64_t	 verb_unix_ms(const struct queue *, int64_t ms);
+
+typedef void verb_run(struct ctl *, int argc, char **argv);
+/* ---- ctl_walk.c: by filter ---- */
+verb_run verb_list, verb_count, verb_schedule, verb_hold, verb_release,
+	 verb_remove, verb_bounce;
+/* ---- ctl_message.c: one message ---- */
+verb_run verb_show, verb_headers, verb_content;
+/* ---- ctl_backup.c ---- */
+verb_run verb_backup;
+/* ---- ctl_verify.c ---- */
+verb_run verb_verify;
+
+#endif
