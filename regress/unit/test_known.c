@@ -34,7 +34,8 @@ enter(void **state)
 	help_clock();
 	memset(&h, 0, sizeof(h));
 	h.can_hand = true;
-	conf = help_conf();
+	if (conf == NULL)
+		conf = help_conf();
 	conf->actions[0]->known = &server;
 	conf->actions[0]->nknown = 1;
 	conf->actions[0]->known_cache_ms = params.cache_ms;
@@ -230,6 +231,15 @@ any(void **state)
 }
 
 static void
+killed(void *arg)
+{
+	(void)arg;
+	help_open(&h, conf);
+	CHECK(!h.q->down);
+	tell("w@x.example", V_BAD, V_ANY_NOT_ASKED, "550 no");
+}
+
+static void
 restart(void **state)
 {
 	struct verify_row	 r;
@@ -253,8 +263,8 @@ restart(void **state)
 	assert_false(r.by_delivery);
 	assert_true(span_is(r.reply, "250 again"));
 	/* As by kill -9, without an orderly end. */
-	tell("w@x.example", V_BAD, V_ANY_NOT_ASKED, "550 no");
-	queue_forget(h.q);
+	help_close(&h);
+	assert_int_equal(help_child(killed, NULL), 0);
 	help_open(&h, conf);
 	assert_false(h.q->down);
 	is("w@x.example", V_BAD, true, false);
