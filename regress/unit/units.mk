@@ -65,13 +65,14 @@ UNITLIBS_test_agents = -ldb-5.3
 # A worker of smtpd, all but its main(), and the world around it.
 SMTPD = regress/lib/smtpdhelp.o $(addprefix smtpd/,cmd_auth.o cmd_data.o \
     cmd_helo.o cmd_mail.o cmd_misc.o cmd_rcpt.o content.o dispatch.o \
-    handoff_proxy.o handoff_queue.o link.o listener.o peer.o reader.o route.o \
-    session.o source.o txn.o)
+    expand.o handoff_proxy.o handoff_queue.o link.o listener.o peer.o \
+    reader.o route.o session.o source.o txn.o)
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
 UNIT_test_session_limits = $(SMTPD)
 UNIT_test_proxied = $(SMTPD)
 UNIT_test_byrule = $(SMTPD)
+UNIT_test_routing = $(SMTPD)
 UNIT_test_listener = $(SMTPD)
 UNIT_test_peer = $(SMTPD)
 UNIT_test_source = smtpd/source.o
