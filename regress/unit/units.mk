@@ -66,7 +66,7 @@ UNITLIBS_test_agents = -ldb-5.3
 SMTPD = regress/lib/smtpdhelp.o $(addprefix smtpd/,cmd_auth.o cmd_data.o \
     cmd_helo.o cmd_mail.o cmd_misc.o cmd_rcpt.o content.o dispatch.o \
     expand.o handoff_proxy.o handoff_queue.o link.o listener.o peer.o \
-    reader.o route.o session.o source.o txn.o)
+    reader.o route.o session.o source.o stage.o txn.o)
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
 UNIT_test_session_limits = $(SMTPD)
