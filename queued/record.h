@@ -94,8 +94,9 @@ enum rcpt_state {
 enum msg_flag {
 	MSG_BODY_FILE	= 1 << 0,	/* content is the file body.<id> */
 	MSG_BOUNCE	= 1 << 1,	/* made by us, null sender */
-	MSG_UTF8	= 1 << 2	/* SMTPUTF8 */
+	MSG_UTF8	= 1 << 2,	/* SMTPUTF8 */
 	/* bits 3 and 4: over, but kept; REQUIRETLS */
+	MSG_GROUPS	= 1 << 5	/* a recipient has more than one copy */
 };
 /* What smtpd said of a message (RFC 5321's envelope and more). */
 struct rec_msg {
