@@ -156,7 +156,7 @@ queue_end(struct txn *t, struct buf *b)
 	}
 	CHAN_SEND(chan, q_commit, .tid = t->queue.tid,
 	    .prefix = buf_content(&t->content.prefix), .bytes = buf_content(b),
-	    .size = t->content.in.size);
+	    .size = content_size(t));
 	buf_clear(b);
 }
 

@@ -79,6 +79,7 @@ UNIT_test_session_limits = $(SMTPD)
 UNIT_test_proxied = $(SMTPD)
 UNIT_test_byrule = $(SMTPD)
 UNIT_test_routing = $(SMTPD)
+UNIT_test_session_options = $(SMTPD)
 UNIT_test_listener = $(SMTPD)
 UNIT_test_peer = $(SMTPD)
 UNIT_test_source = smtpd/source.o
