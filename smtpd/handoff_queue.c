@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/ipc/codec.h"
 #include "common/ipc/wait.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
@@ -26,11 +27,27 @@ static struct wait	*txns;
 static bool		 is_open;
 static char		*closed_why;
 
+/* One recipient's; n is the number of the first. */
+static void
+send_copies(const struct txn *t, const struct rcpt *r, uint32_t n)
+{
+	for (size_t i = 0; i < r->ncopies; i++) {
+		const struct copy	*v = &r->copies[i];
+
+		CHAN_SEND(chan, q_rcpt, .tid = t->queue.tid, .to = v->to,
+		    .action = span_str(v->action->name),
+		    .notify = r->params.notify, .orcpt = r->params.orcpt,
+		    .orig = v->expanded ? r->to : span(NULL, 0),
+		    .group = n + v->group,
+		    .flags = v->expanded ? RCPT_F_EXPANDED : 0);
+	}
+}
+
 static void
 send_envelope(struct txn *t)
 {
 	const struct session	*s = t->s;
-	uint32_t		 n = 0;
+	uint32_t		 n = 0;	/* of q_rcpt */
 
 	CHAN_SEND(chan, q_env, .tid = t->queue.tid, .id = t->id,
 	    .from = t->from, .body = (uint8_t)t->mail.body,
@@ -41,11 +58,10 @@ send_envelope(struct txn *t)
 	for (size_t i = 0; i < t->nrcpts; i++) {
 		const struct rcpt	*r = &t->rcpts[i];
 
-		if (r->state == RCPT_TAKEN)
-			CHAN_SEND(chan, q_rcpt, .tid = t->queue.tid,
-			    .to = r->to, .action = span_str(r->action->name),
-			    .notify = r->params.notify,
-			    .orcpt = r->params.orcpt, .group = n++);
+		if (r->state != RCPT_TAKEN)
+			continue;
+		send_copies(t, r, n);
+		n += (uint32_t)r->ncopies;
 	}
 }
 
@@ -140,7 +156,7 @@ queue_end(struct txn *t, struct buf *b)
 	}
 	CHAN_SEND(chan, q_commit, .tid = t->queue.tid,
 	    .prefix = buf_content(&t->content.prefix), .bytes = buf_content(b),
-	    .size = t->content.in.size);
+	    .size = content_size(t));
 	buf_clear(b);
 }
 

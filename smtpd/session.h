@@ -91,6 +91,7 @@ struct session {
 	} swallow;
 	unsigned	 errors, bare, vain;
 	unsigned	 commands, messages;
+	unsigned	 mails;		/* MAIL commands, taken or not */
 	struct mono	 since, last;	/* began; last command */
 	enum session_timer timer;
 	uint64_t	 window;	/* content bytes since the timer began */

@@ -178,6 +178,12 @@ struct conf_limits {
 	int64_t		 rate_per_ms;
 };
 
+/* A file that an :include: of an alias names; in the bundle. */
+struct conf_list {
+	struct span	 path;		/* as written */
+	struct span	 text;
+};
+
 struct conf {
 	char		*hostname;
 	enum conf_mode	 mode;
@@ -198,6 +204,8 @@ struct conf {
 	size_t		 nrules;
 	struct conf_pool **pools;	/* those with a name */
 	size_t		 npools;
+	struct conf_list *lists;	/* of aliases */
+	size_t		 nlists;
 	struct conf_archive **archives;
 	size_t		 narchives;
 	char		*postmaster;	/* NULL: none */
@@ -242,6 +250,14 @@ const struct conf_action *conf_action_find(const struct conf *,
 bool	 conf_target(const struct conf *, const struct conf_action *,
 	    struct span to, struct span from, struct span auth_user,
 	    char dst[CONF_TARGET_MAX]);
+/*
+ * The address that stands for this one (without <>) by a map as that of
+ * `masquerade`: the value, or its "@domain" behind the local part, in dst.
+ * False: it stays as it is.
+ */
+#define CONF_MAIL_MAX	321
+bool	 conf_masquerade(const struct conf *, const struct conf_table *,
+	    struct span address, char dst[CONF_MAIL_MAX]);
 /* The tree written back as a configuration that parses to the same tree. */
 void	 conf_print(const struct conf *, struct buf *);
 /*

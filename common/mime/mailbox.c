@@ -150,7 +150,8 @@ struct element {
 	size_t	 words;		/* runs that blanks part */
 	bool	 at;		/* "@" outside of quotes */
 	bool	 joins;		/* the last was "@" or ended in a point */
-	size_t	 end;		/* in the input, behind the last token */
+	size_t	 start, end;	/* in the input: the first token, and behind
+				 * the last one */
 };
 
 /*
@@ -170,6 +171,8 @@ take_words(struct mailbox_list *l, struct element *e)
 		if (ends(&l->in, ",;:<>"))
 			return true;
 		c = first(&l->in);
+		if (e->words == 0)
+			e->start = l->all.len - l->in.len;
 		if (e->words == 0 || (blank && !e->joins && c != '@' &&
 		    c != '.'))
 			e->words++;
@@ -320,6 +323,7 @@ mailbox_next(struct mailbox_list *l, struct mailbox *m)
 			continue;
 		m->addr = buf_content(&l->addr);
 		m->domain = e.at;
+		m->start = e.start;
 		m->end = e.end;
 		return true;
 	}

@@ -115,6 +115,26 @@ announced(const struct smtp_caps *caps, size_t i)
 	    (cap != CAP_AUTH || caps->auth[0] != '\0');
 }
 
+/* RFC 9422, 3: the keyword stands only with a limit. */
+static bool
+limits(struct buf *b, const struct smtp_caps *caps)
+{
+	const struct { const char *name; uint32_t n; } all[] = {
+		{ "MAILMAX", caps->mail_max }, { "RCPTMAX", caps->rcpt_max },
+		{ "RCPTDOMAINMAX", caps->rcpt_domain_max }
+	};
+	bool	first = true, ok = true;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (all[i].n == 0)
+			continue;
+		ok = ok && buf_fmt(b, "%s %s=%u", first ? "\nLIMITS" : "",
+		    all[i].name, (unsigned)all[i].n);
+		first = false;
+	}
+	return ok;
+}
+
 bool
 smtp_caps_text(struct buf *b, const char *hostname,
     const struct smtp_caps *caps)
@@ -131,5 +151,5 @@ smtp_caps_text(struct buf *b, const char *hostname,
 		if (ok && keywords[i].cap == CAP_AUTH)
 			ok = buf_fmt(b, " %s", caps->auth);
 	}
-	return ok;
+	return ok && limits(b, caps);
 }

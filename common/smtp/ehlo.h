@@ -27,6 +27,9 @@ struct smtp_caps {
 	uint32_t	 bits;		/* enum smtp_cap */
 	uint64_t	 size;		/* SIZE's value; 0: none */
 	char		 auth[512];	/* mechanisms, one space between */
+	/* LIMITS (RFC 9422): transactions of a session, recipients and their
+	 * domains in a transaction; 0: not said. */
+	uint32_t	 mail_max, rcpt_max, rcpt_domain_max;
 };
 /* One line behind the first of an EHLO reply, without code. Unknown keywords
  * and malformed lines are passed over; "AUTH=..." is read as AUTH. */

@@ -395,8 +395,16 @@ q_rcpt(struct chan *c, const void *msg, int fd)
 	(void)fd;
 	must(i < TXNS && txns[i].got == 0, "q_rcpt: not now");
 	must(conf_action_find(world_conf, m->action) != NULL, "no action");
+	must(m->group <= txns[i].rcpts, "q_rcpt: of a group to come");
+	note(queued.log, "rcpt %.*s %.*s", SV(m->to), SV(m->action));
+	if (m->orig.len > 0)
+		note(queued.log, " orig %.*s", SV(m->orig));
+	if (m->group != txns[i].rcpts)
+		note(queued.log, " group %u", m->group);
+	if (m->flags != 0)
+		note(queued.log, " flags %u", m->flags);
+	note(queued.log, ";");
 	txns[i].rcpts++;
-	note(queued.log, "rcpt %.*s %.*s;", SV(m->to), SV(m->action));
 }
 
 static uint32_t	refused_tid;	/* it got a result before it was whole */

@@ -62,8 +62,8 @@ UNIT_test_asked = regress/lib/queuehelp.o queued/verify.o $(QUEUED)
 UNITLIBS_test_asked = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
 UNIT_test_deliverd = regress/lib/script.o deliverd/job.o deliverd/pool.o deliverd/remote.o deliverd/send.o
-PROXYD = $(addprefix proxyd/,link.o relay.o flow.o servers.o caps.o verify.o \
-    verify_conn.o)
+PROXYD	= $(filter-out proxyd/main.o proxyd/ctl.o,\
+	$(patsubst %.c,%.o,$(wildcard proxyd/*.c)))
 UNIT_test_proxyd = regress/lib/script.o $(PROXYD)
 UNIT_test_asks = regress/lib/script.o $(PROXYD)
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
@@ -71,15 +71,15 @@ UNITLIBS_test_cost = -ldb-5.3
 UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
 # A worker of smtpd, all but its main(), and the world around it.
-SMTPD = regress/lib/smtpdhelp.o $(addprefix smtpd/,cmd_auth.o cmd_data.o \
-    cmd_helo.o cmd_mail.o cmd_misc.o cmd_rcpt.o content.o dispatch.o \
-    handoff_proxy.o handoff_queue.o known.o link.o listener.o peer.o reader.o \
-    route.o session.o source.o txn.o verify.o)
+SMTPD	= regress/lib/smtpdhelp.o $(filter-out smtpd/main.o smtpd/ctl.o,\
+	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
 UNIT_test_session_limits = $(SMTPD)
 UNIT_test_proxied = $(SMTPD)
 UNIT_test_byrule = $(SMTPD)
+UNIT_test_routing = $(SMTPD)
+UNIT_test_session_options = $(SMTPD)
 UNIT_test_listener = $(SMTPD)
 UNIT_test_verify = $(SMTPD)
 UNIT_test_peer = $(SMTPD)
