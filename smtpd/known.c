@@ -30,10 +30,9 @@ answered(struct session *s, struct txn *t, struct rcpt *r, struct cmd *c,
 		return;
 	}
 	log_info("session=%s id=%s event=rcpt to=<%s> action=%s server=%s "
-	    "reply=%s why=%s", s->id, t->ids, log_quote(r->to),
+	    "reply=\"%u %s\" why=%s", s->id, t->ids, log_quote(r->to),
 	    log_quote(span_str(r->action->name)),
-	    log_quote(span_str(v->server)),
-	    log_reply(v->code, span_str(v->text)),
+	    log_quote(span_str(v->server)), (unsigned)v->code, v->text,
 	    log_quote_reply(span_str(v->reply)));
 	session_reply(c, v->code, "%s", v->text);
 }

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#include <db.h>
+
 #include "common/base/clock.h"
 #include "queued/diskio.h"
 #include "queued/known.h"
@@ -280,6 +282,43 @@ restart(void **state)
 	is("u@x.example", V_NONE, false, false);
 }
 
+/* Rows that can't be read are none, and go with the next ones. */
+static void
+damaged(void **state)
+{
+	static const char	 name[] = "kx.example\0u\0action relay\0x.example";
+	static const char *const rows[] = { "", "\1", "\2\1\1\1", "\1\1\1\1"
+	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\377\377" };
+	DB			*db;
+	DBT			 k, d;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		tell("u@x.example", V_BAD, V_ANY_NOT_ASKED, "550 no");
+		help_close(&h);
+		memset(&k, 0, sizeof(k));
+		memset(&d, 0, sizeof(d));
+		k.data = (void *)(uintptr_t)name;
+		k.size = sizeof(name) - 1;
+		d.data = (void *)(uintptr_t)rows[i];
+		d.size = (uint32_t)strlen(rows[i]);
+		assert_int_equal(db_create(&db, NULL, 0), 0);
+		assert_int_equal(db->open(db, NULL, "verify.db", NULL,
+		    DB_BTREE, 0, 0), 0);
+		assert_int_equal(db->put(db, NULL, &k, &d, 0), 0);
+		assert_int_equal(db->close(db, 0), 0);
+		help_open(&h, conf);
+		assert_false(h.q->down);
+		is("u@x.example", V_NONE, false, false);
+		tell("u@x.example", V_BAD, V_ANY_NOT_ASKED, "550 no");
+		is("u@x.example", V_BAD, true, false);
+	}
+	help_advance(KNOWN_BAD_MS + 1);
+	while (known_sweep(h.q))
+		continue;
+	assert_int_equal(count(), 0);
+}
+
 /* Those go first whose time ends first; and what is over goes by itself. */
 static void
 bounds(void **state)
@@ -464,6 +503,7 @@ main(void)
 		CASE(bad),
 		CASE(any),
 		CASE(restart),
+		CASE(damaged),
 		CASE(bounds),
 		CASE(walks),
 		CASE(deliveries),

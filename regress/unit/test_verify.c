@@ -227,9 +227,9 @@ asked(void **state)
 	client_say(c, "RCPT TO:<v@sel.example>");
 	knows(SEL("v"), V_NONE, true, false, "");
 	server_says(ASKED("v"), V_BAD, V_ANY_NOT_ASKED,
-	    "550 5.1.1 no \303\274 here");
+	    "550 5.1.1 no \303\274 \"here\"");
 	expect(c, "550 5.1.1 unknown user; his server said: 550 5.1.1 no ?? "
-	    "here");
+	    "'here'");
 	/* No answer at all. */
 	client_say(c, "RCPT TO:<w@sel.example>");
 	knows(SEL("w"), V_NONE, true, false, "");
