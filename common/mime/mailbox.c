@@ -8,7 +8,7 @@
 #include "common/base/enc.h"
 #include "common/base/utf8.h"
 
-#define ADDR_MAX	1024	/* octets of an addr-spec; a path has 320 */
+#define ADDR_MAX	1024	/* octets of an addr-spec; a path has 511 */
 #define WORD_MAX	75	/* an encoded word (RFC 2047, 2) */
 
 /* Specials (RFC 5322, 3.2.3) without the point, which local parts have. */

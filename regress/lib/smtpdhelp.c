@@ -22,6 +22,7 @@
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
+#include "smtpd/srs.h"
 #include "smtpd/verify.h"
 
 #define LINKS	64		/* of proxyd, kept apart by tid */
@@ -149,6 +150,7 @@ world_init(const char *text)
 	queue_init(NULL);
 	verify_init(NULL, world_conf);
 	link_init(NULL);
+	srs_init(NULL, world_conf);
 	session_init(world_base, world_conf);
 	listener_init(NULL, world_conf);
 	queued_reset();
