@@ -23,6 +23,7 @@ static const char	routing_conf[] =
     "half@a.example = \"no@home.example, anna@home.example\",\n"
     "none@a.example = \"no@home.example, gone@elsewhere.example\",\n"
     "later@a.example = \"no@home.example, later@home.example\",\n"
+    "soon@a.example = \"anna@home.example, later@home.example\",\n"
     "proxied@a.example = u@live.example,\n"
     "copies@a.example = u@two.example,\n"
     "many@a.example = \"1,2,3,4,5,6,7,8,9\",\n"
@@ -115,6 +116,7 @@ some_refused(void **state)
 	    "half@a.example flags 2;" END);
 	goes("none@a.example", "550 5.1.1 no one", NULL);
 	goes("later@a.example", "450 4.2.0 later", NULL);
+	goes("soon@a.example", "450 4.2.0 later", NULL);
 	goes("proxied@a.example", "550 5.3.5", NULL);
 }
 
