@@ -52,8 +52,8 @@ struct txn {
 	struct rcpt	*rcpts;
 	size_t		 nrcpts, cap;
 	unsigned	 asked, taken;	/* recipients in these states */
-	unsigned	 ncopies;	/* of these */
 	unsigned	 verifying;	/* of those asked: content waits */
+	unsigned	 ncopies;	/* of these */
 	const struct handoff *way;	/* NULL: no recipient has one yet */
 	const struct conf_action *action;	/* the way's, if it is a proxy */
 	struct content	 content;

@@ -62,8 +62,8 @@ UNIT_test_asked = regress/lib/queuehelp.o queued/verify.o $(QUEUED)
 UNITLIBS_test_asked = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
 UNIT_test_deliverd = regress/lib/script.o deliverd/job.o deliverd/pool.o deliverd/remote.o deliverd/send.o
-PROXYD = $(addprefix proxyd/,link.o relay.o flow.o servers.o caps.o verify.o \
-    verify_conn.o)
+PROXYD	= $(filter-out proxyd/main.o proxyd/ctl.o,\
+	$(patsubst %.c,%.o,$(wildcard proxyd/*.c)))
 UNIT_test_proxyd = regress/lib/script.o $(PROXYD)
 UNIT_test_asks = regress/lib/script.o $(PROXYD)
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
@@ -77,6 +77,8 @@ SMTPD = regress/lib/smtpdhelp.o $(addprefix smtpd/,cmd_auth.o cmd_data.o \
     reader.o route.o session.o source.o stage.o txn.o)
     handoff_proxy.o handoff_queue.o known.o link.o listener.o peer.o reader.o \
     route.o session.o source.o txn.o verify.o)
+SMTPD	= regress/lib/smtpdhelp.o $(filter-out smtpd/main.o smtpd/ctl.o,\
+	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
 UNIT_test_session_limits = $(SMTPD)
