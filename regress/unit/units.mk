@@ -71,12 +71,6 @@ UNITLIBS_test_cost = -ldb-5.3
 UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
 # A worker of smtpd, all but its main(), and the world around it.
-SMTPD = regress/lib/smtpdhelp.o $(addprefix smtpd/,cmd_auth.o cmd_data.o \
-    cmd_helo.o cmd_mail.o cmd_misc.o cmd_rcpt.o content.o dispatch.o \
-    expand.o handoff_proxy.o handoff_queue.o link.o listener.o peer.o \
-    reader.o route.o session.o source.o stage.o txn.o)
-    handoff_proxy.o handoff_queue.o known.o link.o listener.o peer.o reader.o \
-    route.o session.o source.o txn.o verify.o)
 SMTPD	= regress/lib/smtpdhelp.o $(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
 UNIT_test_session = $(SMTPD)
@@ -85,6 +79,7 @@ UNIT_test_session_limits = $(SMTPD)
 UNIT_test_proxied = $(SMTPD)
 UNIT_test_byrule = $(SMTPD)
 UNIT_test_routing = $(SMTPD)
+UNIT_test_session_options = $(SMTPD)
 UNIT_test_session_options = $(SMTPD)
 UNIT_test_listener = $(SMTPD)
 UNIT_test_peer = $(SMTPD)
