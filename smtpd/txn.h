@@ -21,6 +21,7 @@ struct copy {
 	 * recipient's own first. */
 	unsigned	 group;
 	bool		 expanded;	/* `to` is whom the recipient stands for */
+	bool		 all;		/* of its group: `accept all` */
 };
 enum rcpt_state { RCPT_ASKED, RCPT_TAKEN, RCPT_REFUSED };
 struct rcpt {
