@@ -1,16 +1,17 @@
 /*
  * posternctl: the administrator's tool. Options, then one command of words.c.
+ * Under the names sendmail, mailq and newaliases it is what they are.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "posternctl/sendmail.h"
 #include "posternctl/words.h"
 
 #include "common/base/clock.h"
 
-#define CONTROL_DIR	"/run/postern"
 #ifdef POSTERN_NO_SANDBOX
 #define BUILD_KIND	" (sanitizer or coverage build, without sandbox)"
 #else
@@ -31,7 +32,10 @@ main(int argc, char **argv)
 	struct call		 call = { .dir = CONTROL_DIR };
 	const struct command	*c;
 	int			 ch, used;
+	const char		*name = basename(argv[0] != NULL ? argv[0] : "");
 
+	if (sendmail_named(name))
+		return sendmail_main(name, argc, argv);
 	while ((ch = getopt(argc, argv, "+jqys:V")) != -1)
 		switch (ch) {
 		case 'j':

@@ -68,3 +68,6 @@ UNIT_test_listener = $(SMTPD)
 UNIT_test_peer = $(SMTPD)
 UNIT_test_source = smtpd/source.o
 UNIT_fuzz_session = $(SMTPD)
+# sendmail, all but its main().
+UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
+    options.o submit.o)

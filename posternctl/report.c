@@ -1,0 +1,99 @@
+/*
+ * The letter to the sender of a message that was refused (-oem, -oee): what the
+ * gateway said, and the message. It goes the same way, once, from the null
+ * sender.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "posternctl/undelivered.h"
+
+#include "common/base/clock.h"
+#include "common/base/rand.h"
+#include "common/base/utf8.h"
+#include "common/mime/date.h"
+
+static void
+put_date(struct buf *b)
+{
+	time_t		 now = time(NULL);
+	struct tm	 tm;
+
+	localtime_r(&now, &tm);
+	buf_str(b, "Date: ");
+	date_write(b, &tm, (int)(tm.tm_gmtoff / 60));
+	buf_str(b, "\r\n");
+}
+
+static void
+put_head(struct buf *b, const struct undelivered *u, const char *mark)
+{
+	buf_fmt(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n"
+	    "To: %.*s\r\n", u->domain, (int)u->from.len,
+	    (const char *)u->from.p);
+	put_date(b);
+	buf_fmt(b, "Message-ID: <%s@%s>\r\n"
+	    "Subject: Undelivered mail\r\n"
+	    "Auto-Submitted: auto-replied\r\n"
+	    "MIME-Version: 1.0\r\n"
+	    "Content-Type: multipart/mixed; boundary=\"%s\"\r\n",
+	    mark, u->domain, mark);
+}
+
+static void
+put_body(struct buf *b, const struct undelivered *u, const char *mark)
+{
+	bool	high = !utf8_is_ascii(u->head) || !utf8_is_ascii(u->body);
+
+	buf_fmt(b, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+	    "This message could not be handed to the mail system:\r\n\r\n",
+	    mark);
+	for (size_t i = 0; i < u->s->nrcpts; i++) {
+		const struct submit_rcpt *r = &u->s->rcpts[i];
+
+		if (r->state == RCPT_REFUSED)
+			buf_fmt(b, "  %s\r\n    %s\r\n", r->addr, r->reply);
+	}
+	buf_fmt(b, "\r\n--%s\r\nContent-Type: message/rfc822\r\n", mark);
+	if (high)
+		buf_str(b, "Content-Transfer-Encoding: 8bit\r\n");
+	buf_str(b, "\r\n");
+	buf_span(b, u->head);
+	buf_str(b, "\r\n");
+	buf_span(b, u->body);
+	buf_fmt(b, "\r\n--%s--\r\n", mark);
+}
+
+bool
+undelivered_mail(const struct undelivered *u)
+{
+	struct submit_rcpt	 to = { 0 };
+	struct submission	 s = { .dir = u->s->dir,
+	    .mail = { .body = BODY_8BITMIME, .utf8 = u->s->mail.utf8 },
+	    .rcpt = { .notify = NOTIFY_NEVER }, .rcpts = &to, .nrcpts = 1,
+	    .retry_ms = u->s->retry_ms, .verbose = u->s->verbose };
+	struct buf		 head, body;
+	char			 mark[ID_STRLEN];
+	bool			 ok = false;
+
+	if (u->from.len == 0 || (to.addr = span_dup(u->from)) == NULL)
+		return false;
+	buf_init(&head, 8192);
+	buf_init(&body, SIZE_MAX / 2);
+	id_init(0, 0);
+	id_str(id_new(), mark);
+	put_head(&head, u, mark);
+	put_body(&body, u, mark);
+	if (!head.failed && !body.failed) {
+		s.head = buf_content(&head);
+		s.body = buf_content(&body);
+		submit(&s);
+		ok = submit_count(&s, RCPT_SENT) == 1;
+		submit_clear(&s);
+	}
+	buf_clear(&head);
+	buf_clear(&body);
+	free(to.addr);
+	return ok;
+}
