@@ -2,7 +2,7 @@
 """A scripted SMTP server that misbehaves on purpose, and writes down what it
 got. Python's standard library only; each connection has its own thread.
 
-    peer.py ADDRESS:PORT [OPTION ...]
+    peer.py ADDRESS:PORT | unix:PATH [OPTION ...]
 
 It serves until it is killed. Once it listens it prints "ready" on its standard
 output, and with --port-file FILE writes the port there (PORT may be 0).
@@ -103,7 +103,8 @@ class Session:
         self.count = {}
         self.messages = 0
         self.clear()
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if opt.idle:
             sock.settimeout(opt.idle)
 
@@ -442,12 +443,16 @@ def main():
     opt = p.parse_args()
     opt.rules = [parse_rule(a, b) for a, b in opt.on]
     log = Log(opt.log)
-    host, port = opt.address.rsplit(":", 1)
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    s = socket.socket(family, socket.SOCK_STREAM)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind((host, int(port)))
+    if opt.address.startswith("unix:"):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        s.bind(opt.address[5:])
+    else:
+        host, port = opt.address.rsplit(":", 1)
+        host = host.strip("[]")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        s = socket.socket(family, socket.SOCK_STREAM)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((host, int(port)))
     s.listen(1024)
     if opt.port_file:
         with open(opt.port_file + ".new", "w") as f:
