@@ -170,6 +170,7 @@ install: all
 	install -m 755 $(DAEMONS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/libexec/postern
 	install -m 644 man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	postern/names $(DESTDIR)$(PREFIX)
 	install -m 644 postern/postern.sysusers \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	sed 's,@PREFIX@,$(PREFIX),' postern/postern.service \

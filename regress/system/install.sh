@@ -17,6 +17,12 @@ for f in sbin/postern sbin/posternctl libexec/postern/smtpd \
 done
 check "the manuals" test -e "$R/usr/share/man/man8/postern.8" -a \
     -e "$R/usr/share/man/man5/postern.conf.5"
+check "sendmail and mailq are posternctl" test \
+    "$(readlink "$R/usr/sbin/sendmail")$(readlink "$R/usr/bin/mailq")" = \
+    posternctl../sbin/posternctl
+check "with their manual" test \
+    "$(readlink "$R/usr/share/man/man8/sendmail.8")" = postern-sendmail.8
+ln -sf other "$R/usr/sbin/sendmail"
 check "the example" test "$(stat -c %a "$R/etc/postern/postern.conf")" = 644
 unit=$R/usr/lib/systemd/system/postern.service
 check "the unit names the program" grep -q '^ExecStart=/usr/sbin/postern -d$' "$unit"
@@ -42,6 +48,8 @@ check "nobody but this machine is listened to" test \
     "$(grep -c '^listen on 127.0.0.1 port 25$' "$conf")$(grep -c '^listen' "$conf")" = 11
 echo "# mine" >>"$conf"
 check "make install again" install_it
+check "keeps another system's sendmail" test \
+    "$(readlink "$R/usr/sbin/sendmail")" = other
 check "keeps the administrator's file" grep -q '^# mine$' "$conf"
 
 # It runs from where it was installed, but for the ports.
