@@ -14,34 +14,7 @@ M=$(head -n 1 /etc/mailname 2>/dev/null) || :
 [ -n "$M" ] || M=$(hostname -f 2>/dev/null || hostname)
 U=$(id -un)
 sm() { "$D/sendmail" -s "$T/gw/run" -O Timeout.connect=3s "$@"; }
-# peer NAME ADDRESS [options]: a scripted server; sets PEER.
-peer() {
-	_n=$1; shift
-	python3 "$TOP/regress/lib/peer.py" "$@" --log "$T/peer/$_n" \
-	    >"$T/peer/$_n.out" 2>&1 &
-	PEER=$!
-	PIDS="$PIDS $PEER"
-	wait_until 5 grep -q ready "$T/peer/$_n.out"
-}
-# Each message in a peer's log as text: envelope in lines of its own, content.
-cat >"$T/show.py" <<'E2'
-import json, sys
-for line in open(sys.argv[1]):
-    m = json.loads(line)
-    if m["event"] != "message" or sys.argv[2] not in m["content"]:
-        continue
-    print("MAIL", m["mail"])
-    for r in m["rcpt"]:
-        print("RCPT", r)
-    print(m["content"].encode("latin-1").decode("utf-8", "replace")
-          .replace("\r\n", "\n"), end="")
-    print("END")
-E2
-got() { python3 "$T/show.py" "$T/peer/sink" "$1" >"$T/got" && [ -s "$T/got" ]; }
-arrives() { wait_until 10 got "$1"; }
-has() { grep -q -e "$1" "$T/got"; }
-hasnt() { ! grep -q -e "$1" "$T/got"; }
-once() { [ "$(grep -c '^END$' "$T/got")" -eq 1 ]; }
+arrives() { wait_until 10 got sink "$1"; }
 
 peer sink $A:2500 --caps PIPELINING,8BITMIME,ENHANCEDSTATUSCODES,SMTPUTF8,DSN
 gateway_start <<E2 || exit 1
@@ -241,7 +214,7 @@ check "one message" test "$(messages)" -eq 1
 step "451 to the content, then not" 0 --on dot@1 "reply:451 4.3.0 no"
 check "twice, since the first was not taken" test "$(messages)" -eq 2
 step "452 to one of two" 0 --on "rcpt@1=<y" "reply:452 4.5.3 another way"
-check "each has one" sh -c "python3 '$T/show.py' '$T/peer/step' once | grep -c ^RCPT | grep -q 2"
+check "each has one" sh -c "python3 '$TOP/regress/lib/peerlog.py' '$T/peer/step' once | grep -c ^RCPT | grep -q 2"
 step "cut behind the final dot" 75 --on dot drop
 check "no second try" test "$(messages)" -eq 1
 check "and it says so" grep -q 'it may have been sent' "$T/err"
