@@ -172,9 +172,9 @@ got() {
 	python3 "$TOP/regress/lib/peerlog.py" "$T/peer/$1" "$2" >"$T/got" &&
 	    [ -s "$T/got" ]
 }
-# has, hasnt PATTERN; once: what got found.
+# has, lacks PATTERN; once: what got found.
 has() { grep -q -e "$1" "$T/got"; }
-hasnt() { ! grep -q -e "$1" "$T/got"; }
+lacks() { ! grep -q -e "$1" "$T/got"; }
 once() { [ "$(grep -c '^END$' "$T/got")" -eq 1 ]; }
 listening() { ss -Hltn "src $1" | grep -q .; }
 

@@ -80,7 +80,7 @@ check "and tried again" wait_until 10 sh -c \
     "[ \$(grep -c 'event=deliver.*b@two.example.*deferred' '$T/gw/log') -ge 2 ]"
 check "what Postfix refuses has failed" wait_until 10 result nobody@example.org failed
 check "and is told to the sender" wait_until 10 got back nobody@example.org
-check "that one alone" hasnt \
+check "that one alone" lacks \
     '^\(<\|Final-Recipient:.*; *\)\(b@two\|c@three\|user@\)'
 os_start || no "OpenSMTPD does not listen again"
 check "OpenSMTPD is back: it has its copy" wait_until 15 got two apart

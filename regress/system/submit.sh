@@ -46,7 +46,7 @@ check "PHP: taken" test $? -eq 0
 check "PHP: arrives" arrives 'php body'
 check "PHP: to all that the header names" sh -c \
     "[ \$(grep -c '^RCPT TO:<\(php\|c\|hidden\)@dest.example>' '$T/got') = 3 ]"
-check "PHP: Bcc is not shown" hasnt '^Bcc\|hidden@dest.example$'
+check "PHP: Bcc is not shown" lacks '^Bcc\|hidden@dest.example$'
 check "PHP: lines end alike" has '^X-PHP: 1$'
 
 printf 'From: Author <author@dev.example>\nTo: list@dest.example\nCc: c@dest.example\nSubject: [PATCH] a\n\n---\n.\ndiff\n' |
@@ -73,12 +73,15 @@ check "mailx: From is added" has "^From: .*$U@$M"
 
 printf 'to: l@dest.example\nsubject: changes\n\nlistchanges body\n' | sm -oi -t
 check "apt-listchanges: arrives" arrives 'listchanges body'
+printf 'To: t@dest.example\nSubject: both\n\n' | sm -t -- more@dest.example
+check "-t and recipients" arrives 'Subject: both'
+check "are added" sh -c "[ \$(grep -c ^RCPT '$T/got') = 2 ]"
 echo 'no header at all' | sm -r '' x@dest.example
 check "text alone, the null sender" arrives 'no header at all'
 check "is the null sender" has '^MAIL FROM:<>'
 printf 'Subject: dots\n\none\n.\ntwo\n' | sm x@dest.example
 check "without -i a point ends the message" arrives 'Subject: dots'
-check "nothing behind it" hasnt '^two'
+check "nothing behind it" lacks '^two'
 { printf 'Subject: long\n\n'; head -c 5000 /dev/zero | tr '\0' x; echo; } |
     sm -i x@dest.example
 check "a long line" arrives 'Subject: long'
@@ -162,10 +165,17 @@ check "the second arrives" arrives 'while it is down'
 check "once" once
 gateway_stop
 
-sm() { "$D/sendmail" -s "$T/gw/run" -O Timeout.connect=1s "$@"; }
+sm() { "$D/sendmail" -s "$T/gw/run" -O Timeout.connect=0s "$@"; }
 umask 022
 printf 'Subject: dead\nBcc: b@dest.example\n\nFrom here\n' | sm -t 2>"$T/err"
 check "no gateway: 75" test $? -eq 75
+start=$(date +%s)
+echo late | HOME=/nonexistent "$D/sendmail" -s "$T/gw/run" -O Timeout.connect=2s \
+    b@dest.example 2>"$T/err2"
+check "not before it has been tried for that time" test $? -eq 75 -a \
+    $(($(date +%s) - start)) -ge 2
+check "without a home nothing is kept, and that is said" \
+    grep -q 'could not be kept' "$T/err2"
 check "it says where the message is" grep -q "$HOME/dead.letter" "$T/err"
 check "dead.letter is for its owner alone" test "$(stat -c %a "$HOME/dead.letter")" = 600
 check "it has all of the message" sh -c \
