@@ -105,7 +105,7 @@ letter_from(struct letter *l, const char *from, const char *user)
 	    from != NULL ? from : user, why);
 }
 
-/* ---- recipients ------------------------------------------------------------ */
+/* ---- recipients ---------------------------------------------------------- */
 
 static struct submit_rcpt *
 add(struct letter *l, struct span addr)
@@ -220,7 +220,7 @@ letter_extract(struct letter *l)
 	    "no recipients");
 }
 
-/* ---- the message ----------------------------------------------------------- */
+/* ---- the message --------------------------------------------------------- */
 
 int
 letter_read(struct letter *l, int fd)

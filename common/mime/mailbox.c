@@ -332,7 +332,7 @@ mailbox_next(struct mailbox_list *l, struct mailbox *m)
 	return false;
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------- */
 
 /* Of a multiple of three octets, so that each word is whole in itself, and of
  * whole characters (RFC 2047, 5). */
