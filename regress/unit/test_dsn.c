@@ -318,6 +318,7 @@ test_utf8(void **state)
 	has("Content-Type: message/global\r\n"
 	    "Content-Transfer-Encoding: 8bit\r\n");
 	/* Without SMTPUTF8 a header of 8 bit is encoded, a field has none. */
+	clean(NULL);
 	setup(NULL);
 	d.content = span_str("Subject: s\xfc\r\n\r\nHi\r\n");
 	rcpts[0].reply = span_str("550 5.1.1 n\xc3\xb6");
