@@ -168,7 +168,7 @@ log_queued(const struct about *ab, uint64_t id, const struct dsn_rcpt *v,
 {
 	static const char *const events[DSN_ACTIONS] = { "", "bounce", "delay",
 	    "notify", "notify", "notify" };
-	static const char *const whats[DSN_ACTIONS] = { "", "", "",
+	static const char *const kinds[DSN_ACTIONS] = { "", "", "",
 	    " what=delivered", " what=relayed", " what=expanded" };
 	enum dsn_action	 a = v[0].action;
 	char		 ids[ID_STRLEN], of[ID_STRLEN];
@@ -181,7 +181,7 @@ log_queued(const struct about *ab, uint64_t id, const struct dsn_rcpt *v,
 		ab->q->stats.bounced++;
 	log_info("id=%s event=%s of=%s to=<%s>%s rcpts=%zu result=queued",
 	    id_str(id, ids), events[a], id_str(ab->id, of),
-	    log_quote(ab->reader.to), whats[a], n);
+	    log_quote(ab->reader.to), kinds[a], n);
 }
 
 static void
@@ -234,19 +234,19 @@ dsn_append(struct about *ab, uint64_t id, struct span text,
 struct with {
 	const struct fate *v;
 	size_t		 n;
-	bool		*in;		/* of the next record */
+	bool		*in;		/* of the next record; NULL: all */
 	size_t		*at;		/* recipient told -> its fate */
 };
 
 static void
-change_make(struct buf *env, const struct with *w)
+with_change(struct buf *env, const struct with *w)
 {
 	struct rec_change ch = { 0 };
 	struct buf	 fates;
 
 	buf_init(&fates, REC_ENV_MAX);
 	for (size_t i = 0; i < w->n; i++)
-		if (w->in[i]) {
+		if (w->in == NULL || w->in[i]) {
 			rec_fate_add(&fates, &w->v[i].f);
 			ch.nrcpts++;
 		}
@@ -274,7 +274,7 @@ tell_some(struct about *ab, struct dsn *d, struct with *w, struct buf *env)
 	for (size_t i = 0; w != NULL && i < form.told; i++)
 		w->in[w->at[i]] = true;
 	if (w != NULL)
-		change_make(env, w);
+		with_change(env, w);
 	if (dsn_append(ab, id, buf_content(&text), &form, buf_content(env)))
 		log_queued(ab, id, d->rcpts, form.told);
 	else {
@@ -400,43 +400,71 @@ sort_out(const struct about *ab, struct with *w, struct dsn_rcpt *v)
 	return told;
 }
 
+/* Those fates and no more. */
+static void
+record_plain(struct about *ab, const struct with *w)
+{
+	struct with	 all = { .v = w->v, .n = w->n };
+	struct buf	 env;
+
+	buf_init(&env, REC_ENV_MAX);
+	with_change(&env, &all);
+	change_alone(ab, buf_content(&env));
+	buf_clear(&env);
+}
+
+static void
+record_told(struct about *ab, struct with *w)
+{
+	struct rec	 r;
+	struct rec_msg	 m;
+	struct dsn_rcpt	*rcpts = calloc(w->n, sizeof(*rcpts));
+	bool		*in = calloc(w->n, sizeof(*in));
+	size_t		*at = calloc(w->n, sizeof(*at)), told = 0;
+	char		 from[1100];
+
+	if (rcpts == NULL || in == NULL || at == NULL)
+		fatal("notification");
+	w->in = in;
+	w->at = at;
+	if (message_load(ab->q, ab->id, &r, &m, from, sizeof(from))) {
+		ab->r = &r;
+		ab->m = &m;
+		reader_find(ab->q, m.from, &ab->reader);
+		told = sort_out(ab, w, rcpts);
+	}
+	if (told > 0) {
+		rcpts_complete(&m, w, rcpts, told);
+		tell(ab, rcpts, told, w);
+	} else
+		record_plain(ab, w);
+	free(rcpts);
+	free(in);
+	free(at);
+}
+
+bool
+dsn_must_wait(const struct queue *q, uint64_t id, const struct store_msg *m)
+{
+	return (m->flags & MSG_GROUPS) && map_get_u64(q->grouped, id) != NULL;
+}
+
 void
-dsn_record(struct queue *q, uint64_t id, const struct fate *v, size_t n)
+dsn_record(struct queue *q, uint64_t id, const struct store_msg *m,
+    const char *action, struct fate *v, size_t n)
 {
 	struct about	 ab = { .q = q, .id = id };
 	struct with	 w = { .v = v, .n = n };
-	struct rec	 r;
-	struct rec_msg	 m;
-	struct dsn_rcpt	*rcpts;
-	struct buf	 env;
-	size_t		*at, told = 0;
-	char		 from[1100];
+	bool		 groups = (m->flags & MSG_GROUPS) != 0;
 
-	w.in = calloc(n, sizeof(*w.in));
-	w.at = at = calloc(n, sizeof(*at));
-	rcpts = calloc(n, sizeof(*rcpts));
-	if (w.in == NULL || at == NULL || rcpts == NULL)
-		fatal("notification");
-	if (any_told(v, n) && message_load(q, id, &r, &m, from,
-	    sizeof(from))) {
-		ab.r = &r;
-		ab.m = &m;
-		reader_find(q, m.from, &ab.reader);
-		told = sort_out(&ab, &w, rcpts);
-	}
-	if (told > 0) {
-		rcpts_complete(&m, &w, rcpts, told);
-		tell(&ab, rcpts, told, &w);
-	} else {
-		memset(w.in, 1, n * sizeof(*w.in));
-		buf_init(&env, REC_ENV_MAX);
-		change_make(&env, &w);
-		change_alone(&ab, buf_content(&env));
-		buf_clear(&env);
-	}
-	free(w.in);
-	free(at);
-	free(rcpts);
+	notice_decide(q, id, m, action, v, n);
+	if (any_told(v, n))
+		record_told(&ab, &w);
+	else
+		record_plain(&ab, &w);
+	if (groups && buf_len(&q->changes) > 0 &&
+	    !map_set_u64(q->grouped, id, q))
+		fatal("results");
 }
 
 void

@@ -236,6 +236,8 @@ if formed("expiry", r):
             "was not delivered in time" in r.text, r.raw)
 t.check("nobody hears what he did not ask for",
         not [x for x in messages(BACK) if x["to"] == ["never@client.example"]])
+t.check("what a server with DSN took over is told by that one",
+        not [x for x in messages(BACK) if x["to"] == ["passed@client.example"]])
 t.check("each hears once", len([x for x in messages(BACK)
         if x["to"] == ["Ann+v=b@client.example"]]) == 1)
 sys.exit(t.bad > 0)
