@@ -209,6 +209,17 @@ while not got and time.time() < end:
 t.check("UTF-8: to such a sender with SMTPUTF8", got and
         "To: <j\u00fcrgen@client.example>".encode() in got[0]["content"].encode("latin-1"), got)
 
+# ---- a sender that stands for others ----
+send("team@client.example", [("no@dest.example", "")], subject="team")
+for one in "t1@client.example", "t2@client.example":
+    end = time.time() + 20
+    got = []
+    while not got and time.time() < end:
+        got = [x for x in messages(BACK) if one in x["to"]]
+        time.sleep(0.1)
+    t.check("a sender that is an alias: " + one + " is told", got and got[0]["from"] == "" and
+            "To: <team@client.example>" in got[0]["content"], got)
+
 # ---- nobody, and the postmaster ----
 send("", [("no@dest.example", " NOTIFY=SUCCESS,FAILURE")], subject="null")
 r = wait("pm@client.example")

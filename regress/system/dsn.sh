@@ -25,6 +25,8 @@ action "back" relay to { "$A:2501" }
 action "dsn"  relay to { "$A:2503" }
 action "drop" discard
 listen on $A port 2525
+action "team" expand aliases { team@client.example = "t1, t2" }
+match from any for rcpt-to "team@client.example" action "team"
 match from any for domain "client.example" action "back"
 match from any for domain "dsn.example" action "dsn"
 match from any for domain "drop.example" action "drop"
