@@ -43,6 +43,9 @@ help_conf(void)
 	c->rules[0]->from = FROM_LOCAL;
 	c->rules[0]->fors = FOR_ANY;
 	c->rules[0]->action = c->actions[0];
+	c->rules[0]->actions = calloc(1, sizeof(*c->rules[0]->actions));
+	c->rules[0]->actions[0] = c->actions[0];
+	c->rules[0]->nactions = 1;
 	return c;
 }
 

@@ -537,8 +537,8 @@ test_postmaster(void **state)
 
 /* ---- records ---- */
 
-/* More than one notification has room for: each recipient is in one, and after
- * a crash, with the index made anew, nobody is told twice. */
+/* More than one notification has room for: each recipient is in one, and with
+ * the index made anew from their records nobody is told twice. */
 static void
 test_many(void **state)
 {
@@ -555,7 +555,7 @@ test_many(void **state)
 	queue_flush(h.q);
 	queue_run(h.q);
 	queue_flush(h.q);
-	queue_forget(h.q);
+	help_close(&h);
 	assert_int_equal(system("rm -f log.* *.db"), 0);
 	help_open(&h, conf);
 	settle();

@@ -32,6 +32,7 @@ QUEUED	= $(filter-out queued/main.o queued/ctl%.o queued/job.o queued/sources.o 
 UNIT_test_record = queued/record.o queued/envelope.o
 UNIT_test_envelope = queued/record.o queued/envelope.o
 UNIT_test_retry = queued/retry.o
+UNIT_test_readers = queued/readers.o
 UNIT_test_sources = queued/sources.o
 UNIT_test_segment = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_segment = -ldb-5.3
