@@ -501,6 +501,24 @@ q_source(struct chan *c, const void *msg, int fd)
 	queued.source_count = ((const struct ipc_q_source *)msg)->sessions;
 }
 
+static void
+v_ask(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	must(queued.v_ask != NULL, "v_ask: nobody verifies here");
+	queued.v_ask(msg);
+}
+
+static void
+v_tell(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	must(queued.v_tell != NULL, "v_tell: nobody asked");
+	queued.v_tell(msg);
+}
+
 static const struct chan_row queued_rows[] = {
 	{ IPC_T_q_env, q_env },
 	{ IPC_T_q_rcpt, q_rcpt },
@@ -509,6 +527,8 @@ static const struct chan_row queued_rows[] = {
 	{ IPC_T_q_abort, q_abort },
 	{ IPC_T_q_ask, q_ask },
 	{ IPC_T_q_source, q_source },
+	{ IPC_T_v_ask, v_ask },
+	{ IPC_T_v_tell, v_tell },
 	{ 0, NULL }
 };
 
@@ -969,6 +989,15 @@ p_close(struct chan *c, const void *msg, int fd)
 	flink_free(l);
 }
 
+static void
+p_verify(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	must(proxyd.verify != NULL, "p_verify: nobody verifies here");
+	proxyd.verify(msg);
+}
+
 static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_open, p_open },
 	{ IPC_T_p_ehlo, p_ehlo },
@@ -984,6 +1013,7 @@ static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_auth_line, p_auth_line },
 	{ IPC_T_p_quit, p_quit },
 	{ IPC_T_p_close, p_close },
+	{ IPC_T_p_verify, p_verify },
 	{ 0, NULL }
 };
 
