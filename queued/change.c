@@ -8,7 +8,7 @@
 #include "common/base/rand.h"
 #include "common/smtp/param.h"
 #include "queued/due.h"
-#include "queued/walk.h"
+#include "queued/route.h"
 
 #define RETURNED	"returned by the administrator"
 
@@ -84,6 +84,7 @@ return_msg(struct walk *w, uint64_t id, const struct store_msg *row)
 	}
 	ch.nrcpts = w->nfates;
 	ch.rcpts = buf_content(&w->fates);
+	keep_mark(q, &ch);
 	buf_reset(&w->env);
 	if (w->nfates == 0 || w->fates.failed || x.to.failed ||
 	    !rec_change_encode(&w->env, &ch))
@@ -152,9 +153,13 @@ change_make(struct walk *w, const struct walk_msg *p)
 {
 	char	 ids[ID_STRLEN];
 
+	if ((p->m.flags & MSG_KEPT) && w->what != WALK_REMOVE)
+		return false;		/* it is over */
 	if (!(w->what == WALK_BOUNCE ? return_msg(w, p->id, &p->m) :
-	    plain(w, p)))
+	    w->what == WALK_REROUTE ? route_msg(w, p) : plain(w, p)))
 		return false;
+	if (w->dry)
+		return true;
 	log_info("id=%s event=%s uid=%u", id_str(p->id, ids),
 	    walk_word(w->what), w->uid);
 	return true;

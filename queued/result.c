@@ -201,6 +201,7 @@ outcome_record(struct outcome *o)
 	struct buf	 env;
 	char		 from[1100];
 
+	keep_mark(q, &ch);
 	buf_init(&env, REC_ENV_MAX);
 	if (o->fates.failed || !rec_change_encode(&env, &ch))
 		fatalx("change");

@@ -28,8 +28,8 @@ UNITLIBS_test_bind = -Wl,--wrap=socket
 
 # queued's core: all but its channels and its control socket.
 QUEUED = $(addprefix queued/,apply.o body.o bounce.o change.o commit.o compact.o dest.o \
-    diskio.o due.o due_dest.o due_job.o envelope.o filter.o load.o queue.o \
-    pin.o record.o recover.o result.o retry.o segment.o space.o store.o walk.o)
+    diskio.o due.o due_dest.o due_job.o envelope.o filter.o keep.o load.o queue.o \
+    pin.o record.o recover.o result.o retry.o route.o segment.o space.o store.o walk.o)
 UNIT_test_record = queued/record.o queued/envelope.o
 UNIT_test_envelope = queued/record.o queued/envelope.o
 UNIT_test_retry = queued/retry.o
@@ -43,6 +43,8 @@ UNITLIBS_test_filter = -ldb-5.3
 UNIT_test_upgrade = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_upgrade = -ldb-5.3
 UNIT_test_walk = regress/lib/queuehelp.o $(QUEUED)
+UNIT_test_keep = regress/lib/queuehelp.o queued/verify.o $(QUEUED)
+UNITLIBS_test_keep = -ldb-5.3
 UNITLIBS_test_walk = -ldb-5.3
 UNIT_test_queue = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_queue = -ldb-5.3
