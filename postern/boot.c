@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "common/conf/known.h"
 #include "postern/postern.h"
 
 #define MIB		(1ULL << 20)
@@ -13,6 +14,7 @@
 #define DELIVERY_BYTES	(192ULL << 10)	/* a delivery with its message */
 #define QUEUE_BYTES	(512 * MIB)	/* cache, pool, index of queued */
 #define SPARE_FDS	64		/* channels, log, epoll */
+#define VERIFY_FDS	64		/* connections that ask for recipients */
 
 static const char *const names[NROLES] = { "postern", "smtpd", "queued",
     "deliverd", "proxyd", "lookupd", "keyd" };
@@ -56,6 +58,16 @@ has_proxy(const struct conf *c)
 	return false;
 }
 
+/* proxyd asks servers for recipients, too. */
+static bool
+has_verify(const struct conf *c)
+{
+	for (size_t i = 0; i < c->nactions; i++)
+		if (conf_asks_server(c->actions[i]))
+			return true;
+	return false;
+}
+
 static unsigned
 clamp(unsigned n, unsigned min, unsigned max)
 {
@@ -68,6 +80,7 @@ plan_make(struct plan *p, const struct conf *c, unsigned ncpu,
 {
 	unsigned	 front = clamp(ncpu, 1, WORKERS_MAX), need;
 	unsigned	 back = clamp(ncpu / 2, 1, 4);
+	bool		 verify = has_verify(c);
 	uint64_t	 each;
 
 	memset(p, 0, sizeof(*p));
@@ -79,8 +92,9 @@ plan_make(struct plan *p, const struct conf *c, unsigned ncpu,
 	p->sessions = (c->limits.sessions + front - 1) / front;
 	*role_plan(p, IPC_SMTPD) = (struct plan_role){ front,
 	    p->sessions * 2 + SPARE_FDS, 0, 1024 * MIB, 0 };
-	*role_plan(p, IPC_PROXYD) = (struct plan_role){ p->proxies ? front : 0,
-	    p->sessions + SPARE_FDS, 0, 512 * MIB, 0 };
+	*role_plan(p, IPC_PROXYD) = (struct plan_role){ p->proxies || verify ?
+	    front : 0, (p->proxies ? p->sessions : 0) + (verify ? VERIFY_FDS :
+	    0) + SPARE_FDS, 0, 512 * MIB, 0 };
 	*role_plan(p, IPC_DELIVERD) = (struct plan_role){ back,
 	    c->limits.deliveries * 2 + SPARE_FDS + 256, 0, 512 * MIB, 0 };
 	*role_plan(p, IPC_LOOKUPD) = (struct plan_role){ 1, 512, 0, 256 * MIB,

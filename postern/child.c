@@ -14,6 +14,7 @@
 
 #include "common/base/log.h"
 #include "common/conf/dest.h"
+#include "common/conf/known.h"
 #include "common/conf/table.h"
 #include "postern/postern.h"
 
@@ -242,6 +243,8 @@ send_ports(struct child *c)
 			const struct conf_action *a = conf->actions[i];
 
 			ports_of(&p, a->dests, a->ndests);
+			if (a->ndests == 0 && conf_asks_server(a))
+				port_add(&p, 25);
 			if (a->by != BY_NONE)
 				table_each(a->to_table, ports_of_value, &p);
 		}

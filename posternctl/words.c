@@ -8,8 +8,9 @@
 #include "posternctl/words.h"
 
 static const struct command *const tables[] = {
-	commands_show, commands_queue, commands_message, commands_backup,
-	commands_offline, commands_gateway, commands_table, NULL
+	commands_show, commands_queue, commands_message, commands_recipient,
+	commands_backup, commands_offline, commands_gateway, commands_table,
+	NULL
 };
 
 /*

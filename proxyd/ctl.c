@@ -6,6 +6,7 @@
 
 #include "proxyd/link.h"
 #include "proxyd/servers.h"
+#include "proxyd/verify.h"
 
 static const struct conf	*conf;
 
@@ -59,6 +60,8 @@ run_stats(struct ctl *ctl, int argc, char **argv)
 	ctl_row(ctl, "stats");
 	ctl_num(ctl, "sessions", (int64_t)link_count());
 	ctl_num(ctl, "opened", (int64_t)link_count_opened());
+	ctl_num(ctl, "verify_connections", (int64_t)verify_conns());
+	ctl_num(ctl, "verify_questions", (int64_t)verify_questions());
 	ctl_row_end(ctl);
 	for (size_t i = 0; i < conf->nactions; i++) {
 		a = conf->actions[i];

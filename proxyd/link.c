@@ -14,6 +14,7 @@
 #include "proxyd/caps.h"
 #include "proxyd/relay.h"
 #include "proxyd/servers.h"
+#include "proxyd/verify.h"
 
 #define REPLY_PIECE	8192	/* bytes of text in one p_reply */
 #define TIDS_MAX	65535	/* links of one smtpd; proc_sessions is less */
@@ -101,6 +102,7 @@ smtpd_free(struct smtpd *d)
 
 	while ((l = LIST_FIRST(&d->links)) != NULL)
 		link_drop(l);
+	verify_gone(d->chan);
 	LIST_REMOVE(d, entry);
 	nsmtpds--;
 	chan_free(d->chan);

@@ -10,6 +10,7 @@
 #include "common/proc/start.h"
 #include "proxyd/ctl.h"
 #include "proxyd/link.h"
+#include "proxyd/verify.h"
 
 
 static const struct seccomp_group *const groups[] = { &seccomp_base,
@@ -72,6 +73,7 @@ main(int argc, char **argv)
 	buf_clear(&msgs);
 	ask = ask_new(p, IPC_PROXYD);
 	link_init(p, conf, ask);
+	verify_init(p, conf, ask);
 	ctl_init(conf);
 	return proc_run(p, &ops, NULL);
 }

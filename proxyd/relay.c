@@ -10,6 +10,7 @@
 #include "common/base/utf8.h"
 #include "common/smtp/command.h"
 #include "proxyd/caps.h"
+#include "proxyd/verify.h"
 
 #define STEPS_ROOM	(SMTP_CLIENT_STEPS_MAX - 2)	/* QUIT, RSET */
 
@@ -261,6 +262,7 @@ const struct chan_row relay_rows[] = {
 	{ IPC_T_p_auth_line, on_auth_line },
 	{ IPC_T_p_quit, on_quit },
 	{ IPC_T_p_close, on_close },
+	{ IPC_T_p_verify, verify_ask },
 	{ 0, NULL }
 };
 

@@ -6,21 +6,19 @@
 
 #include "common/base/log.h"
 #include "common/base/rand.h"
-#include "common/smtp/param.h"
+#include "queued/dsn.h"
 #include "queued/due.h"
 #include "queued/route.h"
 
-#define RETURNED	"returned by the administrator"
+#define RETURNED	"554 5.7.1 returned by the administrator"
 
 /* ---- the return to the sender ---- */
 
 struct returning {
 	struct walk	*w;
 	uint64_t	 id;
-	size_t		 reason_max;
-	struct bounce_rcpt *told;
-	size_t		 ntold, cap;
-	struct buf	 to;		/* what told's spans lie in */
+	struct job_rcpt	*v;		/* as if this were its server's word */
+	size_t		 n, cap;
 };
 
 static bool
@@ -28,12 +26,7 @@ return_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 {
 	struct returning *x = arg;
 	struct walk	*w = x->w;
-	struct bounce_rcpt *v;
-	int64_t		 now = queue_now(w->q);
-	struct rec_fate	 f = { .n = n, .state = RCPT_FAILED,
-			    .attempt = r->attempt, .last_ms = now,
-			    .next_ms = now, .reason = span_sub(
-			    span_str(RETURNED), 0, x->reason_max) };
+	struct job_rcpt	*v;
 
 	if (r->state != RCPT_WAITING || !filter_rcpt(&w->filter, r))
 		return true;
@@ -42,64 +35,67 @@ return_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 		w->skipped++;
 		return true;
 	}
-	rec_fate_add(&w->fates, &f);
-	w->nfates++;
-	if ((r->flags & RCPT_F_ARCHIVE) ||
-	    (r->notify != 0 && !(r->notify & NOTIFY_FAILURE)))
-		return true;		/* RFC 3461, 4.1 */
-	if (x->ntold == x->cap) {
+	if (x->n == x->cap) {
 		x->cap = x->cap ? x->cap * 4 : 4;
-		if ((v = reallocarray(x->told, x->cap, sizeof(*v))) == NULL)
+		if ((v = reallocarray(x->v, x->cap, sizeof(*v))) == NULL)
 			fatal("bounce");
-		x->told = v;
+		x->v = v;
 	}
-	/* The span's place follows when the bytes stay where they are. */
-	x->told[x->ntold++] = (struct bounce_rcpt){ span(NULL, r->to.len),
-	    span_str(RETURNED), false };
-	buf_span(&x->to, r->to);
+	v = &x->v[x->n++];
+	*v = (struct job_rcpt){ .n = n, .attempt = r->attempt,
+	    .notify = r->notify, .flags = r->flags, .group = r->group,
+	    .to = span_dup(r->to), .reply = span_dup(span_str(RETURNED)),
+	    .server = span_dup(span(NULL, 0)) };
+	if (v->to == NULL || v->reply == NULL || v->server == NULL)
+		fatal("bounce");
 	return true;
+}
+
+static void
+return_fates(struct queue *q, uint64_t id, const struct store_msg *row,
+    const struct returning *x)
+{
+	size_t		 reason_max = queue_reason_max(q, row->nrcpts);
+	int64_t		 now = queue_now(q);
+	struct fate	*v = calloc(x->n, sizeof(*v));
+
+	if (v == NULL)
+		fatal("bounce");
+	for (size_t i = 0; i < x->n; i++)
+		v[i] = (struct fate){ .r = &x->v[i], .f = { .n = x->v[i].n,
+		    .state = RCPT_FAILED, .attempt = x->v[i].attempt,
+		    .last_ms = now, .next_ms = now,
+		    .reason = span_sub(span_str(RETURNED), 0, reason_max) } };
+	/* What became of the other copies of a recipient is to be seen. */
+	if ((row->flags & MSG_GROUPS) && buf_len(&q->changes) > 0)
+		queue_flush(q);
+	notice_decide(q, id, row, "", v, x->n);
+	dsn_record(q, id, v, x->n);
+	q->stats.failed += x->n;
+	free(v);
 }
 
 static bool
 return_msg(struct walk *w, uint64_t id, const struct store_msg *row)
 {
-	struct queue	*q = w->q;
-	struct returning x = { .w = w, .id = id,
-			    .reason_max = queue_reason_max(q, row->nrcpts) };
-	struct rec_change ch = { 0 };
-	struct rec	 r = { .kind = REC_CHANGE, .id = id }, msg;
-	struct rec_msg	 m;
-	struct span	 to;
+	struct returning x = { .w = w, .id = id };
 	char		 from[1100];
-	bool		 ok = false;
+	struct store_msg m = *row;
 
-	buf_reset(&w->fates);
-	w->nfates = 0;
-	buf_init(&x.to, REC_ENV_MAX);
-	store_rcpts(q->store, id, return_rcpt, &x);
-	to = buf_content(&x.to);
-	for (size_t i = 0; i < x.ntold; i++) {
-		x.told[i].to.p = to.p;
-		span_skip(&to, x.told[i].to.len);
+	/* The row's spans live until the next call of the store. */
+	if (!span_cstr(row->from, from, sizeof(from)))
+		return false;
+	m.from = span_str(from);
+	store_rcpts(w->q->store, id, return_rcpt, &x);
+	if (x.n > 0)
+		return_fates(w->q, id, &m, &x);
+	for (size_t i = 0; i < x.n; i++) {
+		free(x.v[i].to);
+		free(x.v[i].reply);
+		free(x.v[i].server);
 	}
-	ch.nrcpts = w->nfates;
-	ch.rcpts = buf_content(&w->fates);
-	keep_mark(q, &ch);
-	buf_reset(&w->env);
-	if (w->nfates == 0 || w->fates.failed || x.to.failed ||
-	    !rec_change_encode(&w->env, &ch))
-		goto out;
-	r.env = buf_content(&w->env);
-	q->stats.failed += w->nfates;
-	ok = true;
-	if (x.ntold > 0 && result_msg(q, id, &msg, &m, from, sizeof(from)))
-		bounce(q, id, &msg, &m, x.told, x.ntold, r.env);
-	else
-		ok = queue_record(q, &r);
-out:
-	buf_clear(&x.to);
-	free(x.told);
-	return ok;
+	free(x.v);
+	return x.n > 0;
 }
 
 /* ---- all that is one record of the message itself ---- */

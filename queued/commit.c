@@ -10,7 +10,9 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/rand.h"
+#include "common/smtp/param.h"
 #include "queued/diskio.h"
+#include "queued/dsn.h"
 #include "queued/due.h"
 
 #define SLACK	(64 << 10)	/* room in a segment for the state record */
@@ -27,6 +29,7 @@ struct txn {
 	uint64_t	 got;		/* bytes of content so far */
 	int64_t		 ttl_ms;
 	bool		 body;		/* content is in a file */
+	bool		 expanded;	/* an alias's sender is to be told */
 	int		 body_fd;
 	enum q_status	 status;	/* Q_OK while all is well */
 	const char	*why;
@@ -99,6 +102,10 @@ txn_rcpt(struct txn *t, const struct rec_rcpt *r)
 		t->ttl_ms = ttl;
 	e.n = t->m.nrcpts++;
 	e.next_ms = queue_now(t->q);
+	if (e.group != e.n)
+		t->m.flags |= MSG_GROUPS;
+	if ((e.flags & RCPT_F_EXPANDED) && (e.notify & NOTIFY_SUCCESS))
+		t->expanded = true;
 	if (e.group > e.n || (e.flags & ~RCPT_F_ALL) != 0) {
 		t->status = Q_REFUSED;
 		t->why = "a recipient of no group";
@@ -208,25 +215,33 @@ txn_encode(struct txn *t, struct span prefix, struct span bytes)
 	struct rec	 r = { .kind = REC_MESSAGE, .id = t->id,
 			    .qtime_ms = queue_now(q), .prefix = prefix,
 			    .content = bytes };
-	size_t		 before = buf_len(&q->msgs);
+	size_t		 before = buf_len(&q->msgs), ntold = 0;
+	struct dsn_rcpt	*told = NULL;
+	struct buf	 rcpts;
+	bool		 ok;
 
+	buf_init(&rcpts, REC_ENV_MAX);
+	if (t->expanded)
+		ntold = notice_expand(buf_content(&t->rcpts), &rcpts, &told);
 	r.wall_s = (uint32_t)(clock_wall().ms / 1000);
-	t->m.rcpts = buf_content(&t->rcpts);
+	t->m.rcpts = buf_content(ntold > 0 ? &rcpts : &t->rcpts);
 	t->m.accepted_ms = r.qtime_ms;
 	t->m.expire_ms = r.qtime_ms + t->ttl_ms;
 	t->m.size = t->got;
 	if (t->body)
 		t->m.flags |= MSG_BODY_FILE;
 	buf_reset(&q->env);
-	if (!rec_msg_encode(&q->env, &t->m))
-		return false;
+	ok = !rcpts.failed && rec_msg_encode(&q->env, &t->m);
 	r.env = buf_content(&q->env);
-	if (!rec_encode(&q->msgs, &r))
-		return false;
-	if (buf_len(&q->msgs) - before <= record_max(q))
-		return true;
-	q->msgs.len = q->msgs.start + before;
-	return false;
+	ok = ok && rec_encode(&q->msgs, &r) &&
+	    buf_len(&q->msgs) - before <= record_max(q);
+	if (!ok)
+		q->msgs.len = q->msgs.start + before;
+	else if (ntold > 0)
+		dsn_expanded(q, &r, &t->m, told, ntold);
+	free(told);
+	buf_clear(&rcpts);
+	return ok;
 }
 
 void
@@ -304,22 +319,38 @@ batch_max(const struct queue *q)
 	return q->params.seg_size - SEG_FIRST - SLACK;
 }
 
-bool
-queue_record(struct queue *q, const struct rec *r)
+/* Appends a record of at most max bytes to b. */
+static bool
+record_add(struct queue *q, struct buf *b, const struct rec *r, size_t max)
 {
 	struct rec	 x = *r;
-	size_t		 before = buf_len(&q->changes);
+	size_t		 before = buf_len(b);
 
 	x.qtime_ms = queue_now(q);
 	x.wall_s = (uint32_t)(clock_wall().ms / 1000);
-	if (!rec_encode(&q->changes, &x) ||
-	    buf_len(&q->changes) - before > batch_max(q)) {
-		q->changes.len = q->changes.start + before;
-		q->changes.failed = false;
-		log_warnx("event=fault op=record why=\"%zu bytes are too "
-		    "many\"", r->env.len);
+	if (rec_encode(b, &x) && buf_len(b) - before <= max)
+		return true;
+	b->len = b->start + before;
+	b->failed = false;
+	log_warnx("event=fault op=record why=\"%zu bytes are too many\"",
+	    r->env.len);
+	return false;
+}
+
+bool
+queue_record_beside(struct queue *q, const struct rec *r)
+{
+	size_t	 had = buf_len(&q->msgs);
+
+	return had < batch_max(q) &&
+	    record_add(q, &q->msgs, r, batch_max(q) - had);
+}
+
+bool
+queue_record(struct queue *q, const struct rec *r)
+{
+	if (!record_add(q, &q->changes, r, batch_max(q)))
 		return false;
-	}
 	if (!q->flushing)
 		q->ops->want_flush(q, buf_len(&q->changes) >
 		    q->params.seg_size / 8);

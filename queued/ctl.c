@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "queued/diskio.h"
+#include "queued/ctl_recipient.h"
 
 static struct queue **queue_at;
 
@@ -158,6 +159,8 @@ static const struct ctl_verb verbs[] = {
 	{ "resume mta", CTL_CHANGE, run_resume_mta },
 	{ "pause destination", CTL_CHANGE, run_pause_dest },
 	{ "resume destination", CTL_CHANGE, run_resume_dest },
+	{ "recipient show", CTL_READ, verify_run_show },
+	{ "recipient forget", CTL_CHANGE, verify_run_forget },
 	{ NULL, 0, NULL }
 };
 

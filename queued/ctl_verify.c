@@ -10,13 +10,13 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/rand.h"
-#include "queued/verify.h"
+#include "queued/audit.h"
 
 #define PROGRESS_MS	200
 #define ROWS_MAX	1000	/* problems told; more are only counted */
 
 struct ctl_verify {
-	struct verify	 v;
+	struct audit	 v;
 	struct ctl	*c;
 	uint32_t	 uid;
 	int64_t		 began_ms, told_ms;
@@ -32,12 +32,12 @@ verify_gone(void *arg)
 	    "seconds=%lld", x->uid, (unsigned long long)x->v.records,
 	    (unsigned long long)x->v.problems, x->done ? "done" : "stopped",
 	    (long long)(clock_mono().ms - x->began_ms) / 1000);
-	verify_clear(&x->v);
+	audit_clear(&x->v);
 	free(x);
 }
 
 static void
-verify_problem(struct verify *v, const char *what, uint64_t id,
+verify_problem(struct audit *v, const char *what, uint64_t id,
     uint64_t segment, uint64_t offset)
 {
 	struct ctl_verify *x = v->arg;
@@ -62,10 +62,10 @@ static void
 verify_more(struct ctl *c, void *arg)
 {
 	struct ctl_verify *x = arg;
-	struct verify	*v = &x->v;
+	struct audit	*v = &x->v;
 	int64_t		 now;
 
-	if (verify_step(v)) {
+	if (audit_step(v)) {
 		now = clock_mono().ms;
 		if (now - x->told_ms < PROGRESS_MS)
 			return;
@@ -104,7 +104,7 @@ verb_verify(struct ctl *c, int argc, char **argv)
 		return;
 	}
 	if ((x = calloc(1, sizeof(*x))) == NULL ||
-	    !verify_init(&x->v, q, false)) {
+	    !audit_init(&x->v, q, false)) {
 		free(x);
 		ctl_end(c, EX_OSERR, "out of memory");
 		return;

@@ -99,8 +99,7 @@ struct due_load {
 };
 
 static bool
-job_add(struct due_load *l, uint32_t n, uint32_t attempt, uint8_t notify,
-    struct span to)
+job_add(struct due_load *l, const struct job_rcpt *r, struct span to)
 {
 	struct job	*j = l->j;
 	struct job_rcpt	*v;
@@ -112,8 +111,8 @@ job_add(struct due_load *l, uint32_t n, uint32_t attempt, uint8_t notify,
 		j->rcpts = v;
 	}
 	v = &j->rcpts[j->nrcpts++];
-	*v = (struct job_rcpt){ .n = n, .attempt = attempt,
-	    .notify = notify, .to = span_dup(to) };
+	*v = *r;
+	v->to = span_dup(to);
 	return v->to != NULL;
 }
 
@@ -127,7 +126,9 @@ job_row(uint32_t n, const struct store_rcpt *r, void *arg)
 	    !span_is(r->action, l->j->dest->action) ||
 	    (r->next_ms > l->now + DUE_NOW_MS && !l->j->early))
 		return true;
-	return job_add(l, n, r->attempt + 1, r->notify, r->to);
+	return job_add(l, &(struct job_rcpt){ .n = n,
+	    .attempt = r->attempt + 1, .notify = r->notify,
+	    .flags = r->flags, .group = r->group }, r->to);
 }
 
 /* Its waiting recipients by the index; false: none. */
@@ -181,7 +182,9 @@ job_load(struct queue *q, struct job *j, struct rec *r, struct rec_msg *m)
 		for (s = m->rcpts; rec_rcpt_next(&s, m->version, &e);)
 			if (dest_of(q->conf, e.action, e.to, domain) ==
 			    j->dest->key)
-				job_add(&l, e.n, 1, e.notify, e.to);
+				job_add(&l, &(struct job_rcpt){ .n = e.n,
+				    .attempt = 1, .notify = e.notify,
+				    .flags = e.flags, .group = e.group }, e.to);
 	if (j->nrcpts > 0)
 		return true;
 	job_gone(q, j);
@@ -225,7 +228,9 @@ job_adopt(struct queue *q, uint64_t id, uint32_t n, uint32_t attempt)
 	for (size_t i = 0; i < j->nrcpts; i++)
 		if (j->rcpts[i].n == n)
 			return j;
-	return job_add(&l, n, attempt, rc.notify, rc.to) ? j : NULL;
+	return job_add(&l, &(struct job_rcpt){ .n = n, .attempt = attempt,
+	    .notify = rc.notify, .flags = rc.flags, .group = rc.group },
+	    rc.to) ? j : NULL;
 }
 
 /* ---- the end of a job ---- */

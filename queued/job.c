@@ -10,6 +10,7 @@
 
 #include "common/base/log.h"
 #include "common/base/rand.h"
+#include "common/smtp/param.h"
 
 #define AGENTS_MAX	64
 #define SETTLE_MS	5000	/* for what agents have, not longer */
@@ -179,7 +180,8 @@ send_rcpts(struct agent *a, const struct job *j, const struct rec_msg *m)
 			continue;
 		CHAN_SEND(a->chan, d_rcpt, .tid = j->tid, .n = e.n,
 		    .attempt = j->rcpts[i].attempt, .to = e.to,
-		    .notify = e.notify, .orcpt = e.orcpt);
+		    .notify = e.flags & RCPT_F_ARCHIVE ? NOTIFY_NEVER :
+		    e.notify, .orcpt = e.orcpt);
 		i++;
 	}
 }
@@ -301,7 +303,8 @@ d_result(struct chan *c, const void *msg, int fd)
 		j = job_adopted(as->q, m->id, m->n);
 	result_add(as->q, j, a, m->tid, &(struct result){ .id = m->id,
 	    .n = m->n, .attempt = m->attempt, .status = m->status,
-	    .remote = m->remote, .reply = m->reply, .server = m->server });
+	    .remote = m->remote, .dsn = m->dsn, .reply = m->reply,
+	    .server = m->server });
 	/* Nobody says d_done for one of an earlier life: it ended with its
 	 * last result. */
 	if (j != NULL && j->adopted && j->ended &&

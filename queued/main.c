@@ -17,6 +17,8 @@
 #include "queued/job.h"
 #include "queued/offline.h"
 #include "queued/sources.h"
+#include "queued/verify.h"
+#include "queued/ctl_recipient.h"
 
 #define HOUSE_MS	1000	/* small work when nothing else happens */
 #define REOPEN_MS	10000	/* a queue that is down is tried again */
@@ -37,6 +39,7 @@ struct main {
 	struct queue	*q;
 	struct agents	*agents;
 	struct sources	*sources;
+	struct verify	*verify;
 	struct front	*fronts[SOURCES_PEERS];
 	struct event	*flush, *flush_late, *run, *house;
 	bool		 late_set;
@@ -185,6 +188,24 @@ q_source(struct chan *c, const void *msg, int fd)
 	    f->m);
 }
 
+static void
+v_ask(struct chan *c, const void *msg, int fd)
+{
+	struct main	*m = ((struct front *)chan_arg(c))->m;
+
+	(void)fd;
+	verify_ask(m->verify, m->q, c, msg);
+}
+
+static void
+v_tell(struct chan *c, const void *msg, int fd)
+{
+	struct main	*m = ((struct front *)chan_arg(c))->m;
+
+	(void)fd;
+	verify_tell(m->verify, m->q, c, msg);
+}
+
 static const struct chan_row front_table[] = {
 	{ IPC_T_q_env, q_env },
 	{ IPC_T_q_rcpt, q_rcpt },
@@ -193,6 +214,8 @@ static const struct chan_row front_table[] = {
 	{ IPC_T_q_abort, q_abort },
 	{ IPC_T_q_ask, q_ask },
 	{ IPC_T_q_source, q_source },
+	{ IPC_T_v_ask, v_ask },
+	{ IPC_T_v_tell, v_tell },
 	{ 0, NULL }
 };
 
@@ -215,6 +238,7 @@ front_closed(struct chan *c, const char *why)
 		proc_report(m->proc, IPC_SMTPD, f->worker, why);
 	m->fronts[f->slot] = NULL;
 	queue_forget_owner(m->q, f);
+	verify_gone(m->verify, m->q, c);
 	map_each(f->txns, abort_one, NULL);
 	map_free(f->txns);
 	sources_gone(m->sources, f->slot, tell_source, m);
@@ -363,6 +387,7 @@ on_house(int fd, short ev, void *arg)
 	struct main	*m = arg;
 	struct timeval	 tv = { HOUSE_MS / 1000, 0 };
 	int64_t		 t = clock_mono().ms;
+	bool		 again;
 
 	(void)fd;
 	(void)ev;
@@ -379,7 +404,8 @@ on_house(int fd, short ev, void *arg)
 		if (!m->q->down)
 			op_state(m->q, !m->q->closed, m->q->closed_why);
 	}
-	if (queue_housekeep(m->q))
+	again = queue_housekeep(m->q);
+	if (verify_house(m->verify, m->q) || again)
 		tv = (struct timeval){ 0, 2000 };
 later:
 	evtimer_add(m->house, &tv);
@@ -476,9 +502,11 @@ main(int argc, char **argv)
 	    m.house == NULL)
 		fatal("timers");
 	m.sources = sources_new();
+	m.verify = verify_new();
 	m.agents = agents_new(base, m.proc);
 	queue_again(&m);
 	evtimer_add(m.house, &now);
 	ops.verbs = verbs_init(&m.q);
+	verify_ctl_init(&m.q, m.verify);
 	return proc_run(m.proc, &ops, &m);
 }

@@ -17,7 +17,7 @@
 #include "common/base/log.h"
 #include "common/base/rand.h"
 #include "queued/diskio.h"
-#include "queued/verify.h"
+#include "queued/audit.h"
 
 #define SLICE	(1 << 20)
 #define TOLD_MAX 1000	/* problems told one by one */
@@ -64,7 +64,7 @@ lock(const char *dir, bool make)
 }
 
 static void
-say(struct verify *v, const char *what, uint64_t id, uint64_t segment,
+say(struct audit *v, const char *what, uint64_t id, uint64_t segment,
     uint64_t offset)
 {
 	char	 ids[ID_STRLEN];
@@ -84,7 +84,7 @@ static int
 check(const char *dir, bool with_index)
 {
 	struct queue	 q = { 0 };
-	struct verify	 v = { .problem = say };
+	struct audit	 v = { .problem = say };
 	const char	*why = "";
 	bool		 index = false;
 
@@ -98,10 +98,10 @@ check(const char *dir, bool with_index)
 	if (with_index && segs_closed_at(q.segs) != 0 &&
 	    (q.store = store_open_read(&why)) != NULL)
 		index = true;
-	if (!verify_init(&v, &q, true))
+	if (!audit_init(&v, &q, true))
 		errx(EX_OSERR, "out of memory");
 	v.problems = segs_damage(q.segs);
-	while (verify_step(&v))
+	while (audit_step(&v))
 		;
 	printf("%llu messages, %llu of them with a file of their own; "
 	    "%llu records, %llu bytes of segments, %s; %llu problems\n",
@@ -109,7 +109,7 @@ check(const char *dir, bool with_index)
 	    (unsigned long long)v.records, (unsigned long long)v.bytes,
 	    index ? "index" : "no index looked at",
 	    (unsigned long long)v.problems);
-	verify_clear(&v);
+	audit_clear(&v);
 	store_close(q.store);
 	segs_close(q.segs, false);
 	return v.problems == 0 ? EX_OK : EX_DATAERR;

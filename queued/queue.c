@@ -68,8 +68,9 @@ maps_make(struct queue *q)
 	q->live = map_new(1 << 20);
 	q->seg_live = map_new(1 << 20);
 	q->paused = map_new(PAUSED_MAX);
+	q->grouped = map_new(1 << 20);
 	if (q->open_ids == NULL || q->live == NULL || q->seg_live == NULL ||
-	    q->paused == NULL)
+	    q->paused == NULL || q->grouped == NULL)
 		fatal("queue");
 	buf_init(&q->msgs, 64 * MIB);
 	buf_init(&q->changes, 64 * MIB);
@@ -130,6 +131,7 @@ queue_forget(struct queue *q)
 	map_free(q->open_ids);
 	map_free(q->seg_live);
 	map_free(q->paused);
+	map_free(q->grouped);
 	map_free(q->recent);
 	for (size_t i = 0; i < q->nentries; i++)
 		dio_close(q->entries[i].body_fd);

@@ -9,7 +9,8 @@
  *	due.c		what is to be tried now: rows of the index into memory
  *	due_dest.c	destinations in memory, their turns; dest.c: how many
  *	due_job.c	jobs in memory, from ready to recorded
- *	result.c	results of deliveries, bounces of bounce.c
+ *	result.c	results of deliveries
+ *	dsn.c		notifications of them (dsn.h)
  *	compact.c	removal of the oldest segment
  *	keep.c		mail that is over but can still be read
  *	pin.c		what must stay while somebody reads all of it
@@ -81,7 +82,11 @@ struct job_rcpt {
 	bool		 have, written;	/* a result; its record was made */
 	uint8_t		 status;	/* enum d_status */
 	uint8_t		 notify;
+	uint8_t		 flags;		/* enum rcpt_flag */
+	uint32_t	 group;
 	bool		 remote;	/* reply is the server's own */
+	bool		 dsn;		/* it tells of success itself */
+	int64_t		 tried_ms;	/* queue time of the attempt, 0: none */
 	char		*to, *reply, *server;
 	void		*agent;		/* to be told when it is durable */
 	uint32_t	 tid;
@@ -206,6 +211,8 @@ struct queue {
 	struct buf	 env;		/* an envelope being made */
 	bool		 flushing;
 	bool		 stuck;		/* changes wait for room on the disk */
+	/* Messages with copies of recipients whose fates are in changes. */
+	struct map	*grouped;
 
 	/* recover.c: messages of the last segments; an id asked for in doubt
 	 * may have been delivered meanwhile */
@@ -301,6 +308,8 @@ void	 queue_forget_owner(struct queue *, const void *owner);
 /* Appends a record of kind CHANGE, SNAPSHOT or a bounce's MESSAGE. False: it
  * is longer than a segment has room for. */
 bool	 queue_record(struct queue *, const struct rec *);
+/* The same among the messages of the batch: written with them, or refused. */
+bool	 queue_record_beside(struct queue *, const struct rec *);
 /* Bytes of a reply kept for each of so many recipients, so that a record of
  * them all fits. */
 size_t	 queue_reason_max(const struct queue *, uint32_t nrcpts);
@@ -382,6 +391,7 @@ struct result {
 	uint32_t	 n, attempt;
 	uint8_t		 status;	/* enum d_status */
 	bool		 remote;	/* reply is the server's own */
+	bool		 dsn;		/* it was given NOTIFY and ORCPT */
 	struct span	 reply, server;
 };
 /* A result for one recipient of a running job, or of one that an earlier life
@@ -393,26 +403,5 @@ void	 result_write(struct queue *);
 /* Makes a job's recipients expired without a delivery, as their server was
  * down; the job has been loaded with them and ends. */
 void	 result_expire(struct queue *, struct job *);
-
-/* The message that a bounce tells of. If its record can't be read, the index
- * still knows whose it was: the sender is told without its header. from has
- * room for any path. False: there is none. */
-bool	 result_msg(struct queue *, uint64_t id, struct rec *, struct rec_msg *,
-	    char *from, size_t size);
-
-/* ---- bounce.c ---- */
-struct bounce_rcpt { struct span to, reason; bool expired; };
-/*
- * Tells the sender of message id (whose record is r, envelope m) what failed.
- * change is the encoded change with the recipients' fates: one record has both.
- * With nobody to tell (null sender, no action for it) the change alone.
- */
-void	 bounce(struct queue *, uint64_t id, const struct rec *r,
-	    const struct rec_msg *m, const struct bounce_rcpt *, size_t n,
-	    struct span change);
-/* Tells the sender that these still wait, in a record of its own: if a crash
- * takes it, nothing but this word is lost. */
-void	 bounce_delay(struct queue *, uint64_t id, const struct rec *r,
-	    const struct rec_msg *m, const struct bounce_rcpt *, size_t n);
 
 #endif

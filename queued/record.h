@@ -94,8 +94,9 @@ enum msg_flag {
 	MSG_BODY_FILE	= 1 << 0,	/* content is the file body.<id> */
 	MSG_BOUNCE	= 1 << 1,	/* made by us, null sender */
 	MSG_UTF8	= 1 << 2,	/* SMTPUTF8 */
-	MSG_KEPT	= 1 << 3	/* over, but it can still be read */
+	MSG_KEPT	= 1 << 3,	/* over, but it can still be read */
 	/* bit 4: REQUIRETLS */
+	MSG_GROUPS	= 1 << 5	/* a recipient has more than one copy */
 };
 enum rcpt_flag {
 	RCPT_F_ARCHIVE	= 1 << 0,	/* an archive's copy: nobody is ever

@@ -1,14 +1,15 @@
 /*
  * Results of deliveries: what each means for its recipient, as records. All
- * recipients of a job that have a result share one record; a bounce shares it
- * too.
+ * recipients of a job that have a result share one record; a notification of
+ * them shares it too.
  */
 #include <stdlib.h>
 
 #include "common/base/log.h"
 #include "common/base/rand.h"
-#include "common/smtp/param.h"
+#include "queued/dsn.h"
 #include "queued/due.h"
+#include "queued/known.h"
 
 static struct job_rcpt *
 find(struct job *j, uint32_t n, uint32_t attempt)
@@ -52,6 +53,8 @@ result_add(struct queue *q, struct job *j, void *agent, uint32_t tid,
 	r->have = true;
 	r->status = x->status > D_PERM ? D_TEMP : x->status;
 	r->remote = x->remote;
+	r->dsn = x->dsn;
+	r->tried_ms = queue_now(q);
 	r->reply = span_dup(span_sub(x->reply, 0, REC_REASON_MAX));
 	r->server = span_dup(x->server);
 	r->agent = agent;
@@ -73,10 +76,6 @@ struct outcome {
 	int64_t		 now, accepted_ms, expire_ms;
 	uint32_t	 random;
 	size_t		 reason_max;
-	struct buf	 fates;
-	uint32_t	 nfates;
-	struct bounce_rcpt *failed, *late;	/* to be told to the sender */
-	size_t		 nfailed, nlate;
 };
 
 static void
@@ -98,36 +97,14 @@ log_result(const struct outcome *o, const struct job_rcpt *r,
 }
 
 static void
-fail(struct outcome *o, const struct job_rcpt *r, bool expired)
+fail(struct outcome *o, struct fate *f, bool expired)
 {
+	f->f.state = RCPT_FAILED;
+	f->expired = expired;
 	o->q->stats.failed++;
 	if (expired)
 		o->q->stats.expired++;
-	log_result(o, r, expired ? "expired" : "failed", 0);
-	if (r->notify != 0 && !(r->notify & NOTIFY_FAILURE))
-		return;			/* RFC 3461, 4.1 */
-	o->failed[o->nfailed++] = (struct bounce_rcpt){ span_str(r->to),
-	    span_str(r->reply), expired };
-}
-
-/*
- * `queue warn-after`: the first attempt that fails after that time is told, and
- * as the row still knows when the one before was, no other is.
- */
-static void
-delayed(struct outcome *o, const struct job_rcpt *r)
-{
-	struct store_rcpt rc;
-	int64_t		 at = o->accepted_ms + o->q->conf->warn_after_ms;
-
-	if (o->q->conf->warn_after_ms <= 0 || o->now < at ||
-	    (r->notify != 0 && !(r->notify & NOTIFY_DELAY)))
-		return;			/* RFC 3461, 4.1 */
-	if (!store_rcpt_get(o->q->store, o->id, r->n, &rc) ||
-	    (rc.attempt > 0 && rc.last_ms >= at))
-		return;
-	o->late[o->nlate++] = (struct bounce_rcpt){ span_str(r->to),
-	    span_str(r->reply), false };
+	log_result(o, f->r, expired ? "expired" : "failed", 0);
 }
 
 /* The server's name is recorded with a reply of its own, if both fit. */
@@ -141,130 +118,113 @@ server_kept(const struct outcome *o, const struct job_rcpt *r)
 }
 
 static void
-one(struct outcome *o, const struct job_rcpt *r)
+one(struct outcome *o, const struct job_rcpt *r, struct fate *f)
 {
 	struct retry	 retry = { o->q->conf->retry_min_ms,
 			    o->q->conf->retry_max_ms };
-	struct rec_fate	 f = { .n = r->n, .attempt = r->attempt,
-			    .state = RCPT_FAILED, .last_ms = o->now,
-			    .next_ms = o->now, .reason = span_sub(
-			    span_str(r->reply), 0, o->reason_max),
-			    .server = server_kept(o, r) };
 
+	*f = (struct fate){ .r = r, .f = { .n = r->n, .attempt = r->attempt,
+	    .last_ms = o->now, .next_ms = o->now,
+	    .reason = span_sub(span_str(r->reply), 0, o->reason_max),
+	    .server = server_kept(o, r) } };
 	if (r->status == D_OK) {
-		f.state = RCPT_DONE;
+		f->f.state = RCPT_DONE;
 		o->q->stats.delivered++;
 		log_result(o, r, "delivered", 0);
 	} else if (r->status == D_PERM)
-		fail(o, r, false);
+		fail(o, f, false);
 	else if (retry_expired(o->now, o->expire_ms))
-		fail(o, r, true);
+		fail(o, f, true);
 	else {
-		f.state = RCPT_WAITING;
-		f.next_ms = retry_next(&retry, r->attempt, o->now,
+		f->f.state = RCPT_WAITING;
+		f->f.next_ms = retry_next(&retry, r->attempt, o->now,
 		    o->expire_ms, o->random);
 		o->q->stats.deferred++;
-		log_result(o, r, "deferred", f.next_ms);
-		delayed(o, r);
+		log_result(o, r, "deferred", f->f.next_ms);
 	}
-	rec_fate_add(&o->fates, &f);
-	o->nfates++;
 }
 
-bool
-result_msg(struct queue *q, uint64_t id, struct rec *r, struct rec_msg *m,
-    char *from, size_t size)
+static int
+fate_cmp(const void *a, const void *b)
 {
-	struct store_msg row;
-	const char	*why;
+	const struct fate *x = a, *y = b;
 
-	if (load_record(q, id, r) &&
-	    rec_msg_decode(r->env, r->version, m, &why) == PARSE_OK)
-		return true;
-	if (!store_msg_get(q->store, id, &row) ||
-	    !span_cstr(row.from, from, size))
-		return false;
-	*r = (struct rec){ .id = id };
-	*m = (struct rec_msg){ .from = span_str(from) };
-	return true;
+	return x->f.n < y->f.n ? -1 : x->f.n > y->f.n;
 }
 
-/* One record for all that the outcome holds. */
+/* Records of the results that have none; v has room for all. */
 static void
-outcome_record(struct outcome *o)
+job_record(struct queue *q, const struct job *j, const struct store_msg *m,
+    struct fate *v)
 {
-	struct queue	*q = o->q;
-	struct rec_change ch = { .nrcpts = o->nfates,
-			    .rcpts = buf_content(&o->fates) };
-	struct rec	 r = { .kind = REC_CHANGE, .id = o->id }, msg;
-	struct rec_msg	 m;
-	struct buf	 env;
-	char		 from[1100];
+	struct outcome	 o = { .q = q, .id = j->id, .now = queue_now(q),
+			    .accepted_ms = m->accepted_ms,
+			    .expire_ms = m->expire_ms,
+			    .random = rand_below(UINT32_MAX),
+			    .reason_max = queue_reason_max(q, m->nrcpts) };
+	size_t		 n = 0;
 
-	keep_mark(q, &ch);
-	buf_init(&env, REC_ENV_MAX);
-	if (o->fates.failed || !rec_change_encode(&env, &ch))
-		fatalx("change");
-	r.env = buf_content(&env);
-	if (o->nfailed > 0 && result_msg(q, o->id, &msg, &m, from,
-	    sizeof(from)))
-		bounce(q, o->id, &msg, &m, o->failed, o->nfailed, r.env);
-	else
-		queue_record(q, &r);
-	if (o->nlate > 0 && result_msg(q, o->id, &msg, &m, from,
-	    sizeof(from)))
-		bounce_delay(q, o->id, &msg, &m, o->late, o->nlate);
-	buf_clear(&env);
+	for (size_t i = 0; i < j->nrcpts; i++)
+		if (j->rcpts[i].have && !j->rcpts[i].written)
+			one(&o, &j->rcpts[i], &v[n++]);
+	if (n == 0)
+		return;
+	qsort(v, n, sizeof(*v), fate_cmp);
+	notice_decide(q, j->id, m, j->dest->action, v, n);
+	dsn_record(q, j->id, v, n);
+	if ((m->flags & MSG_GROUPS) && buf_len(&q->changes) > 0 &&
+	    !map_set_u64(q->grouped, j->id, q))
+		fatal("results");
 }
 
 static void
 job_write(struct queue *q, struct job *j)
 {
-	struct outcome	 o = { .q = q, .id = j->id, .now = queue_now(q),
-			    .random = rand_below(UINT32_MAX) };
 	struct store_msg m;
 	struct job_rcpt	*r;
+	struct fate	*v;
+	bool		 known = store_msg_get(q->store, j->id, &m);
 
+	/* What became of the other copies of a recipient is to be seen. */
+	if (known && (m.flags & MSG_GROUPS) &&
+	    map_get_u64(q->grouped, j->id) != NULL)
+		return;
 	TAILQ_REMOVE(&q->dirty, j, dirty_entry);
 	j->dirty = false;
-	buf_init(&o.fates, REC_ENV_MAX);
-	o.failed = calloc(j->nrcpts, sizeof(*o.failed));
-	o.late = calloc(j->nrcpts, sizeof(*o.late));
-	if (o.failed == NULL || o.late == NULL)
+	if ((v = calloc(j->nrcpts, sizeof(*v))) == NULL)
 		fatal("results");
-	if (store_msg_get(q->store, j->id, &m)) {
-		o.accepted_ms = m.accepted_ms;
-		o.expire_ms = m.expire_ms;
-		o.reason_max = queue_reason_max(q, m.nrcpts);
-		for (size_t i = 0; i < j->nrcpts; i++)
-			if (j->rcpts[i].have && !j->rcpts[i].written)
-				one(&o, &j->rcpts[i]);
-		if (o.nfates > 0)
-			outcome_record(&o);
-	}
+	if (known)
+		job_record(q, j, &m, v);
+	free(v);
 	for (size_t i = 0; i < j->nrcpts; i++) {
 		r = &j->rcpts[i];
 		if (!r->have || r->written)
 			continue;
 		r->written = true;
+		known_delivery(q, j->dest, r);
 		if (r->agent != NULL)
 			queue_ack(q, r->agent, r->tid, j->id, r->n,
 			    r->attempt);
 	}
-	buf_clear(&o.fates);
-	free(o.failed);
-	free(o.late);
 	job_release(q, j);
 }
 
 void
 result_write(struct queue *q)
 {
-	struct job	*j;
+	struct job	*j, *next;
 
-	while ((j = TAILQ_FIRST(&q->dirty)) != NULL &&
-	    buf_len(&q->changes) < q->params.seg_size / 8)
+	/* All that was recorded is in the index. */
+	if (buf_len(&q->changes) == 0 && map_count(q->grouped) > 0) {
+		map_free(q->grouped);
+		if ((q->grouped = map_new(1 << 20)) == NULL)
+			fatal("results");
+	}
+	TAILQ_FOREACH_SAFE(j, &q->dirty, dirty_entry, next) {
+		if (buf_len(&q->changes) >= q->params.seg_size / 8)
+			break;
 		job_write(q, j);
+	}
 }
 
 /* ---- expiry without an attempt ---- */
@@ -284,6 +244,7 @@ result_expire(struct queue *q, struct job *j)
 			r->reply = span_dup(rc.reason);
 			r->server = span_dup(rc.server);
 			r->remote = rc.server.len > 0;
+			r->tried_ms = rc.attempt > 0 ? rc.last_ms : 0;
 		}
 	}
 	if (!j->dirty) {

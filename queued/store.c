@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "queued/bytes.h"
 #include "queued/diskio.h"
+#include "queued/store_verify.h"
 
 #define ROW_VERSION	2		/* written; older ones are read too */
 #define ROW_VERSION_MIN	1
@@ -29,6 +30,7 @@ static const char *const files[T_COUNT] = { "msg.db", "rcpt.db", "sched.db",
 struct store {
 	DB_ENV		*env;
 	DB		*db[T_COUNT];
+	struct store_verify *verify;
 	DB_TXN		*txn;
 	uint32_t	 lg_max;
 	struct buf	 out;		/* a row being written */
@@ -139,7 +141,8 @@ store_open(const struct store_params *p, const char **why)
 	buf_init(&s->out, ROW_MAX);
 	s->lg_max = p->lg_max;
 	dio_use_for_db();
-	if ((ret = open_env(s, p)) == 0 && (ret = open_dbs(s)) == 0)
+	if ((ret = open_env(s, p)) == 0 && (ret = open_dbs(s)) == 0 &&
+	    (ret = store_verify_open(s->env, &s->verify)) == 0)
 		return s;
 	*why = db_strerror(ret);
 	store_close(s);
@@ -180,10 +183,17 @@ store_close(struct store *s)
 	for (int i = 0; i < T_COUNT; i++)
 		if (s->db[i] != NULL)
 			s->db[i]->close(s->db[i], 0);
+	store_verify_close(s->verify);
 	if (s->env != NULL)
 		s->env->close(s->env, 0);
 	buf_clear(&s->out);
 	free(s);
+}
+
+struct store_verify *
+store_verify(struct store *s)
+{
+	return s->verify;
 }
 
 static void

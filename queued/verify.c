@@ -1,483 +1,338 @@
 /*
- * The check of the queue: see verify.h.
+ * See verify.h.
  */
 #include "queued/verify.h"
 
+#include <sys/queue.h>
 #include <stdlib.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
-#include "queued/diskio.h"
+#include "common/base/map.h"
 
-#define STEP_BYTES	(1 << 20)
-#define PAGE		64
-#define SEEN_MAX	(1 << 24)
-#define ENV_FIRST	4096	/* bytes read of a record for its envelope */
+#define DURATION_MAX_MS	(3660LL * 86400000)	/* longer than any in a file */
 
-struct verify_msg {
-	uint64_t	 segment, offset;
-	uint64_t	 size;
-	uint32_t	 nrcpts, left;
-	bool		 body, kept;
-	uint8_t		 over[];	/* a bit a recipient */
+struct asker {
+	TAILQ_ENTRY(asker) entry;
+	struct chan	*chan;
+	uint32_t	 tid;
+};
+struct question {
+	TAILQ_ENTRY(question) entry;	/* in the order of their beginning */
+	char		*name;		/* its key as one string */
+	size_t		 name_len;
+	char		*where, *target, *to;
+	struct known_params params;
+	struct asker	 asker;
+	TAILQ_HEAD(, asker) waiting;
+	unsigned	 nwaiting;
+	struct mono	 since;
+};
+struct verify {
+	struct map	*by_key, *by_asker;
+	TAILQ_HEAD(, question) all;
 };
 
-static void
-problem(struct verify *v, const char *what, uint64_t id, uint64_t segment,
-    uint64_t offset)
+struct verify *
+verify_new(void)
 {
-	v->problems++;
-	v->problem(v, what, id, segment, offset);
+	struct verify	*v = calloc(1, sizeof(*v));
+
+	if (v == NULL || (v->by_key = map_new(VERIFY_ASKED_MAX)) == NULL ||
+	    (v->by_asker = map_new(VERIFY_ASKED_MAX)) == NULL)
+		fatal("verify");
+	TAILQ_INIT(&v->all);
+	return v;
+}
+
+/* ---- keys ---- */
+
+static struct span
+asker_key(const struct asker *a, uint8_t key[12])
+{
+	const void	*p = a->chan;
+
+	memcpy(key, &p, sizeof(p));
+	memcpy(key + sizeof(p), &a->tid, sizeof(a->tid));
+	return span(key, sizeof(p) + sizeof(a->tid));
+}
+
+/* One string of a key, for the map; to be cleared. */
+static struct span
+name_of(const struct verify_key *k, struct buf *b)
+{
+	buf_init(b, 4096);
+	buf_span(b, k->domain);
+	buf_byte(b, 0);
+	buf_span(b, k->local);
+	buf_byte(b, 0);
+	buf_span(b, k->where);
+	buf_byte(b, 0);
+	buf_span(b, k->target);
+	return buf_content(b);
+}
+
+static struct question *
+find(const struct verify *v, const struct verify_key *k)
+{
+	struct buf	 b;
+	struct question	*q = map_get(v->by_key, name_of(k, &b));
+
+	buf_clear(&b);
+	return q;
+}
+
+size_t
+verify_count(const struct verify *v)
+{
+	return map_count(v->by_key);
 }
 
 bool
-verify_init(struct verify *v, struct queue *q, bool offline)
+verify_asked(const struct verify *v, const struct verify_key *k)
 {
-	v->q = q;
-	v->offline = offline;
-	if ((v->seen = map_new(SEEN_MAX)) == NULL)
-		return false;
-	v->segment = segs_oldest(q->segs);
-	v->off = SEG_FIRST;
-	for (uint64_t n = v->segment; n != 0; n = segs_after(q->segs, n))
-		v->total_bytes += segs_end(q->segs, n) < segs_size(q->segs, n) ?
-		    segs_end(q->segs, n) : segs_size(q->segs, n);
-	if (!offline) {
-		v->total_bytes -= segs_size(q->segs, segs_newest(q->segs)) -
-		    segs_tail(q->segs);
-		pin_set(q, &v->pin, v->segment, false);
-	}
-	return true;
+	return find(v, k) != NULL;
 }
 
-static bool
-free_one(struct span key, void *v, void *arg)
+/* ---- a question's life ---- */
+
+static void
+asker_set(struct verify *v, struct question *q, struct chan *c, uint32_t tid)
 {
-	(void)key;
-	(void)arg;
-	free(v);
-	return true;
+	uint8_t	 key[12];
+
+	q->asker.chan = c;
+	q->asker.tid = tid;
+	if (!map_set(v->by_asker, asker_key(&q->asker, key), q))
+		fatal("verify");
+}
+
+static struct question *
+question_new(struct verify *v, const struct verify_key *k, struct chan *c,
+    const struct ipc_v_ask *m, const struct known_params *p)
+{
+	struct question	*q = calloc(1, sizeof(*q));
+	struct buf	 b;
+	struct span	 name = name_of(k, &b);
+
+	if (q == NULL || (q->name = malloc(name.len)) == NULL ||
+	    (q->where = span_dup(m->where)) == NULL ||
+	    (q->target = span_dup(m->target)) == NULL ||
+	    (q->to = span_dup(m->to)) == NULL || !map_set(v->by_key, name, q))
+		fatal("verify");
+	memcpy(q->name, name.p, name.len);
+	q->name_len = name.len;
+	buf_clear(&b);
+	q->params = *p;
+	q->since = clock_mono();
+	TAILQ_INIT(&q->waiting);
+	TAILQ_INSERT_TAIL(&v->all, q, entry);
+	asker_set(v, q, c, m->tid);
+	return q;
+}
+
+static void
+question_free(struct verify *v, struct question *q)
+{
+	uint8_t		 key[12];
+	struct asker	*a;
+
+	map_del(v->by_asker, asker_key(&q->asker, key));
+	map_del(v->by_key, span(q->name, q->name_len));
+	TAILQ_REMOVE(&v->all, q, entry);
+	while ((a = TAILQ_FIRST(&q->waiting)) != NULL) {
+		TAILQ_REMOVE(&q->waiting, a, entry);
+		free(a);
+	}
+	free(q->name);
+	free(q->where);
+	free(q->target);
+	free(q->to);
+	free(q);
 }
 
 void
-verify_clear(struct verify *v)
+verify_free(struct verify *v)
 {
-	if (v->seen == NULL)
+	struct question	*q;
+
+	if (v == NULL)
 		return;
-	if (!v->offline)
-		pin_clear(v->q, &v->pin);
-	map_each(v->seen, free_one, NULL);
-	map_free(v->seen);
-	v->seen = NULL;
-}
-
-/* ---- what the segments say of a message ---- */
-
-static void
-seen_drop(struct verify *v, uint64_t id)
-{
-	free(map_del_u64(v->seen, id));
+	while ((q = TAILQ_FIRST(&v->all)) != NULL)
+		question_free(v, q);
+	map_free(v->by_key);
+	map_free(v->by_asker);
+	free(v);
 }
 
 static void
-seen_fate(struct verify_msg *s, uint32_t n, uint8_t state)
+answer(struct chan *c, uint32_t tid, uint8_t state, bool ask,
+    const struct known *k)
 {
-	uint8_t	 bit = (uint8_t)(1 << n % 8);
-
-	if (n >= s->nrcpts || state == RCPT_WAITING || (s->over[n / 8] & bit))
-		return;
-	s->over[n / 8] |= bit;
-	s->left--;
+	CHAN_SEND(c, v_answer, .tid = tid, .state = state, .ask = ask,
+	    .probe = ask && k->any == V_ANY_NOT_ASKED, .good = k->good,
+	    .reply = span_str(k->reply), .server = span_str(k->server));
 }
 
 static void
-seen_put(struct verify *v, const struct rec *r, const struct rec_msg *m,
-    uint64_t offset)
+wait_for(struct question *q, struct chan *c, uint32_t tid,
+    const struct known *k)
 {
-	struct verify_msg *s;
-	struct span	 rcpts = m->rcpts;
-	struct rec_rcpt	 e;
+	struct asker	*a;
 
-	seen_drop(v, r->id);
-	s = calloc(1, sizeof(*s) + m->nrcpts / 8 + 1);
-	if (s == NULL || !map_set_u64(v->seen, r->id, s)) {
-		free(s);
-		problem(v, "too many messages to be followed", r->id, 0, 0);
+	if (q->nwaiting >= VERIFY_WAIT_MAX) {
+		answer(c, tid, V_BUSY, false, k);
 		return;
 	}
-	s->segment = v->segment;
-	s->offset = offset;
-	s->size = m->size;
-	s->nrcpts = s->left = m->nrcpts;
-	s->body = (m->flags & MSG_BODY_FILE) != 0;
-	s->kept = (m->flags & MSG_KEPT) != 0;
-	while (rec_rcpt_next(&rcpts, m->version, &e))
-		seen_fate(s, e.n, e.state);
+	if ((a = calloc(1, sizeof(*a))) == NULL)
+		fatal("verify");
+	a->chan = c;
+	a->tid = tid;
+	TAILQ_INSERT_TAIL(&q->waiting, a, entry);
+	q->nwaiting++;
 }
 
-static void
-seen_change(struct verify *v, uint64_t id, uint8_t version, struct span env)
+static int64_t
+duration(uint64_t ms)
 {
-	struct verify_msg *s = map_get_u64(v->seen, id);
-	struct rec_change ch;
-	struct rec_fate	 f;
-	const char	*why;
-
-	if (s == NULL || rec_change_decode(env, version, &ch, &why) !=
-	    PARSE_OK)
-		return;
-	while (rec_fate_next(&ch.rcpts, ch.version, &f))
-		seen_fate(s, f.n, f.state);
-	/* One that is kept then ends by a removal alone. */
-	if ((ch.what & CHANGE_REMOVE) ||
-	    (s->left == 0 && !(ch.what & CHANGE_KEEP) && !s->kept))
-		seen_drop(v, id);
-	else if (s->left == 0)
-		s->kept = true;
+	return ms > DURATION_MAX_MS ? DURATION_MAX_MS : (int64_t)ms;
 }
 
-static void
-message(struct verify *v, const struct rec *r, const struct rec_msg *m,
-    uint64_t offset)
+void
+verify_ask(struct verify *v, struct queue *queue, struct chan *c,
+    const struct ipc_v_ask *m)
 {
-	struct store_msg row;
+	struct known_params p = { duration(m->cache_ms),
+	    duration(m->good_ms) };
+	struct asker	 self = { .chan = c, .tid = m->tid };
+	uint8_t		 akey[12];
+	char		 domain[256];
+	struct verify_key key;
+	struct question	*q;
+	struct known	 k;
+	size_t		 max;
 
-	if (v->offline) {
-		seen_put(v, r, m, offset);
+	if (map_get(v->by_asker, asker_key(&self, akey)) != NULL) {
+		chan_reject(c, "v_ask: the number is in use");
 		return;
 	}
-	if (!store_msg_get(v->q->store, r->id, &row)) {
-		seen_put(v, r, m, offset);
+	if (!known_key(m->to, m->where, m->target, domain, &key)) {
+		memset(&k, 0, sizeof(k));
+		answer(c, m->tid, V_NONE, false, &k);
 		return;
 	}
-	seen_drop(v, r->id);
-	if (row.segment < v->segment ||
-	    (row.segment == v->segment && row.offset < offset))
-		problem(v, "the index has an older record of it", r->id,
-		    v->segment, offset);
-}
-
-/* ---- segments ---- */
-
-static bool
-record(const struct rec *r, uint64_t offset, void *arg)
-{
-	struct verify	*v = arg;
-	struct rec_msg	 m;
-	struct rec_change ch;
-	struct rec_state st;
-	const char	*why = "kind of the record";
-	enum parse	 ok = PARSE_BAD;
-
-	/* At an end that nobody has stated only what is known to have been
-	 * durable is missed. */
-	if (offset != v->off && (!v->open_end || r->synced > v->off))
-		problem(v, "bytes that are no record", 0, v->segment, v->off);
-	v->records++;
-	if (!rec_content_ok(r))
-		problem(v, "checksum of the content", r->id, v->segment,
-		    offset);
-	switch (r->kind) {
-	case REC_MESSAGE:
-	case REC_SNAPSHOT:
-		ok = rec_msg_decode(r->env, r->version, &m, &why);
-		if (ok != PARSE_OK)
-			break;
-		message(v, r, &m, offset);
-		if (m.cause.len > 0)
-			seen_change(v, m.cause_id, r->version, m.cause);
-		break;
-	case REC_CHANGE:
-		ok = rec_change_decode(r->env, r->version, &ch, &why);
-		if (ok == PARSE_OK)
-			seen_change(v, r->id, r->version, r->env);
-		break;
-	case REC_STATE:
-		ok = rec_state_decode(r->env, &st, &why);
-		break;
-	}
-	if (ok != PARSE_OK)
-		problem(v, why, r->id, v->segment, offset);
-	v->off = offset + r->total;
-	v->stopped = v->off >= v->limit;
-	return !v->stopped;
-}
-
-static void
-next_segment(struct verify *v)
-{
-	uint64_t	 next = segs_after(v->q->segs, v->segment);
-
-	if (next != 0 && next != v->segment + 1)
-		problem(v, "segments behind this one are missing", 0,
-		    v->segment, 0);
-	v->segment = next;
-	v->off = SEG_FIRST;
-	v->pin.segment = next;
-	if (next == 0) {
-		v->pin.segment = UINT64_MAX;
-		v->phase = v->q->store == NULL ? VERIFY_LEFT : VERIFY_INDEX;
-	}
-}
-
-/* Where the segment ends; open_end if only its own records tell. */
-static uint64_t
-segment_end(struct verify *v)
-{
-	struct segs	*s = v->q->segs;
-	uint64_t	 end;
-
-	v->open_end = false;
-	if (v->segment != segs_newest(s))
-		end = segs_end(s, v->segment);
-	else if (!v->offline)
-		end = segs_tail(s);
-	else if ((end = segs_closed_at(s)) == 0) {
-		v->open_end = true;
-		end = segs_size(s, v->segment);
-	}
-	return end < segs_size(s, v->segment) ? end :
-	    segs_size(s, v->segment);
-}
-
-static void
-segments_step(struct verify *v)
-{
-	struct queue	*q = v->q;
-	uint64_t	 damage = q->damage, begin = v->off, end;
-
-	if (v->segment == 0) {
-		next_segment(v);
+	known_look(queue, &key, &p, &k);
+	q = find(v, &key);
+	if (q != NULL && k.state == V_NONE) {
+		wait_for(q, c, m->tid, &k);
 		return;
 	}
-	if (!v->offline)
-		queue_flush(q);
-	end = segment_end(v);
-	v->limit = end - begin < STEP_BYTES ? end : begin + STEP_BYTES;
-	v->stopped = false;
-	if (begin < end && !recover_walk(q, v->segment, begin, end, true,
-	    record, v))
-		problem(v, "records of a version that is not known", 0,
-		    v->segment, begin);
-	q->damage = damage;		/* it is counted at the start */
-	v->bytes += v->off - begin;
-	if (v->stopped && v->off < end)
-		return;
-	if (v->off < end && !v->open_end)
-		problem(v, "bytes that are no record", 0, v->segment, v->off);
-	next_segment(v);
+	max = k.state == V_NONE ? VERIFY_ASKED_MAX : VERIFY_AGAIN_MAX;
+	if (q == NULL && (k.state == V_NONE || k.refresh) &&
+	    verify_count(v) < max) {
+		question_new(v, &key, c, m, &p);
+		answer(c, m->tid, k.state, true, &k);
+	} else
+		answer(c, m->tid, k.state == V_NONE ? V_BUSY : k.state, false,
+		    &k);
 }
 
-/* ---- index ---- */
-
-static bool
-page_msg(uint64_t id, const struct store_msg *m, void *arg)
-{
-	struct verify	*v = arg;
-
-	(void)m;
-	v->ids[v->n++] = id;
-	return v->n < PAGE;
-}
-
-/* Is the record that the row names there? Header and envelope are looked at;
- * the content was, among the segments. */
-static bool
-row_record(struct verify *v, uint64_t id, const struct store_msg *m)
-{
-	uint8_t		*p;
-	size_t		 need = 0, len = m->length < ENV_FIRST ? m->length :
-			    ENV_FIRST;
-	struct rec	 r;
-	const char	*why;
-	enum parse	 st = PARSE_BAD;
-
-	if ((p = malloc(m->length)) == NULL)
-		return false;
-	for (;;) {
-		if (segs_read(v->q->segs, m->segment, p, len, m->offset) !=
-		    (ssize_t)len)
-			break;
-		st = rec_decode_env(span(p, len), &r, &need, &why);
-		if (st != PARSE_MORE || len == m->length)
-			break;
-		len = need < m->length ? need : m->length;
-	}
-	free(p);
-	return st == PARSE_OK && r.id == id && r.total == m->length &&
-	    (r.kind == REC_MESSAGE || r.kind == REC_SNAPSHOT);
-}
-
+/* Everybody who waits hears the same. */
 static void
-body(struct verify *v, uint64_t id, uint64_t size)
+told(struct verify *v, struct queue *queue, struct question *q, uint8_t state,
+    struct span reply, struct span server)
 {
-	int	 fd = body_open(id, false);
+	char		 domain[256];
+	struct verify_key key;
+	struct known	 k;
+	struct asker	*a;
 
-	if (fd == -1)
-		problem(v, "the file of its content is missing", id, 0, 0);
-	else if ((uint64_t)dio_size(fd) != size)
-		problem(v, "the file of its content has another length", id, 0,
-		    0);
-	dio_close(fd);
-	v->bodies++;
+	known_key(span_str(q->to), span_str(q->where), span_str(q->target),
+	    domain, &key);
+	known_look(queue, &key, &q->params, &k);
+	if (k.any == V_ANY_YES && state == V_GOOD)
+		k.good = true;
+	TAILQ_FOREACH(a, &q->waiting, entry)
+		CHAN_SEND(a->chan, v_answer, .tid = a->tid, .state = state,
+		    .good = k.good, .reply = reply, .server = server);
+	question_free(v, q);
 }
 
-struct count {
-	struct verify	*v;
-	const struct store_msg *m;
-	uint64_t	 id;
-	uint32_t	 n, waiting;
-	struct store_due due[PAGE];	/* of the first that wait */
-};
-
-static bool
-count_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
+void
+verify_tell(struct verify *v, struct queue *queue, struct chan *c,
+    const struct ipc_v_tell *m)
 {
-	struct count	*c = arg;
+	struct asker	 self = { .chan = c, .tid = m->tid };
+	uint8_t		 akey[12];
+	char		 domain[256];
+	struct verify_key key;
+	struct question	*q;
 
-	(void)n;
-	c->n++;
-	if (r->state != RCPT_WAITING)
-		return true;
-	if (c->waiting < PAGE)
-		c->due[c->waiting] = (struct store_due){ .id = c->id,
-		    .dest = r->dest, .next_ms = r->next_ms };
-	c->waiting++;
-	return true;
-}
-
-/* Each that waits is due at its time, or with an earlier one of the same
- * destination. */
-static void
-row_dues(struct verify *v, struct count *c)
-{
-	uint32_t	 n = c->waiting < PAGE ? c->waiting : PAGE;
-	struct store_due *d;
-
-	for (uint32_t i = 0; i < n; i++) {
-		d = &c->due[i];
-		for (uint32_t k = 0; k < n; k++)
-			if (c->due[k].dest == d->dest &&
-			    c->due[k].next_ms < d->next_ms)
-				d->next_ms = c->due[k].next_ms;
-		/* Of more than are looked at an earlier one may be another. */
-		if (c->waiting <= PAGE && !store_due_has(v->q->store, d))
-			problem(v, "it is not in the schedule", c->id, 0, 0);
-	}
-}
-
-static void
-index_row(struct verify *v, uint64_t id)
-{
-	struct verify_msg *s;
-	struct store_msg m;
-	struct count	 c = { .v = v, .id = id };
-
-	if (!store_msg_get(v->q->store, id, &m))
-		return;			/* over meanwhile */
-	v->messages++;
-	if (!row_record(v, id, &m))
-		problem(v, "its record is not where the index says", id,
-		    m.segment, m.offset);
-	if (m.flags & MSG_BODY_FILE)
-		body(v, id, m.size);
-	s = map_get_u64(v->seen, id);
-	if (v->offline && (s == NULL || s->segment != m.segment ||
-	    s->offset != m.offset || s->left != m.left))
-		problem(v, "index and segments do not agree on it", id,
-		    m.segment, m.offset);
-	if (v->offline)
-		seen_drop(v, id);
-	store_rcpts(v->q->store, id, count_rcpt, &c);
-	if (c.n != m.nrcpts || c.waiting != m.left)
-		problem(v, "recipients are missing in the index", id, 0, 0);
-	if (!m.held)
-		row_dues(v, &c);
-}
-
-static void
-index_step(struct verify *v)
-{
-	v->n = 0;
-	if (!v->offline)
-		queue_flush(v->q);
-	store_msgs(v->q->store, v->from, page_msg, v);
-	for (size_t i = 0; i < v->n; i++)
-		index_row(v, v->ids[i]);
-	if (v->n < PAGE)
-		v->phase = VERIFY_SCHEDULE;
-	else
-		v->from = v->ids[PAGE - 1] + 1;
-}
-
-/* ---- schedule ---- */
-
-static bool
-page_due(const struct store_due *d, void *arg)
-{
-	struct verify	*v = arg;
-
-	v->dues[v->n++] = *d;
-	return v->n < PAGE;
-}
-
-static void
-schedule_step(struct verify *v)
-{
-	struct store_msg m;
-
-	v->n = 0;
-	if (!v->offline)
-		queue_flush(v->q);
-	store_sched(v->q->store, &v->due, page_due, v);
-	for (size_t i = 0; i < v->n; i++)
-		if (!store_msg_get(v->q->store, v->dues[i].id, &m) || m.held)
-			problem(v, "the schedule has it, but it does not wait",
-			    v->dues[i].id, 0, 0);
-	if (v->n < PAGE) {
-		v->phase = VERIFY_LEFT;
+	if (m->state > V_BUSY || m->any > V_ANY_YES) {
+		chan_reject(c, "v_tell: no such state");
 		return;
 	}
-	v->due = v->dues[PAGE - 1];
-	if (++v->due.dest == 0)
-		v->due.id++;
+	/* Given up meanwhile, it may be. */
+	if ((q = map_get(v->by_asker, asker_key(&self, akey))) == NULL)
+		return;
+	known_key(span_str(q->to), span_str(q->where), span_str(q->target),
+	    domain, &key);
+	known_tell(queue, &key, &q->params, (enum v_state)m->state,
+	    (enum v_any)m->any, m->reply, m->server);
+	told(v, queue, q, m->state, m->reply, m->server);
 }
 
-/* ---- what is left ---- */
-
-static bool
-left_one(struct span key, void *val, void *arg)
+/* The next one who waits asks instead. */
+static void
+hand_over(struct verify *v, struct queue *queue, struct question *q)
 {
-	struct verify	*v = arg;
-	struct verify_msg *s = val;
-	uint64_t	 id;
+	struct asker	*a = TAILQ_FIRST(&q->waiting);
+	uint8_t		 akey[12];
+	char		 domain[256];
+	struct verify_key key;
+	struct known	 k;
 
-	memcpy(&id, key.p, sizeof(id));
-	if (v->q->store != NULL)
-		problem(v, "the segments have it, the index does not", id,
-		    s->segment, s->offset);
-	else {
-		v->messages++;
-		if (s->body)
-			body(v, id, s->size);
+	if (a == NULL) {
+		question_free(v, q);
+		return;
 	}
-	return true;
+	map_del(v->by_asker, asker_key(&q->asker, akey));
+	TAILQ_REMOVE(&q->waiting, a, entry);
+	q->nwaiting--;
+	asker_set(v, q, a->chan, a->tid);
+	free(a);
+	known_key(span_str(q->to), span_str(q->where), span_str(q->target),
+	    domain, &key);
+	known_look(queue, &key, &q->params, &k);
+	answer(q->asker.chan, q->asker.tid, V_NONE, true, &k);
+}
+
+void
+verify_gone(struct verify *v, struct queue *queue, const struct chan *c)
+{
+	struct question	*q, *next;
+	struct asker	*a, *anext;
+
+	TAILQ_FOREACH_SAFE(q, &v->all, entry, next) {
+		TAILQ_FOREACH_SAFE(a, &q->waiting, entry, anext) {
+			if (a->chan != c)
+				continue;
+			TAILQ_REMOVE(&q->waiting, a, entry);
+			q->nwaiting--;
+			free(a);
+		}
+		if (q->asker.chan == c)
+			hand_over(v, queue, q);
+	}
 }
 
 bool
-verify_step(struct verify *v)
+verify_house(struct verify *v, struct queue *queue)
 {
-	switch (v->phase) {
-	case VERIFY_SEGMENTS:
-		segments_step(v);
-		return true;
-	case VERIFY_INDEX:
-		index_step(v);
-		return true;
-	case VERIFY_SCHEDULE:
-		schedule_step(v);
-		return true;
-	default:
-		map_each(v->seen, left_one, v);
-		return false;
-	}
+	struct question	*q;
+	int64_t		 before = clock_mono().ms - VERIFY_TELL_MS;
+
+	while ((q = TAILQ_FIRST(&v->all)) != NULL && q->since.ms < before)
+		told(v, queue, q, V_LATER, span(NULL, 0), span(NULL, 0));
+	return known_sweep(queue);
 }

@@ -1,46 +1,38 @@
 /*
- * A check of the whole queue, step by step: every record's checksums, and that
- * index, segments and bodies agree. On a running queue mail flows meanwhile; of
- * a folder that nobody runs on all is known by its segments, with an index to
- * hold against them or without.
+ * Questions of smtpd workers whether a recipient is known: answered from what
+ * is known (known.h), or by one of those who ask, who is told to ask the server
+ * while the others wait for what he tells.
  *
- * What is followed of a message, by its records: nothing while the index has
- * it. One that the index has not must come to its end in what follows; on a
- * folder each message is followed so.
+ *	(none) ─v_ask─▶ ASKED ─v_tell─▶ (none), all who wait are answered
+ *	                  │ the asker is gone: the next one who waits asks
  */
 #ifndef QUEUED_VERIFY_H
 #define QUEUED_VERIFY_H
 
-#include "queued/queue.h"
+#include "common/ipc/chan.h"
+#include "queued/known.h"
 
-struct verify {
-	struct queue	*q;		/* its segs, and its store or NULL */
-	bool		 offline;
-	/* A fault: of a message, or 0; at a place, or segment 0. */
-	void		(*problem)(struct verify *, const char *what,
-			    uint64_t id, uint64_t segment, uint64_t offset);
-	void		*arg;
+#define VERIFY_ASKED_MAX 2000	/* questions at servers at a time */
+#define VERIFY_AGAIN_MAX 500	/* of which there may be when what still holds
+				 * is asked for anew */
+#define VERIFY_WAIT_MAX	256	/* who wait for one of them */
+#define VERIFY_TELL_MS	90000	/* within that it is told */
 
-	uint64_t	 records, messages, bodies, bytes, problems;
-	uint64_t	 total_bytes;	/* of segments, about */
+struct verify;
 
-	enum { VERIFY_SEGMENTS, VERIFY_INDEX, VERIFY_SCHEDULE, VERIFY_LEFT }
-			 phase;
-	struct pin	 pin;
-	struct map	*seen;		/* id -> struct verify_msg */
-	uint64_t	 segment, off, limit;
-	bool		 stopped, open_end;
-	uint64_t	 from;
-	struct store_due due;
-	uint64_t	 ids[64];
-	struct store_due dues[64];
-	size_t		 n;
-};
-
-/* q is borrowed until verify_clear(). False: no memory. */
-bool	 verify_init(struct verify *, struct queue *, bool offline);
-void	 verify_clear(struct verify *);
-/* True: there is more to do. */
-bool	 verify_step(struct verify *);
+struct verify *verify_new(void);
+void	 verify_free(struct verify *);
+/* v_ask and v_tell of this channel to a smtpd. */
+void	 verify_ask(struct verify *, struct queue *, struct chan *,
+	    const struct ipc_v_ask *);
+void	 verify_tell(struct verify *, struct queue *, struct chan *,
+	    const struct ipc_v_tell *);
+/* The channel is gone with its questions. */
+void	 verify_gone(struct verify *, struct queue *, const struct chan *);
+/* Each second: gives up old questions, drops old rows; true: again soon. */
+bool	 verify_house(struct verify *, struct queue *);
+size_t	 verify_count(const struct verify *);
+/* Is this asked for now? */
+bool	 verify_asked(const struct verify *, const struct verify_key *);
 
 #endif

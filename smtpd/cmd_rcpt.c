@@ -8,6 +8,7 @@
 #include "common/smtp/path.h"
 #include "smtpd/cmd.h"
 #include "smtpd/handoff.h"
+#include "smtpd/known.h"
 #include "smtpd/route.h"
 
 #define RCPT_REFUSED_MAX 1000	/* of a transaction, remembered */
@@ -58,7 +59,8 @@ take(struct cmd *c, struct rcpt *r, const struct conf_action *action)
 	t->way = way;
 	t->action = action;
 	r->action = action;
-	way->rcpt(t, r, c);
+	if (!known_rcpt(t, r, c))
+		way->rcpt(t, r, c);
 }
 
 static void

@@ -44,7 +44,19 @@ begin(struct txn *t, struct cmd *cmd, bool bdat)
 	received_count_begin(&c->count);
 	session_hold(cmd);
 	session_phase(t->s, bdat ? PH_BDAT : PH_DATA);
-	t->way->begin(t);
+	if (t->verifying == 0)
+		t->way->begin(t);
+}
+
+void
+content_verified(struct txn *t)
+{
+	if (t->content.state != CONTENT_BEGIN)
+		return;
+	if (t->taken > 0)
+		t->way->begin(t);
+	else
+		content_refuse(t, 554, span_str("5.5.1 No valid recipients"));
 }
 
 void

@@ -51,6 +51,9 @@ bool	 content_run(struct txn *);
 /* Is the session's input content at the moment? */
 bool	 content_flows(const struct txn *);
 
+/* All recipients have been verified: begins, if DATA or BDAT waits for it. */
+void	 content_verified(struct txn *);
+
 /* ---- the way's answers ---- */
 void	 content_ready(struct txn *);
 /* Instead of ready: the reply to DATA, or to the chunk. The transaction ends. */

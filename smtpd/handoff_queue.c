@@ -13,6 +13,7 @@
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
+#include "smtpd/verify.h"
 
 #define TXNS_MAX	65536	/* on their way; sessions are fewer */
 #define CREDIT_FIRST	(128 << 10)
@@ -265,6 +266,7 @@ static const struct chan_row rows[] = {
 	{ IPC_T_q_have, on_have },
 	{ IPC_T_q_state, on_state },
 	{ IPC_T_q_source_total, on_source_total },
+	{ IPC_T_v_answer, verify_known },
 	{ 0, NULL }
 };
 
@@ -325,6 +327,7 @@ gone(void)
 	chan_free(chan);
 	chan = NULL;
 	source_queue(NULL);
+	verify_queue(NULL);
 	wait_each(txns, lost_one, NULL);
 }
 
@@ -358,5 +361,6 @@ queue_peer(int fd)
 	if (chan == NULL)
 		fatal("chan_new");
 	source_queue(chan);
+	verify_queue(chan);
 	wait_each(txns, ask_one, NULL);
 }

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/ipc/wait.h"
 #include "smtpd/txn.h"
+#include "smtpd/verify.h"
 
 #define LINKS_MAX	65536
 #define PIECE_MAX	32000	/* of a p_chunk */
@@ -61,6 +62,25 @@ over(struct link *l, const char *why)
 	link_free(l);
 }
 
+static struct proxy *
+least(void)
+{
+	struct proxy	*p, *best = NULL;
+
+	LIST_FOREACH(p, &proxies, entry)
+		if (best == NULL || p->nlinks < best->nlinks)
+			best = p;
+	return best;
+}
+
+struct chan *
+link_proxy(void)
+{
+	struct proxy	*p = least();
+
+	return p == NULL ? NULL : p->chan;
+}
+
 static void
 proxy_lost(struct proxy *p)
 {
@@ -69,6 +89,7 @@ proxy_lost(struct proxy *p)
 	while ((l = LIST_FIRST(&p->links)) != NULL)
 		over(l, "4.3.2 The proxy was restarted");
 	LIST_REMOVE(p, entry);
+	verify_proxy_gone(p->chan);
 	chan_free(p->chan);
 	free(p);
 }
@@ -117,17 +138,6 @@ expect(struct link *l, enum link_ask what, struct cmd *c, uint64_t txn,
 	w->txn = txn;
 	w->rcpt = rcpt;
 	STAILQ_INSERT_TAIL(&l->waits, w, entry);
-}
-
-static struct proxy *
-least(void)
-{
-	struct proxy	*p, *best = NULL;
-
-	LIST_FOREACH(p, &proxies, entry)
-		if (best == NULL || p->nlinks < best->nlinks)
-			best = p;
-	return best;
 }
 
 struct link *
@@ -369,5 +379,6 @@ static const struct chan_row rows[] = {
 	{ IPC_T_p_credit, on_credit },
 	{ IPC_T_p_server, on_server },
 	{ IPC_T_p_closed, on_closed },
+	{ IPC_T_p_verified, verify_verified },
 	{ 0, NULL }
 };

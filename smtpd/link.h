@@ -43,6 +43,8 @@ struct link {
 void	 link_init(struct proc *);
 /* A channel to a proxyd; one before of the same worker is dead. fd is taken. */
 void	 link_peer(uint16_t worker, int fd);
+/* The channel to the proxyd with the fewest links; NULL: there is none. */
+struct chan *link_proxy(void);
 /* Opens one for the session, by the action. helo: rule level, our side says
  * EHLO with it; empty: the client's own commands go over. NULL: no proxyd. */
 struct link *link_open(struct session *, const struct conf_action *,

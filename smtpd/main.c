@@ -15,6 +15,7 @@
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
 #include "smtpd/srs.h"
+#include "smtpd/verify.h"
 
 #define DRAIN_IDLE	10	/* idle for this part of the grace: ended */
 #define DRAIN_LAST_MS	500	/* of the grace: to get the last 421s out */
@@ -118,6 +119,7 @@ main(int argc, char **argv)
 	queue_init(p);
 	link_init(p);
 	srs_init(p, conf);
+	verify_init(p, conf);
 	session_init(proc_base(p), conf);
 	listener_init(p, conf);
 	return proc_run(p, &ops, NULL);

@@ -12,6 +12,7 @@
 #include "common/smtp/reply.h"
 #include "smtpd/cmd.h"
 #include "smtpd/handoff.h"
+#include "smtpd/known.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/reader.h"
@@ -227,6 +228,7 @@ void
 session_release(struct session *s)
 {
 	txn_end(s);
+	known_gone(s);
 	link_close(s->link);
 	s->link = NULL;
 	peer_clear(&s->peer);

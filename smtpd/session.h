@@ -42,6 +42,7 @@ enum phase { PH_CONNECT, PH_GREETED, PH_READY, PH_AUTH, PH_MAIL, PH_RCPT,
 
 struct txn;
 struct link;
+struct known_wait;
 struct session;
 
 /* A command that waits for its reply, in the order they came. */
@@ -71,6 +72,7 @@ struct session {
 	unsigned	 ncmds;
 	struct cmd	*barrier;	/* nothing is read until it is answered */
 	struct txn	*txn;
+	LIST_HEAD(, known_wait) known;	/* recipients being verified */
 	/* A proxied listener: the session at the actual server. Else: the one
 	 * of the rule that this transaction, or the last one, went by. */
 	struct link	*link;

@@ -39,6 +39,7 @@ struct txn {
 	struct rcpt	*rcpts;
 	size_t		 nrcpts, cap;
 	unsigned	 asked, taken;	/* recipients in these states */
+	unsigned	 verifying;	/* of those asked: content waits */
 	const struct handoff *way;	/* NULL: no recipient has one yet */
 	const struct conf_action *action;	/* the way's, if it is a proxy */
 	struct content	 content;

@@ -1,5 +1,5 @@
 /*
- * base64, hex, xtext and CRC32C. See enc.h.
+ * base64, hex, xtext, quoted-printable and CRC32C. See enc.h.
  */
 #include <nmmintrin.h>
 #include <string.h>
@@ -58,6 +58,45 @@ enc_xtext(struct buf *b, struct span s)
 		    !buf_fmt(b, "+%02X", s.p[i]))
 			return false;
 	return true;
+}
+
+#define QP_LINE	76	/* RFC 2045, 6.7 (5) */
+
+static bool
+at_crlf(struct span s, size_t i)
+{
+	return i + 1 < s.len && s.p[i] == '\r' && s.p[i + 1] == '\n';
+}
+
+bool
+enc_qp(struct buf *b, struct span s)
+{
+	size_t	 col = 0, n;
+	bool	 plain, ok = true;
+
+	for (size_t i = 0; i < s.len && ok; i++) {
+		uint8_t	 c = s.p[i];
+
+		if (at_crlf(s, i)) {
+			ok = buf_str(b, "\r\n");
+			col = 0;
+			i++;
+			continue;
+		}
+		/* A blank at a line's end is encoded (3). */
+		plain = (c > ' ' && c <= '~' && c != '=') ||
+		    ((c == ' ' || c == '\t') && i + 1 < s.len &&
+		    !at_crlf(s, i + 1));
+		n = plain ? 1 : 3;
+		/* One column is for the "=" of a soft break. */
+		if (col + n > QP_LINE - 1) {
+			ok = buf_str(b, "=\r\n");
+			col = 0;
+		}
+		col += n;
+		ok = ok && (plain ? buf_byte(b, c) : buf_fmt(b, "=%02X", c));
+	}
+	return ok;
 }
 
 static int

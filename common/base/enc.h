@@ -1,6 +1,7 @@
 /*
- * Text encodings of mail: base64 (RFC 4648), hex, xtext (RFC 3461, 4) and
- * CRC32C (RFC 3720) for records. Pure functions.
+ * Text encodings of mail: base64 (RFC 4648), hex, xtext (RFC 3461, 4),
+ * quoted-printable (RFC 2045, 6.7) and CRC32C (RFC 3720) for records. Pure
+ * functions.
  */
 #ifndef BASE_ENC_H
 #define BASE_ENC_H
@@ -11,6 +12,8 @@
 bool	 enc_base64(struct buf *, struct span);
 bool	 enc_hex(struct buf *, struct span);
 bool	 enc_xtext(struct buf *, struct span);
+/* Whole text, its lines ended by CRLF; any other CR or LF is encoded. */
+bool	 enc_qp(struct buf *, struct span);
 /* Strict decoders: padding needed, no white space; false if malformed. */
 bool	 dec_base64(struct buf *, struct span);
 bool	 dec_xtext(struct buf *, struct span);

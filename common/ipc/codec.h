@@ -57,6 +57,18 @@ enum d_dest {
 	D_DEST_SLOW		/* 421 or 4xx before any recipient */
 };
 
+/* What is known of a recipient. */
+enum v_state {
+	V_NONE,			/* nothing (any more) */
+	V_GOOD,			/* his server takes him, or took him */
+	V_BAD,			/* his server refuses him for good */
+	V_LATER,		/* it was reached, and said neither */
+	V_DOWN,			/* no server could be reached */
+	V_BUSY			/* too many questions: nobody was asked */
+};
+/* Does the server take any address of the domain? */
+enum v_any { V_ANY_NOT_ASKED, V_ANY_NO, V_ANY_YES };
+
 /* One line a message: #name and the number. */
 enum ipc_type {
 #define IPC_MSG(name, num, from, to, fds)	IPC_T_##name = num,

@@ -22,6 +22,7 @@
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
+#include "smtpd/verify.h"
 
 #define LINKS	64		/* of proxyd, kept apart by tid */
 #define TXNS	64
@@ -146,6 +147,7 @@ world_init(const char *text)
 	peer_init(ask);
 	source_init(world_conf);
 	queue_init(NULL);
+	verify_init(NULL, world_conf);
 	link_init(NULL);
 	session_init(world_base, world_conf);
 	listener_init(NULL, world_conf);

@@ -98,6 +98,41 @@ test_xtext(void **state)
 }
 
 static void
+test_qp(void **state)
+{
+	static const struct { const char *in, *out; } rows[] = {
+		{ "plain\r\ntext\r\n", "plain\r\ntext\r\n" },
+		{ "a=b\xc3\xa4", "a=3Db=C3=A4" },
+		{ "end \r\ntab\t\r\nlast ", "end=20\r\ntab=09\r\nlast=20" },
+		{ "in side\r\n", "in side\r\n" },
+		{ "cr\rlf\nboth\n\r", "cr=0Dlf=0Aboth=0A=0D" },
+		{ "", "" }
+	};
+	char		 many[300];
+	struct span	 s, line;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		buf_init(&b, 1000);
+		assert_true(enc_qp(&b, span_str(rows[i].in)));
+		assert_true(span_is(out(), rows[i].out));
+		buf_clear(&b);
+	}
+	for (int c = 'x'; c < 'x' + 200; c += 100) {
+		memset(many, c, sizeof(many));
+		buf_init(&b, 2000);
+		assert_true(enc_qp(&b, span(many, sizeof(many))));
+		for (s = out(); span_word(&s, "\n", &line);)
+			assert_true(line.len <= 77 && (s.len == 0 ||
+			    line.p[line.len - 2] == '='));
+		buf_clear(&b);
+	}
+	buf_init(&b, 10);
+	assert_false(enc_qp(&b, span(many, sizeof(many))));
+	buf_clear(&b);
+}
+
+static void
 test_crc32c(void **state)
 {
 	uint8_t		 bytes[1000];
@@ -135,6 +170,7 @@ main(void)
 		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_hex),
 		cmocka_unit_test(test_xtext),
+		cmocka_unit_test(test_qp),
 		cmocka_unit_test(test_crc32c)
 	};
 

@@ -16,7 +16,7 @@
 #include "common/base/clock.h"
 #include "common/base/rand.h"
 #include "queued/diskio.h"
-#include "queued/verify.h"
+#include "queued/audit.h"
 #include "queued/walk.h"
 #include "regress/lib/queuehelp.h"
 
@@ -84,7 +84,7 @@ house(void)
 }
 
 static void
-problem(struct verify *v, const char *what, uint64_t id, uint64_t segment,
+problem(struct audit *v, const char *what, uint64_t id, uint64_t segment,
     uint64_t offset)
 {
 	(void)v;
@@ -95,14 +95,14 @@ problem(struct verify *v, const char *what, uint64_t id, uint64_t segment,
 static void
 check_sound(void)
 {
-	struct verify	 v = { .problem = problem };
+	struct audit	 v = { .problem = problem };
 
-	assert_true(verify_init(&v, h.q, false));
-	while (verify_step(&v))
+	assert_true(audit_init(&v, h.q, false));
+	while (audit_step(&v))
 		;
 	assert_int_equal(v.problems, 0);
 	assert_int_equal(v.messages, h.q->messages + h.q->kept);
-	verify_clear(&v);
+	audit_clear(&v);
 }
 
 static void

@@ -27,9 +27,8 @@ UNIT_test_bind = postern/bind.o postern/load.o postern/boot.o
 UNITLIBS_test_bind = -Wl,--wrap=socket
 
 # queued's core: all but its channels and its control socket.
-QUEUED = $(addprefix queued/,apply.o body.o bounce.o change.o commit.o compact.o dest.o \
-    diskio.o due.o due_dest.o due_job.o envelope.o filter.o keep.o load.o queue.o \
-    pin.o record.o recover.o result.o retry.o route.o segment.o space.o store.o walk.o)
+QUEUED	= $(filter-out queued/main.o queued/ctl%.o queued/job.o queued/sources.o \
+	queued/verify.o queued/offline.o,$(patsubst %.c,%.o,$(wildcard queued/*.c)))
 UNIT_test_record = queued/record.o queued/envelope.o
 UNIT_test_envelope = queued/record.o queued/envelope.o
 UNIT_test_retry = queued/retry.o
@@ -42,10 +41,12 @@ UNIT_test_filter = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_filter = -ldb-5.3
 UNIT_test_upgrade = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_upgrade = -ldb-5.3
-UNIT_test_walk = regress/lib/queuehelp.o $(QUEUED)
-UNIT_test_keep = regress/lib/queuehelp.o queued/verify.o $(QUEUED)
+UNIT_test_keep = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_keep = -ldb-5.3
+UNIT_test_walk = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_walk = -ldb-5.3
+UNIT_test_notice = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_notice = -ldb-5.3
 UNIT_test_queue = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_queue = -ldb-5.3
 UNIT_test_schedule = regress/lib/queuehelp.o $(QUEUED)
@@ -57,9 +58,16 @@ UNITLIBS_test_compact = -ldb-5.3
 UNIT_test_faults = $(addprefix regress/lib/,queuehelp.o queuerun.o diskmodel.o) \
     $(QUEUED)
 UNITLIBS_test_faults = -ldb-5.3
+UNIT_test_known = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_known = -ldb-5.3
+UNIT_test_asked = regress/lib/queuehelp.o queued/verify.o $(QUEUED)
+UNITLIBS_test_asked = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
 UNIT_test_deliverd = regress/lib/script.o deliverd/job.o deliverd/pool.o deliverd/remote.o deliverd/send.o
-UNIT_test_proxyd = regress/lib/script.o proxyd/link.o proxyd/relay.o proxyd/flow.o proxyd/servers.o proxyd/caps.o
+PROXYD = $(addprefix proxyd/,link.o relay.o flow.o servers.o caps.o verify.o \
+    verify_conn.o)
+UNIT_test_proxyd = regress/lib/script.o $(PROXYD)
+UNIT_test_asks = regress/lib/script.o $(PROXYD)
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
 UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
@@ -67,8 +75,8 @@ UNITLIBS_test_agents = -ldb-5.3
 # A worker of smtpd, all but its main(), and the world around it.
 SMTPD = regress/lib/smtpdhelp.o $(addprefix smtpd/,cmd_auth.o cmd_data.o \
     cmd_helo.o cmd_mail.o cmd_misc.o cmd_rcpt.o content.o dispatch.o \
-    handoff_proxy.o handoff_queue.o link.o listener.o peer.o reader.o route.o \
-    session.o source.o txn.o)
+    handoff_proxy.o handoff_queue.o known.o link.o listener.o peer.o reader.o \
+    route.o session.o source.o txn.o verify.o)
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
 UNIT_test_session_limits = $(SMTPD)
