@@ -8,7 +8,7 @@
 #include "common/base/rand.h"
 #include "queued/dsn.h"
 #include "queued/due.h"
-#include "queued/walk.h"
+#include "queued/route.h"
 
 #define RETURNED	"554 5.7.1 returned by the administrator"
 
@@ -148,9 +148,13 @@ change_make(struct walk *w, const struct walk_msg *p)
 {
 	char	 ids[ID_STRLEN];
 
+	if ((p->m.flags & MSG_KEPT) && w->what != WALK_REMOVE)
+		return false;		/* it is over */
 	if (!(w->what == WALK_BOUNCE ? return_msg(w, p->id, &p->m) :
-	    plain(w, p)))
+	    w->what == WALK_REROUTE ? route_msg(w, p) : plain(w, p)))
 		return false;
+	if (w->dry)
+		return true;
 	log_info("id=%s event=%s uid=%u", id_str(p->id, ids),
 	    walk_word(w->what), w->uid);
 	return true;

@@ -252,7 +252,7 @@ struct with {
 };
 
 static void
-with_change(struct buf *env, const struct with *w)
+with_change(const struct queue *q, struct buf *env, const struct with *w)
 {
 	struct rec_change ch = { 0 };
 	struct buf	 fates;
@@ -264,6 +264,7 @@ with_change(struct buf *env, const struct with *w)
 			ch.nrcpts++;
 		}
 	ch.rcpts = buf_content(&fates);
+	keep_mark(q, &ch);
 	buf_reset(env);
 	if (ch.nrcpts > 0 && (fates.failed || !rec_change_encode(env, &ch)))
 		fatalx("change");
@@ -287,7 +288,7 @@ tell_some(struct about *ab, struct dsn *d, struct with *w, struct buf *env)
 	for (size_t i = 0; w != NULL && i < form.told; i++)
 		w->in[w->at[i]] = true;
 	if (w != NULL)
-		with_change(env, w);
+		with_change(ab->q, env, w);
 	if (dsn_append(ab, id, buf_content(&text), &form, buf_content(env)))
 		log_queued(ab, id, d->rcpts, form.told);
 	else {
@@ -421,7 +422,7 @@ record_plain(struct about *ab, const struct with *w)
 	struct buf	 env;
 
 	buf_init(&env, REC_ENV_MAX);
-	with_change(&env, &all);
+	with_change(ab->q, &env, &all);
 	change_alone(ab, buf_content(&env));
 	buf_clear(&env);
 }

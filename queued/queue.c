@@ -209,7 +209,9 @@ queue_housekeep(struct queue *q)
 		map_free(q->recent);
 		q->recent = NULL;
 	}
-	if (!segs_spare_ready(q->segs) && !q->closed)
+	if (keep_step(q))
+		return true;
+	if (!segs_spare_ready(q->segs) && !q->low)
 		return segs_spare_step(q->segs) || segs_spare_ready(q->segs);
 	if (pin_step(q))
 		return true;

@@ -86,6 +86,8 @@ op_committed(void *owner, uint32_t tid, uint64_t id, enum q_status st,
 
 	(void)tid;
 	(void)text;
+	if (h == NULL)
+		return;
 	if (h->nresults < HELP_MAX)
 		h->results[h->nresults++] = (struct help_result){ id, st };
 	if (h->committed != NULL)
