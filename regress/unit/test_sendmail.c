@@ -341,6 +341,27 @@ senders(void **state)
 	}
 }
 
+/* Whatever a login's name is, it is one local part. */
+static void
+logins(void **state)
+{
+	static const struct { const char *user, *want; } t[] = {
+		{ "user", "user@h" }, { "a.b-c_d", "a.b-c_d@h" },
+		{ "1000", "1000@h" }, { "DOM\\user", "\"DOM\\\\user\"@h" },
+		{ "a b", "\"a b\"@h" }, { "x@y", "\"x@y\"@h" }
+	};
+	struct sendmail	 o = parsed("sendmail");
+	struct letter	 l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		letter_begin(&l, &o, "h");
+		assert_int_equal(letter_from(&l, NULL, t[i].user), 0);
+		assert_true(span_is(buf_content(&l.from), t[i].want));
+		letter_clear(&l);
+	}
+}
+
 static void
 statuses(void **state)
 {
@@ -381,6 +402,7 @@ main(void)
 		cmocka_unit_test(long_lines),
 		cmocka_unit_test(envelope),
 		cmocka_unit_test(senders),
+		cmocka_unit_test(logins),
 		cmocka_unit_test(statuses),
 	};
 
