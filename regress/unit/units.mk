@@ -48,7 +48,11 @@ UNIT_test_faults = $(addprefix regress/lib/,queuehelp.o queuerun.o diskmodel.o) 
     $(QUEUED)
 UNITLIBS_test_faults = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
-UNIT_test_deliverd = regress/lib/script.o deliverd/job.o deliverd/pool.o deliverd/remote.o deliverd/send.o
+# deliverd, all but its main(), and the world around it.
+DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o) \
+    $(addprefix deliverd/,job.o pool.o remote.o send.o)
+UNIT_test_deliverd = $(DELIVERD)
+UNIT_test_pool = $(DELIVERD)
 UNIT_test_proxyd = regress/lib/script.o proxyd/link.o proxyd/relay.o proxyd/flow.o proxyd/servers.o proxyd/caps.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
