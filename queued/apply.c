@@ -296,7 +296,7 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 	struct rec_rcpt	 e;
 	struct rows	 before, after;
 	struct span	 s = m->rcpts;
-	char		 domain[256];
+	char		 domain[CONF_TARGET_MAX];
 
 	while (rec_rcpt_next(&s, &e))
 		sm.left += e.state == RCPT_WAITING;
@@ -314,7 +314,8 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 		rc = (struct store_rcpt){ .state = e.state,
 		    .notify = e.notify, .attempt = e.attempt,
 		    .next_ms = e.next_ms, .last_ms = e.last_ms,
-		    .dest = dest_of(q->conf, e.action, e.to, domain),
+		    .dest = dest_of(q->conf, e.action, e.to, m->from, m->auth,
+		    domain),
 		    .action = e.action, .to = e.to, .reason = e.reason };
 		store_rcpt_put(q->store, r->id, e.n, &rc);
 		if (!m->held)
@@ -406,16 +407,19 @@ redest_one(struct queue *q, uint64_t id)
 	struct store_msg m;
 	struct store_rcpt rc;
 	struct rows	 before, after;
-	char		 domain[256];
+	struct due_sender s;
+	char		 domain[CONF_TARGET_MAX];
 	uint64_t	 dest;
 
+	due_sender(q, id, &s);
 	if (!store_msg_get(q->store, id, &m))
 		return;
 	rows_collect(q, &before, id, &m);
 	for (uint32_t n = 0; n < m.nrcpts; n++) {
 		if (!store_rcpt_get(q->store, id, n, &rc))
 			continue;
-		dest = dest_of(q->conf, rc.action, rc.to, domain);
+		dest = dest_of(q->conf, rc.action, rc.to, span_str(s.from),
+		    span_str(s.auth), domain);
 		/* One at work keeps its key: under a new one it would be
 		 * begun a second time. */
 		if (dest == rc.dest || due_runs(q, id, rc.dest))
