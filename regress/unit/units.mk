@@ -56,6 +56,7 @@ DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o) \
 UNIT_test_deliverd = $(DELIVERD)
 UNIT_test_pool = $(DELIVERD)
 UNIT_test_proxyd = regress/lib/script.o proxyd/link.o proxyd/relay.o proxyd/flow.o proxyd/servers.o proxyd/caps.o
+UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
 UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
