@@ -187,6 +187,7 @@ help_send(struct help *h, uint64_t id, const char *from, const char *to,
     size_t len)
 {
 	struct rec_msg	 m = { .from = span_str(from),
+			    .auth = span_str(from),
 			    .helo = span_str("client.example") };
 	struct rec_rcpt	 r = { .action = span_str("relay") };
 	struct txn	*t = txn_begin(h->q, h, 1, id, &m);

@@ -38,6 +38,8 @@ UNIT_test_segment = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_segment = -ldb-5.3
 UNIT_test_dest = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_dest = -ldb-5.3
+UNIT_test_bytable = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_bytable = -ldb-5.3
 UNIT_test_filter = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_filter = -ldb-5.3
 UNIT_test_upgrade = regress/lib/queuehelp.o $(QUEUED)
@@ -64,11 +66,17 @@ UNITLIBS_test_known = -ldb-5.3
 UNIT_test_asked = regress/lib/queuehelp.o queued/verify.o $(QUEUED)
 UNITLIBS_test_asked = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
-UNIT_test_deliverd = regress/lib/script.o deliverd/job.o deliverd/pool.o deliverd/remote.o deliverd/send.o
 PROXYD	= $(filter-out proxyd/main.o proxyd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard proxyd/*.c)))
 UNIT_test_proxyd = regress/lib/script.o $(PROXYD)
 UNIT_test_asks = regress/lib/script.o $(PROXYD)
+# deliverd, all but its main(), and the world around it.
+DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o) \
+	$(filter-out deliverd/main.o deliverd/ctl.o,\
+	$(patsubst %.c,%.o,$(wildcard deliverd/*.c)))
+UNIT_test_deliverd = $(DELIVERD)
+UNIT_test_pool = $(DELIVERD)
+UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
 UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
