@@ -61,12 +61,12 @@ static void
 too_long(void **state)
 {
 	struct conf	*c = confhelp_parse(text, NULL);
-	char		 dst[CONF_PATH_MAX], from[400];
+	char		 dst[CONF_PATH_MAX], from[600];
 	struct span	 s;
 
 	(void)state;
 	memset(from, 'x', sizeof(from));
-	memcpy(from + 330, "@a.example", 11);
+	memcpy(from + 530, "@a.example", 11);
 	s = conf_sender(c, conf_action_find(c, span_str("fixed")),
 	    span_str(from), dst);
 	assert_ptr_equal(s.p, from);
