@@ -122,7 +122,9 @@ describe(const struct about *ab, struct dsn *d)
 	d->to = ab->audience.to;
 	d->double_bounce = ab->audience.postmaster;
 	d->utf8 = (m->flags & MSG_UTF8) != 0;
-	d->full = m->ret == RET_FULL;
+	/* The postmaster sees what a notification of ours would have told. */
+	d->full = m->ret == RET_FULL || (d->double_bounce &&
+	    (m->flags & MSG_BOUNCE) != 0);
 	d->envid = m->envid;
 	d->now_ms = (uint64_t)clock_wall().ms;
 	d->arrived_ms = m->received_ms;
