@@ -430,8 +430,9 @@ record_plain(struct about *ab, const struct with *w)
 }
 
 static void
-record_told(struct about *ab, struct with *w)
+record_told(struct queue *q, uint64_t id, struct with *w)
 {
+	struct about	 ab = { .q = q, .id = id };
 	struct rec	 r;
 	struct rec_msg	 m;
 	struct dsn_rcpt	*rcpts = calloc(w->n, sizeof(*rcpts));
@@ -443,18 +444,18 @@ record_told(struct about *ab, struct with *w)
 		fatal("notification");
 	w->in = in;
 	w->at = at;
-	if (message_load(ab->q, ab->id, &r, &m, from, sizeof(from))) {
-		ab->r = &r;
-		ab->m = &m;
-		audience_find(ab->q, m.from, &ab->audience);
-		told = sort_out(ab, w, rcpts);
+	if (message_load(q, id, &r, &m, from, sizeof(from))) {
+		ab.r = &r;
+		ab.m = &m;
+		audience_find(q, m.from, &ab.audience);
+		told = sort_out(&ab, w, rcpts);
 	}
 	if (told > 0) {
 		rcpts_complete(&m, w, rcpts, told);
-		tell(ab, rcpts, told, w);
+		tell(&ab, rcpts, told, w);
 	} else
-		record_plain(ab, w);
-	readers_clear(&ab->audience.readers);
+		record_plain(&ab, w);
+	readers_clear(&ab.audience.readers);
 	free(rcpts);
 	free(in);
 	free(at);
@@ -476,7 +477,7 @@ dsn_record(struct queue *q, uint64_t id, const struct store_msg *m,
 
 	notice_decide(q, id, m, action, v, n);
 	if (any_told(v, n))
-		record_told(&ab, &w);
+		record_told(q, id, &w);
 	else
 		record_plain(&ab, &w);
 	if (groups && buf_len(&q->changes) > 0 &&
