@@ -122,7 +122,9 @@ describe(const struct about *ab, struct dsn *d)
 	d->to = ab->audience.to;
 	d->double_bounce = ab->audience.postmaster;
 	d->utf8 = (m->flags & MSG_UTF8) != 0;
-	d->full = m->ret == RET_FULL;
+	/* The postmaster sees what a notification of ours would have told. */
+	d->full = m->ret == RET_FULL || (d->double_bounce &&
+	    (m->flags & MSG_BOUNCE) != 0);
 	d->envid = m->envid;
 	d->now_ms = (uint64_t)clock_wall().ms;
 	d->arrived_ms = m->received_ms;
@@ -428,8 +430,9 @@ record_plain(struct about *ab, const struct with *w)
 }
 
 static void
-record_told(struct about *ab, struct with *w)
+record_told(struct queue *q, uint64_t id, struct with *w)
 {
+	struct about	 ab = { .q = q, .id = id };
 	struct rec	 r;
 	struct rec_msg	 m;
 	struct dsn_rcpt	*rcpts = calloc(w->n, sizeof(*rcpts));
@@ -441,18 +444,18 @@ record_told(struct about *ab, struct with *w)
 		fatal("notification");
 	w->in = in;
 	w->at = at;
-	if (message_load(ab->q, ab->id, &r, &m, from, sizeof(from))) {
-		ab->r = &r;
-		ab->m = &m;
-		audience_find(ab->q, m.from, &ab->audience);
-		told = sort_out(ab, w, rcpts);
+	if (message_load(q, id, &r, &m, from, sizeof(from))) {
+		ab.r = &r;
+		ab.m = &m;
+		audience_find(q, m.from, &ab.audience);
+		told = sort_out(&ab, w, rcpts);
 	}
 	if (told > 0) {
 		rcpts_complete(&m, w, rcpts, told);
-		tell(ab, rcpts, told, w);
+		tell(&ab, rcpts, told, w);
 	} else
-		record_plain(ab, w);
-	readers_clear(&ab->audience.readers);
+		record_plain(&ab, w);
+	readers_clear(&ab.audience.readers);
 	free(rcpts);
 	free(in);
 	free(at);
@@ -474,7 +477,7 @@ dsn_record(struct queue *q, uint64_t id, const struct store_msg *m,
 
 	notice_decide(q, id, m, action, v, n);
 	if (any_told(v, n))
-		record_told(&ab, &w);
+		record_told(q, id, &w);
 	else
 		record_plain(&ab, &w);
 	if (groups && buf_len(&q->changes) > 0 &&

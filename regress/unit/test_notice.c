@@ -526,6 +526,8 @@ test_postmaster(void **state)
 	assert_string_equal(told[1].to, "a@b.example");
 	assert_string_equal(told[2].to, "pm@b.example");
 	has(2, "Final-Recipient: rfc822; a@b.example\r\n");
+	has(2, "Content-Type: message/rfc822\r\n");
+	has(2, "Final-Recipient: rfc822; c@x.example\r\n");
 	assert_int_equal(h.q->messages, 0);
 	/* Success and delay are no matter of his. */
 	by_action[0] = D_OK;
