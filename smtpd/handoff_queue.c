@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/ipc/codec.h"
 #include "common/ipc/wait.h"
+#include "smtpd/archive.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
@@ -63,6 +64,7 @@ send_envelope(struct txn *t)
 		send_copies(t, r, n);
 		n += (uint32_t)r->ncopies;
 	}
+	archive_send(t, chan, n);
 }
 
 /* queued knows of it from here on. False: it is away, or there are too many. */
@@ -122,6 +124,9 @@ queue_begin(struct txn *t)
 	else if (!is_open)
 		content_refuse(t, 452,
 		    span_str("4.3.1 The queue takes no mail now"));
+	else if (!archive_possible(t))
+		content_refuse(t, 451, span_str("4.3.5 The archive can't take "
+		    "it now"));
 	else
 		content_ready(t);
 }

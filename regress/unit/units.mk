@@ -68,7 +68,7 @@ UNIT_test_proxyd = regress/lib/script.o $(PROXYD)
 UNIT_test_asks = regress/lib/script.o $(PROXYD)
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
-UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
+UNIT_test_agents = regress/lib/queuehelp.o queued/job.o queued/archive.o $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
 # A worker of smtpd, all but its main(), and the world around it.
 SMTPD	= regress/lib/smtpdhelp.o $(filter-out smtpd/main.o smtpd/ctl.o,\
