@@ -203,6 +203,12 @@ txn_free(struct txn *t)
 	free(t);
 }
 
+uint64_t
+txn_id(const struct txn *t)
+{
+	return t->id;
+}
+
 void
 txn_abort(struct txn *t)
 {
