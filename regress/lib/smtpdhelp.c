@@ -610,6 +610,7 @@ queued_reset(void)
 {
 	queued.log[0] = '\0';
 	queued.envs = queued.commits = queued.aborts = queued.asks = 0;
+	queued.fates = 0;
 	queued.hold = queued.stingy = false;
 	queued.status = Q_OK;
 }
