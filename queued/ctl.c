@@ -62,6 +62,7 @@ run_stats(struct ctl *c, int argc, char **argv)
 	ctl_num(c, "running", q->nrunning);
 	ctl_str(c, "mta", q->mta_paused ? "paused" : "running");
 	ctl_num(c, "accepted", (int64_t)q->stats.accepted);
+	ctl_num(c, "again", (int64_t)q->stats.again);
 	ctl_num(c, "delivered", (int64_t)q->stats.delivered);
 	ctl_num(c, "deferred", (int64_t)q->stats.deferred);
 	ctl_num(c, "failed", (int64_t)q->stats.failed);

@@ -164,6 +164,7 @@ TAILQ_HEAD(pin_list, pin);
 struct queue_stats {
 	uint64_t	 accepted, delivered, deferred, failed, bounced,
 			 expired, batches;
+	uint64_t	 again;		/* taken for one that was there */
 };
 
 struct queue {
@@ -303,6 +304,7 @@ int	 txn_data(struct txn *, struct span);
 void	 txn_commit(struct txn *, struct span prefix, struct span bytes,
 	    uint64_t size);
 void	 txn_abort(struct txn *);
+uint64_t txn_id(const struct txn *);
 /* Owner (a channel) or agent is gone: nobody is to be told. */
 void	 queue_forget_owner(struct queue *, const void *owner);
 /* Appends a record of kind CHANGE, SNAPSHOT or a bounce's MESSAGE. False: it

@@ -210,6 +210,9 @@ session_end(struct session *s, const char *why)
 		return;
 	session_phase(s, PH_CLOSING);
 	s->why = why;
+	if (s->told != 0 && s->lost)
+		queue_fate(s->told);
+	s->told = 0;
 	if (s->stream != NULL)
 		stream_finish(s->stream, SESSION_LINGER_MS);
 	s->stream = NULL;
@@ -270,6 +273,7 @@ session_cmd(struct session *s, enum smtp_verb verb)
 		fatal("cmd");
 	c->s = s;
 	c->verb = verb;
+	s->told = 0;
 	STAILQ_INSERT_TAIL(&s->cmds, c, entry);
 	s->ncmds++;
 	return c;

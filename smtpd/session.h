@@ -97,6 +97,10 @@ struct session {
 	enum session_timer timer;
 	uint64_t	 window;	/* content bytes since the timer began */
 	bool		 window_held;	/* reading stood still in it */
+	/* The message that the last reply said 250 for, and nothing came since;
+	 * 0: none, or it is nobody's concern (`recognise-retry`). */
+	uint64_t	 told;
+	bool		 lost;		/* ended by the client's silence */
 	bool		 paused, running, eof, dead;
 	bool		 auth_said;	/* what follows may be a secret */
 	/* Static; nothing is read any more, and this is why it ends once all

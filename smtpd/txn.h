@@ -39,6 +39,7 @@ struct txn_queue {
 	uint32_t	 tid;		/* 0: queued has not heard of it */
 	uint64_t	 sent, credit;
 	bool		 lost;		/* queued died with a part of it */
+	bool		 known;		/* its digest went along */
 	struct event	*doubt;		/* until queued says: have, have not */
 };
 

@@ -79,11 +79,15 @@ UNIT_test_pool = $(DELIVERD)
 UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
-UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
+UNIT_test_agents = regress/lib/queuehelp.o queued/job.o queued/archive.o $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
+UNIT_test_again = queued/again.o
 # A worker of smtpd, all but its main(), and the world around it.
 SMTPD	= regress/lib/smtpdhelp.o $(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
+$(foreach t,session session_content session_limits session_options proxied \
+    byrule routing listener peer,$(eval UNITLIBS_test_$t = -lcrypto))
+UNITLIBS_fuzz_session = -lcrypto
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
 UNIT_test_session_limits = $(SMTPD)
