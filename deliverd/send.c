@@ -15,16 +15,6 @@ send_begin(struct send_state *s, const struct job *j, bool stuff)
 	smtp_content_out_begin(&s->so);
 }
 
-static struct span
-piece(const struct send_state *s, size_t n)
-{
-	const struct job	*j = s->job;
-
-	if (s->pos < j->prefix.len)
-		return span_sub(j->prefix, (size_t)s->pos, n);
-	return job_content(j, s->pos - j->prefix.len, n);
-}
-
 enum send
 send_fill(struct send_state *s, struct buf *out, size_t mark)
 {
@@ -34,7 +24,7 @@ send_fill(struct send_state *s, struct buf *out, size_t mark)
 	while (s->pos < s->job->params.size) {
 		if (buf_len(out) >= mark)
 			return SEND_MORE;
-		in = piece(s, mark - buf_len(out));
+		in = job_bytes(s->job, s->pos, mark - buf_len(out));
 		if ((had = in.len) == 0)
 			return SEND_FAILED;
 		if (s->stuff)

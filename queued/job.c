@@ -5,17 +5,22 @@
  */
 #include "queued/job.h"
 
+#include <time.h>
+
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/base/clock.h"
 #include "common/base/rand.h"
+#include "queued/archive.h"
 #include "common/smtp/param.h"
 
 #define AGENTS_MAX	64
 #define SETTLE_MS	5000	/* for what agents have, not longer */
 #define CHAN_HIGH	(4 << 20)	/* bytes waiting: no more jobs */
 #define DATA_PIECE	32000
+#define SUFFIX_MAX	6000	/* of a d_suffix */
 
 struct agent {
 	struct agents	*agents;
@@ -186,11 +191,55 @@ send_rcpts(struct agent *a, const struct job *j, const struct rec_msg *m)
 	}
 }
 
+/* What goes around the message in an archive's copy. */
+static void
+wrap(const struct agents *as, const struct job *j, const struct rec *r,
+    const struct rec_msg *m, int fd, struct buf *before, struct buf *behind)
+{
+	static char	 head[ARCHIVE_HEAD_MAX];
+	char		 id[ID_STRLEN];
+	time_t		 now = (time_t)(clock_wall().ms / 1000);
+	struct archive	 w = { .m = m, .to = span_str(j->rcpts[0].to),
+			    .prefix = r->prefix,
+			    .journal = (j->rcpts[0].flags & RCPT_F_JOURNAL) !=
+			    0,
+			    .head = r->content,
+			    .hostname = as->q->conf->hostname,
+			    .id = id_str(j->id, id) };
+	ssize_t		 n;
+
+	if (fd != -1) {
+		n = pread(fd, head, sizeof(head), 0);
+		w.head = span(head, n > 0 ? (size_t)n : 0);
+	}
+	localtime_r(&now, &w.tm);
+	w.gmtoff_min = (int)(w.tm.tm_gmtoff / 60);
+	if (!archive_wrap(&w, before, behind)) {
+		log_warnx("id=%s event=archive result=failed why=\"its envelope "
+		    "is too long\"", w.id);
+		buf_reset(before);
+		buf_reset(behind);
+	}
+}
+
+static void
+send_pieces(struct agent *a, const struct job *j, struct span before,
+    struct span behind)
+{
+	for (; before.len > 0; span_skip(&before, DATA_PIECE))
+		CHAN_SEND(a->chan, d_prefix, .tid = j->tid,
+		    .bytes = span_sub(before, 0, DATA_PIECE));
+	if (behind.len > 0)
+		CHAN_SEND(a->chan, d_suffix, .tid = j->tid, .bytes = behind);
+}
+
 static void
 send_job(struct agents *as, struct agent *a, struct job *j,
     const struct rec *r, const struct rec_msg *m, int fd)
 {
 	struct span	 s = r->content;
+	uint8_t		 flags = j->rcpts[0].flags;	/* all are alike */
+	struct buf	 before, behind;
 	struct ipc_d_job msg = { .tid = j->tid, .id = j->id,
 	    .action = span_str(j->dest->action),
 	    .domain = span_str(j->dest->domain), .from = m->from,
@@ -199,9 +248,20 @@ send_job(struct agents *as, struct agent *a, struct job *j,
 	    .size = m->size + r->prefix.len, .prefix = r->prefix,
 	    .offset = 0, .received_ms = m->received_ms };
 
-	(void)as;
+	buf_init(&before, REC_ENV_MAX);
+	buf_init(&behind, SUFFIX_MAX);
+	if (flags & RCPT_F_ARCHIVE) {
+		wrap(as, j, r, m, fd, &before, &behind);
+		/* What becomes of a copy is no business of the sender's. */
+		if (flags & RCPT_F_JOURNAL)
+			msg.from = msg.envid = span(NULL, 0);
+		msg.size += buf_len(&before) + buf_len(&behind);
+	}
 	chan_send(a->chan, IPC_T_d_job, &msg, fd);
 	send_rcpts(a, j, m);
+	send_pieces(a, j, buf_content(&before), buf_content(&behind));
+	buf_clear(&before);
+	buf_clear(&behind);
 	while (fd == -1 && s.len > 0) {
 		CHAN_SEND(a->chan, d_data, .tid = j->tid,
 		    .bytes = span_sub(s, 0, DATA_PIECE));

@@ -12,6 +12,7 @@
  *	result.c	results of deliveries
  *	dsn.c		notifications of them (dsn.h)
  *	compact.c	removal of the oldest segment
+ *	keep.c		mail that is over but can still be read
  *	pin.c		what must stay while somebody reads all of it
  */
 #ifndef QUEUED_QUEUE_H
@@ -163,6 +164,7 @@ TAILQ_HEAD(pin_list, pin);
 struct queue_stats {
 	uint64_t	 accepted, delivered, deferred, failed, bounced,
 			 expired, batches;
+	uint64_t	 again;		/* taken for one that was there */
 };
 
 struct queue {
@@ -173,7 +175,8 @@ struct queue {
 	struct store	*store;
 	struct segs	*segs;
 	bool		 down;		/* can't be used; closed_why says why */
-	bool		 closed;	/* no new mail */
+	bool		 closed;	/* no new mail: for one of these two */
+	bool		 low, oversize;	/* the disk's room; `queue size` */
 	char		 closed_why[200];
 	bool		 replaying;
 	bool		 mta_paused;
@@ -227,6 +230,14 @@ struct queue {
 	/* apply.c: messages that live in each segment */
 	struct map	*seg_live;
 	uint64_t	 messages, held, live_records_bytes;
+	uint64_t	 content_bytes;	/* of messages, without those kept */
+	uint64_t	 kept, kept_bytes;
+
+	/* keep.c */
+	int64_t		 keep_next_ms;	/* queue time: none ends before */
+	uint64_t	 keep_owed;	/* bytes still to be let go early */
+	int64_t		 keep_rest_ms;	/* monotonic: then more of it */
+
 	struct buf	 scratch;
 
 	/* due.c, due_dest.c, due_job.c */
@@ -293,6 +304,7 @@ int	 txn_data(struct txn *, struct span);
 void	 txn_commit(struct txn *, struct span prefix, struct span bytes,
 	    uint64_t size);
 void	 txn_abort(struct txn *);
+uint64_t txn_id(const struct txn *);
 /* Owner (a channel) or agent is gone: nobody is to be told. */
 void	 queue_forget_owner(struct queue *, const void *owner);
 /* Appends a record of kind CHANGE, SNAPSHOT or a bounce's MESSAGE. False: it
@@ -364,6 +376,15 @@ bool	 body_name(const char *name, uint64_t *id);
 /* Looks at the disk at most ten times a second; closes or opens the queue. */
 void	 space_check(struct queue *, bool now);
 void	 space_release(struct queue *);
+/* Bytes that are missing for new mail to be taken for some time yet. */
+uint64_t space_short(const struct queue *);
+
+/* ---- keep.c ---- */
+/* A change that settles recipients: if it was the last, the message is kept,
+ * should the configuration want that. */
+void	 keep_mark(const struct queue *, struct rec_change *);
+/* Some of what was kept long enough goes; true: call again soon. */
+bool	 keep_step(struct queue *);
 
 /* ---- result.c ---- */
 /* What came of one attempt for one recipient. */

@@ -416,6 +416,12 @@ content_done(struct txn *t, uint16_t code, struct span text)
 	    "accepted", code, text);
 	if (ok)
 		s->messages++;
+	/* It was gone before the reply. */
+	if (s->phase == PH_CLOSING && s->told != 0) {
+		if (s->lost)
+			queue_fate(s->told);
+		s->told = 0;
+	}
 	txn_end(s);
 	if (s->phase == PH_CLOSING)
 		session_release(s);

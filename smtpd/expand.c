@@ -95,7 +95,7 @@ there(const struct txn *t, struct span to, const struct conf_action *a)
 
 static void
 copy(struct walk *w, const struct step *p, const struct conf_action *a,
-    size_t group)
+    size_t group, bool all)
 {
 	struct copy	*v;
 	size_t		 cap;
@@ -115,7 +115,8 @@ copy(struct walk *w, const struct step *p, const struct conf_action *a,
 	}
 	v = &w->copies[w->n++];
 	*v = (struct copy){ .to = arena_span(w->t->arena, p->to), .action = a,
-	    .group = (unsigned)group, .expanded = p->depth > 0 };
+	    .group = (unsigned)group, .expanded = p->depth > 0,
+	    .all = all };
 	if (v->to.len != p->to.len)
 		w->memory = true;
 }
@@ -132,7 +133,7 @@ copies(struct walk *w, const struct step *p, const struct conf_rule *r)
 		return;
 	}
 	for (size_t i = 0; i < r->nactions; i++)
-		copy(w, p, r->actions[i], group);
+		copy(w, p, r->actions[i], group, r->accept_all);
 }
 
 /* ---- aliases --------------------------------------------------------------- */
@@ -150,12 +151,12 @@ rule_number(const struct conf_rule *r)
 
 /* An address as the session's own are written; false: it can be none. */
 static bool
-canonical(const char *address, struct buf *out)
+canonical(struct span address, struct buf *out)
 {
 	struct smtp_path	 path;
 	const char		*why;
 
-	return smtp_mailbox_parse(span_str(address), true, &path, &why) ==
+	return smtp_mailbox_parse(address, true, &path, &why) ==
 	    PARSE_OK && smtp_path_write(out, &path);
 }
 
@@ -170,7 +171,7 @@ target(struct walk *w, const struct step *p, const struct conf_rule *r,
 
 	buf_init(&out, SMTP_PATH_MAX + 64);
 	if (!alias_address(session_conf(), a, p->to, by_user, address) ||
-	    !canonical(address, &out)) {
+	    !canonical(span_str(address), &out)) {
 		next.to = a->text;
 		refused(w, &next, 550, "5.1.3 An alias leads to what is no "
 		    "address", &r->pos);
@@ -323,7 +324,7 @@ result(struct walk *w)
 		x->code = crowded ? 452 : 550;
 		x->text = crowded ? "4.5.3 Too many recipients" : "5.2.4 This "
 		    "recipient stands for too many others";
-	} else if (w->n > 0 || w->other != NULL) {
+	} else if (x->code / 100 != 4 && (w->n > 0 || w->other != NULL)) {
 		if (w->n > 0)
 			memcpy(v, w->copies, w->n * sizeof(*v));
 		x->kind = EXPAND_COPIES;
@@ -338,10 +339,10 @@ result(struct walk *w)
 }
 
 static void
-walk(struct txn *t, const struct step *p, struct expand *x)
+walk(struct txn *t, const struct step *p, struct span given, struct expand *x)
 {
 	unsigned	 limit = session_conf()->limits.recipients;
-	struct walk	 w = { .t = t, .x = x, .first = p->to,
+	struct walk	 w = { .t = t, .x = x, .first = given,
 			    .max = t->ncopies < limit ? limit - t->ncopies : 0 };
 
 	*x = (struct expand){ .kind = EXPAND_REFUSED };
@@ -356,7 +357,7 @@ walk(struct txn *t, const struct step *p, struct expand *x)
 	if (x->kind == EXPAND_COPIES && (x->ncopies == 0 ||
 	    x->copies[0].expanded))
 		log_info("session=%s id=%s event=expand to=<%s> nrcpts=%zu "
-		    "result=ok", t->s->id, t->ids, log_quote(p->to),
+		    "result=ok", t->s->id, t->ids, log_quote(given),
 		    x->ncopies);
 	free(w.copies);
 	map_free(w.seen);
@@ -367,7 +368,24 @@ expand(struct txn *t, struct span to, struct expand *x)
 {
 	struct step	first = { .to = to };
 
-	walk(t, &first, x);
+	walk(t, &first, to, x);
+}
+
+void
+expand_as(struct txn *t, struct span to, struct span address,
+    struct expand *x)
+{
+	struct step	first = { .depth = 1 };
+	struct buf	out;
+
+	buf_init(&out, SMTP_PATH_MAX + 64);
+	*x = (struct expand){ .kind = EXPAND_REFUSED, .code = 550,
+	    .text = "5.1.3 This recipient stands for what is no address" };
+	if (canonical(address, &out)) {
+		first.to = buf_content(&out);
+		walk(t, &first, to, x);
+	}
+	buf_clear(&out);
 }
 
 bool
@@ -379,6 +397,6 @@ expand_unknown(struct txn *t, struct span to, struct expand *x)
 	if (session_conf()->postmaster == NULL || !is_role(to, &domain))
 		return false;
 	reader.to = span_str(session_conf()->postmaster);
-	walk(t, &reader, x);
+	walk(t, &reader, to, x);
 	return true;
 }

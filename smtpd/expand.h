@@ -29,10 +29,14 @@ struct expand {
 };
 /*
  * The way of a recipient. Of many that an alias stands for, those that are
- * refused are told in the log; if all are, the recipient is, for now if that
- * is so of one.
+ * refused are told in the log; if all are, the recipient is. If one is refused
+ * for now, so is the recipient, as that one would be lost else.
  */
 void	 expand(struct txn *, struct span to, struct expand *);
+/* The same for one that stands for this address by another's word than that of
+ * a table: matched as `from expanded`. */
+void	 expand_as(struct txn *, struct span to, struct span address,
+	    struct expand *);
 /*
  * The same for a recipient that nobody knows, though the rules have a way for
  * him: postmaster's and abuse's mail has a reader. False: it is not such.

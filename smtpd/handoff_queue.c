@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/ipc/codec.h"
 #include "common/ipc/wait.h"
+#include "smtpd/archive.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
@@ -63,6 +64,7 @@ send_envelope(struct txn *t)
 		send_copies(t, r, n);
 		n += (uint32_t)r->ncopies;
 	}
+	archive_send(t, chan, n);
 }
 
 /* queued knows of it from here on. False: it is away, or there are too many. */
@@ -122,6 +124,9 @@ queue_begin(struct txn *t)
 	else if (!is_open)
 		content_refuse(t, 452,
 		    span_str("4.3.1 The queue takes no mail now"));
+	else if (!archive_possible(t))
+		content_refuse(t, 451, span_str("4.3.5 The archive can't take "
+		    "it now"));
 	else
 		content_ready(t);
 }
@@ -150,13 +155,18 @@ queue_write(struct txn *t, struct buf *b)
 static void
 queue_end(struct txn *t, struct buf *b)
 {
+	uint8_t	 digest[DIGEST_LEN];
+	bool	 known = stage_digest(t, digest);
+
 	if (!announce(t)) {
 		content_done(t, 451, span_str("4.3.2 The queue is restarting"));
 		return;
 	}
 	CHAN_SEND(chan, q_commit, .tid = t->queue.tid,
 	    .prefix = buf_content(&t->content.prefix), .bytes = buf_content(b),
-	    .size = content_size(t));
+	    .size = content_size(t),
+	    .digest = span(digest, known ? sizeof(digest) : 0));
+	t->queue.known = known;
 	buf_clear(b);
 }
 
@@ -196,12 +206,15 @@ on_credit(struct chan *c, const void *msg, int fd)
 		content_go(t);
 }
 
+/* It is this one; another id than its own: that of one that came before. */
 static void
-taken(struct txn *t)
+taken(struct txn *t, uint64_t id)
 {
-	char	text[64];
+	char	text[64], ids[ID_STRLEN];
 
-	snprintf(text, sizeof(text), "2.0.0 %s queued", t->ids);
+	snprintf(text, sizeof(text), "2.0.0 %s queued", id_str(id, ids));
+	if (t->queue.known)
+		t->s->told = id;
 	content_done(t, 250, span_str(text));
 }
 
@@ -216,7 +229,8 @@ on_result(struct chan *c, const void *msg, int fd)
 		chan_reject(c, "q_result: no such status");
 		return;
 	}
-	if (t == NULL || t->id != m->id)
+	if (t == NULL || (t->id != m->id && (m->status != Q_OK ||
+	    !t->committed || !t->queue.known)))
 		return;
 	forget(t);
 	if (m->status != Q_OK)
@@ -227,7 +241,7 @@ on_result(struct chan *c, const void *msg, int fd)
 		t->queue.lost = true;
 		content_spoil(t, 451, "4.3.0 The queue did not take it");
 	} else if (m->status == Q_OK)
-		taken(t);
+		taken(t, m->id);
 	else if (m->status == Q_FULL)
 		content_done(t, 452,
 		    span_str("4.3.1 The queue takes no mail now"));
@@ -250,7 +264,7 @@ on_have(struct chan *c, const void *msg, int fd)
 	log_info("session=%s id=%s event=doubt result=%s", t->s->id, t->ids,
 	    m->have ? "have" : "have not");
 	if (m->have)
-		taken(t);
+		taken(t, t->id);
 	else
 		content_done(t, 451,
 		    span_str("4.3.2 The queue was restarted"));
@@ -356,6 +370,13 @@ on_closed(struct chan *c, const char *why)
 		gone();
 	else
 		chan_free(c);
+}
+
+void
+queue_fate(uint64_t id)
+{
+	if (chan != NULL)
+		CHAN_SEND(chan, q_fate, .tid = 0, .id = id);
 }
 
 void

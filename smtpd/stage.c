@@ -4,6 +4,7 @@
 #include "smtpd/stage.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "common/base/log.h"
@@ -37,6 +38,8 @@ stage_begin(struct txn *t)
 
 	t->content.in.normalize = l->bare_normalize;
 	g->completes = completes(t);
+	if (l->recognise_retry && !t->way->streams)
+		g->digest = digest_new();
 	if (!fold && l->masquerade == NULL)
 		return;
 	g->edits = true;
@@ -49,6 +52,8 @@ stage_begin(struct txn *t)
 void
 stage_clear(struct stage *g)
 {
+	digest_free(g->digest);
+	g->digest = NULL;
 	if (!g->edits)
 		return;
 	edit_clear(&g->edit);
@@ -68,6 +73,8 @@ stage_watch(struct stage *g, struct span s)
 {
 	if (g->completes && !g->seen.over)
 		header_seen_feed(&g->seen, s);
+	if (g->digest != NULL)
+		digest_add(g->digest, s);
 }
 
 void
@@ -115,6 +122,46 @@ stage_judge(const struct txn *t, const char **text)
 		return 554;
 	}
 	return 0;
+}
+
+/* ---- what it is known by ------------------------------------------------------ */
+
+static int
+by_bytes(const void *a, const void *b)
+{
+	return span_cmp(*(const struct span *)a, *(const struct span *)b);
+}
+
+/* In one order, whatever the client's was. */
+static bool
+digest_rcpts(struct digest *d, const struct txn *t)
+{
+	struct span	*v = reallocarray(NULL, t->nrcpts, sizeof(*v));
+	size_t		 n = 0;
+
+	if (v == NULL)
+		return false;
+	for (size_t i = 0; i < t->nrcpts; i++)
+		if (t->rcpts[i].state == RCPT_TAKEN)
+			v[n++] = t->rcpts[i].to;
+	qsort(v, n, sizeof(*v), by_bytes);
+	for (size_t i = 0; i < n; i++)
+		digest_field(d, v[i]);
+	free(v);
+	return true;
+}
+
+bool
+stage_digest(struct txn *t, uint8_t out[DIGEST_LEN])
+{
+	struct digest		*d = t->content.stage.digest;
+	const struct addr	*a = &t->s->client;
+
+	if (d == NULL)
+		return false;
+	digest_field(d, span(a->ip, sizeof(a->ip)));
+	digest_field(d, t->from);
+	return digest_rcpts(d, t) && digest_end(d, out);
 }
 
 /* ---- fields that are missing ------------------------------------------------ */

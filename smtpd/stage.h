@@ -11,6 +11,7 @@
 #include "common/mime/edit.h"
 #include "common/mime/seen.h"
 #include "common/smtp/content.h"
+#include "smtpd/digest.h"
 
 #define STAGE_OUT_MAX	(2 * EDIT_OUT)	/* bytes changed, not yet passed on */
 
@@ -24,6 +25,7 @@ struct stage {
 	struct buf	 raw, done;	/* before, and behind it */
 	struct header_seen seen;
 	uint64_t	 size;		/* of what came out of it */
+	struct digest	*digest;	/* NULL: not asked for */
 };
 
 /* The transaction's content begins; its framing (smtp_content_begin()) has. */
@@ -43,6 +45,9 @@ void	 stage_end(struct stage *);
 bool	 stage_drain(struct stage *, struct buf *out, size_t max);
 /* The reply to content that can't be, text static; 0: it is fine so far. */
 uint16_t stage_judge(const struct txn *, const char **text);
+/* What the message is known by if it comes again: its envelope, client and
+ * content. False: that is not asked for. Once. */
+bool	 stage_digest(struct txn *, uint8_t out[DIGEST_LEN]);
 /* Puts what the header lacks behind the fields in the prefix. */
 void	 stage_complete(struct txn *);
 

@@ -21,6 +21,7 @@ struct copy {
 	 * recipient's own first. */
 	unsigned	 group;
 	bool		 expanded;	/* `to` is whom the recipient stands for */
+	bool		 all;		/* of its group: `accept all` */
 };
 enum rcpt_state { RCPT_ASKED, RCPT_TAKEN, RCPT_REFUSED };
 struct rcpt {
@@ -38,6 +39,7 @@ struct txn_queue {
 	uint32_t	 tid;		/* 0: queued has not heard of it */
 	uint64_t	 sent, credit;
 	bool		 lost;		/* queued died with a part of it */
+	bool		 known;		/* its digest went along */
 	struct event	*doubt;		/* until queued says: have, have not */
 };
 

@@ -67,6 +67,10 @@ struct queued {
 	unsigned	 open;		/* transactions */
 	uint32_t	 tid;		/* the last one */
 	uint64_t	 id;
+	uint64_t	 lost;		/* of the last q_fate */
+	unsigned	 fates;
+	bool		 digested;	/* the last commit; and so: */
+	uint8_t		 digest[32];
 	uint64_t	 got;		/* content bytes, so far or in all */
 	char		*content;	/* the last message with our fields */
 	size_t		 content_len;

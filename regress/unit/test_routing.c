@@ -23,6 +23,7 @@ static const char	routing_conf[] =
     "half@a.example = \"no@home.example, anna@home.example\",\n"
     "none@a.example = \"no@home.example, gone@elsewhere.example\",\n"
     "later@a.example = \"no@home.example, later@home.example\",\n"
+    "soon@a.example = \"anna@home.example, later@home.example\",\n"
     "proxied@a.example = u@live.example,\n"
     "copies@a.example = u@two.example,\n"
     "many@a.example = \"1,2,3,4,5,6,7,8,9\",\n"
@@ -39,7 +40,17 @@ static const char	routing_conf[] =
     "match from any for domain two.example action { out, twin }\n"
     "match from any for domain live.example action live\n"
     "match from any for rcpt-to self@a.example action ghost\n"
-    "match from any for rcpt-to known@b.example action out\n";
+    "match from any for rcpt-to known@b.example action out\n"
+    "table l { both@v.example, left@v.example }\n"
+    "table r { both@v.example, right@v.example, r@w.example }\n"
+    "action left relay to 192.0.2.12 recipients { <l> }\n"
+    "action right relay to 192.0.2.13 recipients { <r> }\n"
+    "action vnames expand aliases { list@v.example = "
+    "\"nobody, left, right, anna@home.example\", nil@v.example = nobody }\n"
+    "match from any for rcpt-to { list@v.example, nil@v.example } "
+    "action vnames\n"
+    "match from any for domain v.example action { left, right }\n"
+    "match from any for domain w.example action { out, right } accept all\n";
 
 /* RCPT gets this reply, and the queue hears of that. */
 static void
@@ -115,6 +126,7 @@ some_refused(void **state)
 	    "half@a.example flags 2;" END);
 	goes("none@a.example", "550 5.1.1 no one", NULL);
 	goes("later@a.example", "450 4.2.0 later", NULL);
+	goes("soon@a.example", "450 4.2.0 later", NULL);
 	goes("proxied@a.example", "550 5.3.5", NULL);
 }
 
@@ -174,6 +186,29 @@ postmaster(void **state)
 	    "rcpt postmaster@home.example out;" END);
 }
 
+/* Who is known to whom is for tables to say here. */
+static void
+verified(void **state)
+{
+	(void)state;
+	goes("both@v.example", "250", "rcpt both@v.example left;"
+	    "rcpt both@v.example right group 0;" END);
+	goes("left@v.example", "250", "rcpt left@v.example left;" END);
+	goes("right@v.example", "250", "rcpt right@v.example right;" END);
+	goes("no@v.example", "550 5.1.1", NULL);
+	goes("r@w.example", "250", "rcpt r@w.example out;"
+	    "rcpt r@w.example right group 0;" END);
+	goes("l@w.example", "550 5.1.1", NULL);
+	goes("list@v.example", "250",
+	    "rcpt left@v.example left orig list@v.example flags 2;"
+	    "rcpt right@v.example right orig list@v.example flags 2;"
+	    "rcpt anna@home.example out orig list@v.example flags 2;" END);
+	goes("nil@v.example", "550 5.1.1", NULL);
+	/* Whom no server knows, somebody reads the mail of. */
+	goes("abuse@v.example", "250", "rcpt admin@home.example out orig "
+	    "abuse@v.example flags 2;" END);
+}
+
 static int
 init(void **state)
 {
@@ -187,7 +222,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(actions), T(aliases), T(loops), T(some_refused),
-		T(whole_message), T(postmaster)
+		T(whole_message), T(postmaster),
+		T(verified)
 	};
 
 	return cmocka_run_group_tests(tests, init, NULL);

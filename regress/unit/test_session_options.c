@@ -5,8 +5,10 @@
  */
 #include "regress/lib/smtpdtest.h"
 
+#include <unistd.h>
+
 enum { PLAIN = 25, MEND = 26, FOLD = 27, REFUSE = 28, COMPLETE = 29, MASK = 30,
-    MASQ = 31, MASQ_PROXIED = 33 };
+    MASQ = 31, AGAIN = 32, MASQ_PROXIED = 33 };
 
 static const char	options_conf[] =
     "hostname gw.example.org\n"
@@ -24,6 +26,7 @@ static const char	options_conf[] =
     "listen on 192.0.2.1 port 29 complete-headers\n"
     "listen on 192.0.2.1 port 30 mask-source\n"
     "listen on 192.0.2.1 port 31 masquerade <outside>\n"
+    "listen on 192.0.2.1 port 32 recognise-retry\n"
     "listen on 192.0.2.1 port 33 proxy live masquerade <outside> "
     "long-lines fold bare-newline normalize\n"
     "match from any for any action out\n";
@@ -261,6 +264,115 @@ messages(void **state)
 	quit(c);
 }
 
+/* A message, and its digest. */
+static struct client *
+digested(unsigned port, const char *client, const char *from,
+    const char *rcpts, const char *body, uint8_t digest[32])
+{
+	struct client	*c = client_new(listen_of(port), client);
+	char		 text[400];
+
+	expect(c, "220");
+	say(c, "EHLO client.example", "250-");
+	snprintf(text, sizeof(text), "MAIL FROM:<%s>", from);
+	say(c, text, "250");
+	for (; *rcpts != '\0'; rcpts++) {
+		snprintf(text, sizeof(text), "RCPT TO:<%c@d.example>", *rcpts);
+		say(c, text, "250");
+	}
+	say(c, "DATA", "354");
+	client_say(c, body);
+	memcpy(digest, queued.digest, 32);
+	return c;
+}
+
+static void
+digests(void **state)
+{
+	static const struct { const char *client, *from, *rcpts, *body; }
+	t[] = {
+		{ NULL, "a@b.example", "xy", "m: 1\r\n\r\nz\r\n." },
+		{ NULL, "a@b.example", "yx", "m: 1\r\n\r\nz\r\n." },
+		{ "192.0.2.8", "a@b.example", "xy", "m: 1\r\n\r\nz\r\n." },
+		{ NULL, "b@b.example", "xy", "m: 1\r\n\r\nz\r\n." },
+		{ NULL, "a@b.example", "xyz", "m: 1\r\n\r\nz\r\n." },
+		{ NULL, "a@b.example", "xx", "m: 1\r\n\r\nz\r\n." },
+		{ NULL, "a@b.example", "xy", "m: 2\r\n\r\nz\r\n." },
+		{ NULL, "a@b.example", "xy", "m: 1\r\n\r\nz\r\n\r\n." }
+	};
+	uint8_t		 one[32], other[32];
+	struct client	*c;
+
+	(void)state;
+	c = digested(PLAIN, NULL, "a@b.example", "x", "m: 1\r\n.", one);
+	assert_false(queued.digested);
+	expect(c, "250 2.0.0");
+	quit(c);
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		c = digested(AGAIN, t[i].client, t[i].from, t[i].rcpts,
+		    t[i].body, i == 0 ? one : other);
+		assert_true(queued.digested);
+		if (i > 0)
+			assert_int_equal(memcmp(one, other, 32) == 0, i == 1);
+		expect(c, "250 2.0.0");
+		quit(c);
+	}
+}
+
+/* What ends behind the 250 without a word may not have had it. */
+static void
+silence(void **state)
+{
+	uint8_t		 digest[32];
+	uint64_t	 id;
+	char		 want[60], ids[ID_STRLEN];
+	struct client	*c;
+
+	(void)state;
+	c = digested(AGAIN, NULL, "a@b.example", "x", "m: 1\r\n.", digest);
+	id = queued.id;
+	client_free(c);
+	assert_null(world_leak());
+	assert_int_equal(queued.fates, 1);
+	assert_int_equal(queued.lost, id);
+	/* A time-out is the same. */
+	c = digested(AGAIN, NULL, "a@b.example", "x", "m: 1\r\n.", digest);
+	id = queued.id;
+	world_skip_ms(301000);
+	assert_int_equal(queued.lost, id);
+	leave(c);
+	/* Whoever says anything has read it; others were not asked for. */
+	c = digested(AGAIN, NULL, "a@b.example", "x", "m: 1\r\n.", digest);
+	expect(c, "250 2.0.0");
+	say(c, "NOOP", "250");
+	leave(c);
+	assert_int_equal(queued.fates, 0);
+	c = digested(PLAIN, NULL, "a@b.example", "x", "m: 1\r\n.", digest);
+	leave(c);
+	assert_int_equal(queued.fates, 0);
+	/* Gone before there was a reply. */
+	queued.hold = true;
+	c = digested(AGAIN, NULL, "a@b.example", "x", "m: 1\r\n.", digest);
+	id = queued.id;
+	close(c->fd);
+	c->fd = -1;
+	world_run();
+	queued_result(Q_OK);
+	world_run();
+	assert_int_equal(queued.lost, id);
+	leave(c);
+	/* Here it is again: the client hears the first one's id. */
+	queued.hold = true;
+	c = digested(AGAIN, NULL, "a@b.example", "x", "m: 1\r\n.", digest);
+	queued.id = id;
+	queued_result(Q_OK);
+	snprintf(want, sizeof(want), "250 2.0.0 %s queued", id_str(id, ids));
+	expect(c, want);
+	client_free(c);
+	assert_null(world_leak());
+	assert_int_equal(queued.lost, id);
+}
+
 static int
 init(void **state)
 {
@@ -274,7 +386,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(bare), T(lines), T(complete), T(source), T(senders),
-		T(large), T(messages)
+		T(large), T(messages),
+		T(digests), T(silence)
 	};
 
 	return cmocka_run_group_tests(tests, init, NULL);
