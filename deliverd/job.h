@@ -46,6 +46,8 @@ struct job {
 	const struct conf_action *action;	/* NULL: we have none such */
 	struct arena	*arena;		/* all spans below */
 	struct span	 from, prefix;
+	struct span	 sender;	/* sender_of() has made it */
+	bool		 has_sender;
 	struct smtp_mail_params params;	/* SIZE: prefix and content */
 	struct buf	 content;	/* what came as d_data */
 	int		 fd;		/* or a file that holds it, or -1 */
@@ -53,10 +55,14 @@ struct job {
 	struct rcpt	*rcpts;
 	size_t		 nrcpts, left;	/* left: without result */
 	enum d_dest	 dest;		/* for d_done */
+	uint32_t	 ms;		/* the slowest reply */
 	bool		 broken;	/* no memory, no descriptor */
 	bool		 going;		/* d_go has come */
 	bool		 orphan;	/* queued has gone: no d_done */
 	bool		 retried;	/* once more after a stale connection */
+	/* It was lost on this server: another one is to have it. */
+	struct addr	 avoid;		/* family 0: none */
+	unsigned	 tries;		/* lost so often */
 };
 
 /* deliver gets each complete job. */
@@ -79,6 +85,8 @@ void	 job_done(struct job *);
  * static storage or the job's. Empty: the end, or it can't be read. */
 struct span job_content(const struct job *, uint64_t pos, size_t n);
 uint64_t job_content_size(const struct job *);
+/* Tells queued that a destination has a server that answers again. */
+void	 job_back_up(const char *action, const char *domain);
 size_t	 job_count(void);
 size_t	 job_unrecorded(void);
 uint64_t job_count_results(enum d_status);

@@ -14,6 +14,7 @@
 #include "queued/diskio.h"
 #include "queued/due.h"
 #include "queued/filter.h"
+#include "queued/hosts.h"
 
 #define PAGE	64		/* messages looked at in one go */
 
@@ -554,6 +555,7 @@ run_resume_dest(struct ctl *c, int argc, char **argv)
 }
 
 static const struct ctl_verb verbs[] = {
+	{ "hosts", CTL_READ, hosts_list },
 	{ "queue list", CTL_READ, run_list },
 	{ "queue count", CTL_READ, run_count },
 	{ "queue stats", CTL_READ, run_stats },

@@ -15,7 +15,7 @@ hash(uint64_t h, struct span s)
 
 /* FNV-1a with a final mix; it only has to tell destinations apart. Two with the
  * same key would share their turns, never a job: that compares the names. */
-static uint64_t
+uint64_t
 dest_key(struct span action, struct span domain)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);

@@ -25,6 +25,8 @@
 uint64_t dest_of(const struct conf *, struct span action, struct span to,
 	    struct span from, struct span auth_user,
 	    char domain[CONF_TARGET_MAX]);
+/* The same of what dest_of() gave. */
+uint64_t dest_key(struct span action, struct span domain);
 /* Would mail that waits have another destination by the other tree? */
 bool	 dest_moves(const struct conf *, const struct conf *);
 /* Jobs at a time, at most. */

@@ -52,14 +52,16 @@ UNITLIBS_test_faults = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
 # deliverd, all but its main(), and the world around it.
 DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o) \
-    $(addprefix deliverd/,job.o pool.o remote.o send.o)
+    $(addprefix deliverd/,choose.o job.o pool.o \
+    remote.o send.o sender.o servers.o transaction.o)
 UNIT_test_deliverd = $(DELIVERD)
 UNIT_test_pool = $(DELIVERD)
+UNIT_test_pools = $(DELIVERD)
 UNIT_test_proxyd = regress/lib/script.o proxyd/link.o proxyd/relay.o proxyd/flow.o proxyd/servers.o proxyd/caps.o
 UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
-UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
+UNIT_test_agents = regress/lib/queuehelp.o queued/job.o queued/hosts.o $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
 # A worker of smtpd, all but its main(), and the world around it.
 SMTPD = regress/lib/smtpdhelp.o $(addprefix smtpd/,cmd_auth.o cmd_data.o \
