@@ -260,6 +260,7 @@ hand_one(struct queue *q, struct dest *d, int64_t now)
 		return false;
 	job_unready(q, j);
 	j->running = true;
+	j->begun_ms = now;
 	d->running++;
 	q->nrunning++;
 	q->ops->hand(q, j);		/* may end it, and free d */

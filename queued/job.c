@@ -326,6 +326,7 @@ d_done(struct chan *c, const void *msg, int fd)
 		return;
 	map_del_u64(a->agents->jobs, m->tid);
 	agent_ran(a);
+	j->reply_ms = m->ms;
 	result_all(a->agents->q, j, D_TEMP, "4.3.0 no result");
 	job_ended(a->agents->q, j, m->dest);
 }
