@@ -36,6 +36,8 @@ void	 job_ended(struct queue *, struct job *, enum d_dest);
 /* An administrator wants this message tried now, even if its destination is
  * known to be down. Its row is about to become due. */
 void	 due_first(struct queue *, uint64_t dest, uint64_t id);
+/* A server of this destination answers again: it is tried now. */
+void	 due_back_up(struct queue *, uint64_t dest);
 /* Its deliverd is gone: back to the ready ones. */
 void	 job_again(struct queue *, struct job *, bool crashed);
 /* The same without a word about the destination: nothing was tried. */

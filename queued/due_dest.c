@@ -236,6 +236,18 @@ due_first(struct queue *q, uint64_t dest, uint64_t id)
 	dest_place(q, d);
 }
 
+void
+due_back_up(struct queue *q, uint64_t dest)
+{
+	struct dest	*d = map_get_u64(q->dests, dest);
+
+	if (d == NULL || d->state != DEST_DOWN)
+		return;
+	d->probe_ms = queue_now(q);
+	dest_place(q, d);
+	q->ops->want_run(q);
+}
+
 /* One job of this destination; false if it has none to give now. */
 static bool
 hand_one(struct queue *q, struct dest *d, int64_t now)
@@ -248,6 +260,7 @@ hand_one(struct queue *q, struct dest *d, int64_t now)
 		return false;
 	job_unready(q, j);
 	j->running = true;
+	j->begun_ms = now;
 	d->running++;
 	q->nrunning++;
 	q->ops->hand(q, j);		/* may end it, and free d */

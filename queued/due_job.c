@@ -280,9 +280,10 @@ job_ended(struct queue *q, struct job *j, enum d_dest seen)
 	struct retry	 retry = { q->conf->retry_min_ms,
 			    q->conf->retry_max_ms };
 	enum dest_state	 was = d->state;
+	struct dest_word w = { seen, j->begun_ms, j->reply_ms };
 
 	d->used_ms = queue_now(q);
-	if (dest_seen(d, seen, dest_limit(q->conf, d), &retry, queue_now(q),
+	if (dest_seen(d, &w, dest_limit(q->conf, d), &retry, queue_now(q),
 	    rand_below(UINT32_MAX))) {
 		/* It is back: all that waits for it is due now. */
 		d->backlog = true;

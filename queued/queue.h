@@ -94,6 +94,8 @@ struct job_rcpt {
 struct job {
 	uint64_t	 id;
 	struct dest	*dest;
+	int64_t		 begun_ms;	/* handed out */
+	uint32_t	 reply_ms;	/* the server's slowest reply */
 	bool		 fresh;		/* accepted in this run, never tried */
 	bool		 early;		/* its destination has come back */
 	bool		 running, ended, dirty;
@@ -116,6 +118,11 @@ struct dest {
 	char		*action, *domain;	/* A-labels, or "" for all */
 	enum dest_state	 state;
 	unsigned	 window, running;	/* jobs at a time, now */
+	/* The window after the last trouble (0: none yet), when that was, and
+	 * successes since the window grew; replies' times in ms. */
+	unsigned	 trouble_window, streak;
+	int64_t		 halved_ms;
+	uint32_t	 fast_ms, reply_ms;
 	uint32_t	 troubles;		/* in a row */
 	int64_t		 probe_ms;		/* DEST_DOWN: not before */
 	int64_t		 down_since_ms;

@@ -79,7 +79,8 @@ UNIT_test_pool = $(DELIVERD)
 UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
-UNIT_test_agents = regress/lib/queuehelp.o queued/job.o queued/archive.o $(QUEUED)
+UNIT_test_pools = $(DELIVERD)
+UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
 UNIT_test_again = queued/again.o
 # A worker of smtpd, all but its main(), and the world around it.
@@ -97,6 +98,7 @@ UNIT_test_routing = $(SMTPD)
 UNIT_test_session_options = $(SMTPD)
 UNIT_test_listener = $(SMTPD)
 UNIT_test_verify = $(SMTPD)
+UNITLIBS_test_verify = -lcrypto
 UNIT_test_peer = $(SMTPD)
 UNIT_test_source = smtpd/source.o
 UNIT_fuzz_session = $(SMTPD)
