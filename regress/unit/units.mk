@@ -87,7 +87,7 @@ UNIT_test_again = queued/again.o
 SMTPD	= regress/lib/smtpdhelp.o $(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
 $(foreach t,session session_content session_limits session_options proxied \
-    byrule routing listener peer,$(eval UNITLIBS_test_$t = -lcrypto))
+    byrule routing verify listener peer,$(eval UNITLIBS_test_$t = -lcrypto))
 UNITLIBS_fuzz_session = -lcrypto
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
