@@ -249,11 +249,32 @@ run_headers(const struct call *call)
 	return st;
 }
 
+/* ID [to ADDRESS] */
+static int
+run_resend(const struct call *call)
+{
+	struct showing	 s = { call, false };
+	struct answer	 a = { show_row, NULL, &s };
+	char		*words[2] = { call->argv[0], NULL };
+
+	if (call->argc != 1 && (call->argc != 3 ||
+	    strcmp(call->argv[1], "to") != 0)) {
+		fprintf(stderr, "usage: posternctl message resend ID "
+		    "[to ADDRESS]\n");
+		return EX_USAGE;
+	}
+	words[1] = call->argc == 3 ? call->argv[2] : NULL;
+	return ask(call->dir, "queued", "message resend", words[1] != NULL ?
+	    2 : 1, words, &a, call->quiet);
+}
+
 const struct command commands_message[] = {
 	{ "message show", "ID", "envelope, recipients, last replies", 1, 1,
 	    run_show },
 	{ "message headers", "ID", "its header fields", 1, 1, run_headers },
 	{ "message content", "ID", "the message as received", 1, 1,
 	    run_content },
+	{ "message resend", "ID [to ADDRESS]", "send a kept one again", 1, 3,
+	    run_resend },
 	{ NULL, NULL, NULL, 0, 0, NULL }
 };

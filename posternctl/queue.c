@@ -23,6 +23,15 @@ static const struct column queue_columns[] = {
 	{ "reason", "LAST REPLY", CELL_TEXT, 0 },
 	{ NULL, NULL, 0, 0 }
 };
+static const struct column route_columns[] = {
+	{ "id", "ID", CELL_TEXT, 13 },
+	{ "to", "TO", CELL_TEXT, 28 },
+	{ "action", "ACTION", CELL_TEXT, 16 },
+	{ "new", "NEW", CELL_TEXT, 16 },
+	{ "why", "WHY NOT", CELL_TEXT, 0 },
+	{ NULL, NULL, 0, 0 }
+};
+
 struct listing {
 	const struct call	*call;
 	struct progress		 progress;
@@ -33,6 +42,7 @@ static void
 list_row(const struct row *row, void *arg)
 {
 	struct listing	*l = arg;
+	const struct column *columns;
 
 	if (strcmp(row->kind, "progress") == 0) {
 		progress_row(&l->progress, row);
@@ -43,14 +53,18 @@ list_row(const struct row *row, void *arg)
 		print_json(row);
 		return;
 	}
-	if (strcmp(row->kind, "queued") != 0) {
+	if (strcmp(row->kind, "queued") == 0)
+		columns = queue_columns;
+	else if (strcmp(row->kind, "route") == 0)
+		columns = route_columns;
+	else {
 		print_fields(row);
 		return;
 	}
 	if (!l->headed)
-		print_head(queue_columns);
+		print_head(columns);
 	l->headed = true;
-	print_row(queue_columns, row);
+	print_row(columns, row);
 }
 
 static int
@@ -165,6 +179,18 @@ run_bounce(const struct call *call)
 	return change(call, "bounce");
 }
 
+static int
+run_reroute(const struct call *call)
+{
+	struct call	 rest = *call;
+
+	if (strcmp(call->argv[0], "-n") != 0)
+		return change(call, "reroute");
+	rest.argc--;
+	rest.argv++;
+	return queue_ask(&rest, "reroute try");
+}
+
 const struct command commands_queue[] = {
 	{ "queue list", "[FILTER ...]", "messages that wait", 0, -1, run_list },
 	{ "queue stats", "", "how many, how much, since when", 0, 0,
@@ -177,5 +203,7 @@ const struct command commands_queue[] = {
 	    run_remove },
 	{ "bounce", "FILTER ...", "return to the senders now", 1, -1,
 	    run_bounce },
+	{ "reroute", "[-n] FILTER ...", "run the rules again", 1, -1,
+	    run_reroute },
 	{ NULL, NULL, NULL, 0, 0, NULL }
 };

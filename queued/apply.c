@@ -170,8 +170,14 @@ count(struct queue *q, const struct store_msg *m, int by)
 		map_del_u64(q->seg_live, m->segment);
 	else if (!map_set_u64(q->seg_live, m->segment, (void *)n))
 		fatalx("too many segments");
-	q->messages += (uint64_t)by;
 	q->live_records_bytes += (uint64_t)by * m->length;
+	if (m->flags & MSG_KEPT) {
+		q->kept += (uint64_t)by;
+		q->kept_bytes += (uint64_t)by * m->size;
+		return;
+	}
+	q->messages += (uint64_t)by;
+	q->content_bytes += (uint64_t)by * m->size;
 	if (m->held)
 		q->held += (uint64_t)by;
 }
@@ -194,6 +200,7 @@ apply_count(struct queue *q)
 	if ((q->seg_live = map_new(1 << 20)) == NULL)
 		fatal("segments");
 	q->messages = q->held = q->live_records_bytes = 0;
+	q->kept = q->kept_bytes = q->content_bytes = 0;
 	store_msgs(q->store, 0, count_row, q);
 }
 
@@ -212,6 +219,8 @@ forget(struct queue *q, uint64_t id, const struct store_msg *m,
 {
 	for (size_t i = 0; i < rows->n; i++)
 		store_due_del(q->store, &rows->v[i]);
+	if (m->flags & MSG_KEPT)
+		store_keep_del(q->store, m->expire_ms, id);
 	if (!q->replaying)
 		count(q, m, -1);
 	if (over) {
@@ -225,23 +234,15 @@ forget(struct queue *q, uint64_t id, const struct store_msg *m,
 	store_msg_del(q->store, id, m->nrcpts);
 }
 
-static void
-apply_change(struct queue *q, uint64_t id, const struct rec_change *ch)
+/* Its recipients' new values; how many still wait. */
+static uint32_t
+apply_fates(struct queue *q, uint64_t id, const struct rec_change *ch,
+    uint32_t left, bool keep)
 {
-	struct store_msg m;
 	struct store_rcpt rc;
 	struct rec_fate	 f;
-	struct rows	 before, after;
 	struct span	 s = ch->rcpts;
-	uint32_t	 left;
 
-	if (!store_msg_get(q->store, id, &m))
-		return;			/* it is over */
-	buf_reset(&q->scratch);
-	buf_span(&q->scratch, m.from);
-	m.from = buf_content(&q->scratch);
-	left = m.left;
-	rows_collect(q, &before, id, &m);
 	while (rec_fate_next(&s, ch->version, &f)) {
 		if (!store_rcpt_get(q->store, id, f.n, &rc) ||
 		    rc.state != RCPT_WAITING)
@@ -254,31 +255,121 @@ apply_change(struct queue *q, uint64_t id, const struct rec_change *ch)
 		rc.server = f.server;
 		if (f.state != RCPT_WAITING)
 			left--;
-		if (left > 0)
+		if (left > 0 || keep)
 			store_rcpt_put(q->store, id, f.n, &rc);
 	}
-	if ((ch->what & CHANGE_REMOVE) || left == 0) {
-		forget(q, id, &m, &before, true);
-		rows_clear(&before);
-		return;
+	return left;
+}
+
+/* New actions of recipients that wait. */
+static void
+apply_routes(struct queue *q, uint64_t id, const struct rec_change *ch)
+{
+	struct store_rcpt rc;
+	struct rec_route route;
+	struct span	 s = ch->routes;
+	struct due_sender by;
+	char		 domain[CONF_TARGET_MAX];
+
+	if (ch->routes.len > 0)
+		due_sender(q, id, &by);
+	while (rec_route_next(&s, &route)) {
+		if (!store_rcpt_get(q->store, id, route.n, &rc) ||
+		    rc.state != RCPT_WAITING)
+			continue;
+		rc.action = route.action;
+		rc.dest = dest_of(q->conf, rc.action, rc.to,
+		    span_str(by.from), span_str(by.auth), domain);
+		store_rcpt_put(q->store, id, route.n, &rc);
 	}
-	if (ch->what & CHANGE_HOLD) {
-		if (!q->replaying)
-			q->held += (uint64_t)(ch->held - m.held);
-		m.held = ch->held;
-		m.held_since_ms = ch->held_since_ms;
-		m.expire_ms = ch->expire_ms;
-		if (m.held && !q->replaying)
-			due_forget(q, id);
+}
+
+/* Its last recipient is settled, and it can be read for some time. */
+static void
+keep(struct queue *q, uint64_t id, struct store_msg *m, int64_t until_ms)
+{
+	if (!q->replaying) {
+		count(q, m, -1);
+		live_drop(q, id);
+		due_forget(q, id);
 	}
-	if (left != m.left || (ch->what & CHANGE_HOLD)) {
-		m.left = left;
-		store_msg_put(q->store, id, &m, false);
-	}
-	rows_collect(q, &after, id, &m);
-	rows_replace(q, &before, &after, false);
-	rows_clear(&before);
+	m->flags |= MSG_KEPT;
+	m->held = false;
+	m->left = 0;
+	m->expire_ms = until_ms;
+	store_msg_put(q->store, id, m, false);
+	store_keep_put(q->store, until_ms, id);
+	if (until_ms < q->keep_next_ms)
+		q->keep_next_ms = until_ms;
+	if (!q->replaying)
+		count(q, m, 1);
+}
+
+static void
+apply_hold(struct queue *q, uint64_t id, struct store_msg *m,
+    const struct rec_change *ch)
+{
+	if (!q->replaying)
+		q->held += (uint64_t)(ch->held - m->held);
+	m->held = ch->held;
+	m->held_since_ms = ch->held_since_ms;
+	m->expire_ms = ch->expire_ms;
+	if (m->held && !q->replaying)
+		due_forget(q, id);
+}
+
+/* What is due anew, and what was ready in memory under another name. */
+static void
+apply_dues(struct queue *q, uint64_t id, const struct store_msg *m,
+    const struct rows *before, bool routed)
+{
+	struct rows	 after;
+
+	rows_collect(q, &after, id, m);
+	rows_replace(q, before, &after, false);
+	if (routed && !q->replaying)
+		for (size_t i = 0; i < after.n; i++)
+			due_added(q, &after.v[i], false);
 	rows_clear(&after);
+}
+
+static void
+apply_change(struct queue *q, uint64_t id, const struct rec_change *ch)
+{
+	struct store_msg m;
+	struct rows	 before;
+	bool		 remove = ch->what & CHANGE_REMOVE;
+	bool		 route = ch->what & CHANGE_ROUTE;
+	uint32_t	 left;
+
+	if (!store_msg_get(q->store, id, &m) ||
+	    ((m.flags & MSG_KEPT) && !remove))
+		return;			/* it is over */
+	buf_reset(&q->scratch);
+	buf_span(&q->scratch, m.from);
+	m.from = buf_content(&q->scratch);
+	rows_collect(q, &before, id, &m);
+	left = apply_fates(q, id, ch, m.left, ch->what & CHANGE_KEEP);
+	if (remove || (left == 0 && !(ch->what & CHANGE_KEEP)))
+		forget(q, id, &m, &before, true);
+	else if (left == 0) {
+		for (size_t i = 0; i < before.n; i++)
+			store_due_del(q->store, &before.v[i]);
+		keep(q, id, &m, ch->expire_ms);
+	} else {
+		if (route && !q->replaying)
+			due_forget(q, id);
+		if (route)
+			apply_routes(q, id, ch);
+		if (ch->what & CHANGE_HOLD)
+			apply_hold(q, id, &m, ch);
+		if (left != m.left || (ch->what & CHANGE_HOLD)) {
+			m.left = left;
+			store_msg_put(q->store, id, &m, false);
+		}
+		apply_dues(q, id, &m, &before, route);
+	}
+	rows_clear(&before);
 }
 
 static void
@@ -297,7 +388,7 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 	struct rec_rcpt	 e;
 	struct rows	 before, after;
 	struct span	 s = m->rcpts;
-	char		 domain[256];
+	char		 domain[CONF_TARGET_MAX];
 
 	while (rec_rcpt_next(&s, m->version, &e))
 		sm.left += e.state == RCPT_WAITING;
@@ -316,7 +407,8 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 		    .notify = e.notify, .flags = e.flags, .group = e.group,
 		    .attempt = e.attempt,
 		    .next_ms = e.next_ms, .last_ms = e.last_ms,
-		    .dest = dest_of(q->conf, e.action, e.to, domain),
+		    .dest = dest_of(q->conf, e.action, e.to, m->from, m->auth,
+		    domain),
 		    .action = e.action, .to = e.to, .reason = e.reason,
 		    .server = e.server };
 		store_rcpt_put(q->store, r->id, e.n, &rc);
@@ -324,6 +416,8 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 			rows_add(&after, r->id, &rc);
 	}
 	rows_merge(&after);
+	if (sm.flags & MSG_KEPT)
+		store_keep_put(q->store, sm.expire_ms, r->id);
 	if (!q->replaying)
 		count(q, &sm, 1);
 	rows_replace(q, &before, &after, r->kind == REC_MESSAGE);
@@ -411,16 +505,19 @@ redest_one(struct queue *q, uint64_t id)
 	struct store_msg m;
 	struct store_rcpt rc;
 	struct rows	 before, after;
-	char		 domain[256];
+	struct due_sender s;
+	char		 domain[CONF_TARGET_MAX];
 	uint64_t	 dest;
 
+	due_sender(q, id, &s);
 	if (!store_msg_get(q->store, id, &m))
 		return;
 	rows_collect(q, &before, id, &m);
 	for (uint32_t n = 0; n < m.nrcpts; n++) {
 		if (!store_rcpt_get(q->store, id, n, &rc))
 			continue;
-		dest = dest_of(q->conf, rc.action, rc.to, domain);
+		dest = dest_of(q->conf, rc.action, rc.to, span_str(s.from),
+		    span_str(s.auth), domain);
 		/* One at work keeps its key: under a new one it would be
 		 * begun a second time. */
 		if (dest == rc.dest || due_runs(q, id, rc.dest))

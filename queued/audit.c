@@ -17,7 +17,7 @@ struct audit_msg {
 	uint64_t	 segment, offset;
 	uint64_t	 size;
 	uint32_t	 nrcpts, left;
-	bool		 body;
+	bool		 body, kept;
 	uint8_t		 over[];	/* a bit a recipient */
 };
 
@@ -109,6 +109,7 @@ seen_put(struct audit *v, const struct rec *r, const struct rec_msg *m,
 	s->size = m->size;
 	s->nrcpts = s->left = m->nrcpts;
 	s->body = (m->flags & MSG_BODY_FILE) != 0;
+	s->kept = (m->flags & MSG_KEPT) != 0;
 	while (rec_rcpt_next(&rcpts, m->version, &e))
 		seen_fate(s, e.n, e.state);
 }
@@ -126,7 +127,10 @@ seen_change(struct audit *v, uint64_t id, uint8_t version, struct span env)
 		return;
 	while (rec_fate_next(&ch.rcpts, ch.version, &f))
 		seen_fate(s, f.n, f.state);
-	if ((ch.what & CHANGE_REMOVE) || s->left == 0)
+	/* One that is kept then ends by a removal alone. */
+	if (s->left == 0 && (ch.what & CHANGE_KEEP))
+		s->kept = true;
+	if ((ch.what & CHANGE_REMOVE) || (s->left == 0 && !s->kept))
 		seen_drop(v, id);
 }
 

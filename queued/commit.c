@@ -575,6 +575,7 @@ flush_once(struct queue *q)
 	answer(q, Q_OK, "");
 	q->ops->answered(q);
 	index_batch(q, s, segs_newest(q->segs), offset);
+	space_check(q, false);		/* what it holds has changed */
 	buf_reset(b);
 	return buf_len(&q->changes) > 0;
 }

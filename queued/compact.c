@@ -118,6 +118,7 @@ snapshot(const struct rec *r, uint64_t offset, void *arg)
 		    (unsigned long long)offset);
 		return true;
 	}
+	e.flags = m.flags;		/* it may be kept now */
 	e.expire_ms = m.expire_ms;
 	e.held = m.held;
 	e.held_since_ms = m.held_since_ms;
@@ -165,7 +166,7 @@ compact_step(struct queue *q)
 		return segs_count(q->segs) > 1 &&
 		    apply_live(q, segs_oldest(q->segs)) == 0;
 	}
-	if (q->closed || q->walks > 0 || !wanted(q))
+	if (q->low || q->walks > 0 || !wanted(q))
 		return false;
 	if (q->compact_seg != number) {
 		q->compact_seg = number;

@@ -32,6 +32,12 @@ verb_unix_ms(const struct queue *q, int64_t ms)
 	return clock_wall().ms + (ms - queue_now(q));
 }
 
+const char *
+verb_state(const struct store_msg *m)
+{
+	return m->flags & MSG_KEPT ? "kept" : m->held ? "held" : "waiting";
+}
+
 /* ---- the queue ---- */
 
 static void
@@ -47,6 +53,11 @@ run_stats(struct ctl *c, int argc, char **argv)
 		ctl_str(c, "why", q->closed_why);
 	ctl_num(c, "messages", (int64_t)q->messages);
 	ctl_num(c, "held", (int64_t)q->held);
+	ctl_num(c, "content_bytes", (int64_t)q->content_bytes);
+	if (q->conf->queue_size > 0)
+		ctl_num(c, "limit_bytes", (int64_t)q->conf->queue_size);
+	ctl_num(c, "kept", (int64_t)q->kept);
+	ctl_num(c, "kept_bytes", (int64_t)q->kept_bytes);
 	ctl_num(c, "ready", q->nready);
 	ctl_num(c, "running", q->nrunning);
 	ctl_str(c, "mta", q->mta_paused ? "paused" : "running");
@@ -135,11 +146,14 @@ static const struct ctl_verb verbs[] = {
 	{ "message show", CTL_READ, verb_show },
 	{ "message headers", CTL_READ, verb_headers },
 	{ "message content", CTL_READ, verb_content },
+	{ "message resend", CTL_CHANGE, verb_resend },
 	{ "schedule", CTL_CHANGE, verb_schedule },
 	{ "hold", CTL_CHANGE, verb_hold },
 	{ "release", CTL_CHANGE, verb_release },
 	{ "remove", CTL_CHANGE, verb_remove },
 	{ "bounce", CTL_CHANGE, verb_bounce },
+	{ "reroute", CTL_CHANGE, verb_reroute },
+	{ "reroute try", CTL_READ, verb_reroute_try },
 	{ "backup", CTL_CHANGE, verb_backup },
 	{ "verify", CTL_READ, verb_verify },
 	{ "pause mta", CTL_CHANGE, run_pause_mta },

@@ -156,7 +156,7 @@ backup_more(struct ctl *c, void *arg)
 	struct backup	*b = arg;
 
 	/* What it keeps may be what the disk lacks. */
-	if (b->q->closed) {
+	if (b->q->low) {
 		ctl_end(c, EX_TEMPFAIL, b->q->closed_why);
 		return;
 	}

@@ -10,13 +10,21 @@
 struct queue *verb_queue(struct ctl *);
 /* Queue time as unix time. */
 int64_t	 verb_unix_ms(const struct queue *, int64_t ms);
+/* The same, with the message that the only argument names; the spans of its row
+ * die with the next look into the index. */
+struct queue *verb_named(struct ctl *, int argc, char **argv, uint64_t *id,
+	    struct store_msg *);
+/* "waiting", "held" or "kept". */
+const char *verb_state(const struct store_msg *);
 
 typedef void verb_run(struct ctl *, int argc, char **argv);
 /* ---- ctl_walk.c: by filter ---- */
 verb_run verb_list, verb_count, verb_schedule, verb_hold, verb_release,
-	 verb_remove, verb_bounce;
+	 verb_remove, verb_bounce, verb_reroute, verb_reroute_try;
 /* ---- ctl_message.c: one message ---- */
 verb_run verb_show, verb_headers, verb_content;
+/* ---- ctl_resend.c ---- */
+verb_run verb_resend;
 /* ---- ctl_backup.c ---- */
 verb_run verb_backup;
 /* ---- ctl_verify.c ---- */

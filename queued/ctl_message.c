@@ -14,9 +14,8 @@
 #define RCPTS_STEP	256	/* recipients told in one go */
 #define READ_PIECE	16384
 
-/* The message that the only argument names, or NULL: answered. */
-static struct queue *
-named(struct ctl *c, int argc, char **argv, uint64_t *id, struct store_msg *m)
+struct queue *
+verb_named(struct ctl *c, int argc, char **argv, uint64_t *id, struct store_msg *m)
 {
 	struct queue	*q = verb_queue(c);
 
@@ -128,11 +127,12 @@ show_row(struct ctl *c, const struct queue *q, uint64_t id,
 	char	 ids[ID_STRLEN], addr[ADDR_STRLEN];
 
 	ctl_str(c, "id", id_str(id, ids));
-	ctl_str(c, "state", m->held ? "held" : "waiting");
+	ctl_str(c, "state", verb_state(m));
 	ctl_field(c, "from", m->from);
 	ctl_num(c, "size", (int64_t)m->size);
 	ctl_num(c, "received_ms", (int64_t)m->received_ms);
-	ctl_num(c, "expire_ms", verb_unix_ms(q, m->expire_ms));
+	ctl_num(c, m->flags & MSG_KEPT ? "kept_until_ms" : "expire_ms",
+	    verb_unix_ms(q, m->expire_ms));
 	if (m->held)
 		ctl_num(c, "held_since_ms", verb_unix_ms(q,
 		    m->held_since_ms));
@@ -171,7 +171,7 @@ verb_show(struct ctl *c, int argc, char **argv)
 	const char	*why;
 	uint64_t	 id;
 
-	if ((q = named(c, argc, argv, &id, &m)) == NULL)
+	if ((q = verb_named(c, argc, argv, &id, &m)) == NULL)
 		return;
 	if ((s = calloc(1, sizeof(*s))) == NULL) {
 		ctl_end(c, EX_OSERR, "out of memory");
@@ -258,7 +258,7 @@ content(struct ctl *c, int argc, char **argv, bool headers)
 	struct reading	*rd;
 	uint64_t	 id;
 
-	if ((q = named(c, argc, argv, &id, &m)) == NULL)
+	if ((q = verb_named(c, argc, argv, &id, &m)) == NULL)
 		return;
 	if ((rd = calloc(1, sizeof(*rd))) == NULL) {
 		ctl_end(c, EX_OSERR, "out of memory");

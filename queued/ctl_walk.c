@@ -32,16 +32,40 @@ list_row(struct walk *w, const struct walk_msg *p, void *arg)
 		buf_fmt(&w->to, " +%u", w->nwaiting - 1);
 	ctl_row(c, "queued");
 	ctl_str(c, "id", id_str(p->id, ids));
-	ctl_str(c, "state", p->m.held ? "held" : "waiting");
+	ctl_str(c, "state", verb_state(&p->m));
 	ctl_num(c, "size", (int64_t)p->m.size);
 	ctl_num(c, "received_ms", (int64_t)p->m.received_ms);
-	if (!p->m.held)
+	if (p->m.flags & MSG_KEPT)
+		ctl_num(c, "kept_until_ms", verb_unix_ms(w->q,
+		    p->m.expire_ms));
+	else if (!p->m.held)
 		ctl_num(c, "next_ms", verb_unix_ms(w->q, w->next_ms));
 	ctl_field(c, "from", p->m.from);
 	ctl_field(c, "to", buf_content(&w->to));
 	ctl_num(c, "rcpts", w->nwaiting);
 	ctl_str(c, "client", addr_str(&p->m.client, addr));
 	ctl_field(c, "reason", buf_content(&w->reason));
+	ctl_row_end(c);
+}
+
+static void
+route_row(struct walk *w, uint64_t id, const struct store_rcpt *r,
+    const char *action, const char *why)
+{
+	struct ctl	*c = w->arg;
+	char		 ids[ID_STRLEN];
+
+	/* Of changes that are made the log tells, message by message. */
+	if (action != NULL && !w->dry)
+		return;
+	ctl_row(c, "route");
+	ctl_str(c, "id", id_str(id, ids));
+	ctl_field(c, "to", r->to);
+	ctl_field(c, "action", r->action);
+	if (action != NULL)
+		ctl_str(c, "new", action);
+	else
+		ctl_str(c, "why", why);
 	ctl_row_end(c);
 }
 
@@ -52,7 +76,7 @@ walk_gone(void *arg)
 	struct ctl_walk	*x = arg;
 	struct walk	*w = x->w;
 
-	if (w->what >= WALK_SCHEDULE)
+	if (w->what >= WALK_SCHEDULE && !w->dry)
 		log_info("event=change verb=%s uid=%u looked=%llu changed=%llu "
 		    "result=%s seconds=%lld", walk_word(w->what), w->uid,
 		    (unsigned long long)w->looked,
@@ -70,6 +94,11 @@ count_fields(struct ctl *c, const struct walk *w)
 	if (w->what < WALK_SCHEDULE)
 		return;
 	ctl_num(c, "changed", (int64_t)w->changed);
+	if (w->what == WALK_REROUTE) {
+		ctl_num(c, "recipients", (int64_t)w->routed);
+		ctl_num(c, "unchanged", (int64_t)w->same);
+		ctl_num(c, "no_rule", (int64_t)w->no_rule);
+	}
 	if (w->skipped > 0)
 		ctl_num(c, "at_work", (int64_t)w->skipped);
 }
@@ -105,7 +134,8 @@ walk_more(struct ctl *c, void *arg)
 }
 
 static void
-walk_start(struct ctl *c, enum walk_what what, int argc, char **argv)
+walk_start(struct ctl *c, enum walk_what what, bool dry, int argc,
+    char **argv)
 {
 	struct queue	*q = verb_queue(c);
 	struct ctl_walk	*x;
@@ -131,6 +161,8 @@ walk_start(struct ctl *c, enum walk_what what, int argc, char **argv)
 	x->began_ms = x->told_ms = clock_mono().ms;
 	x->w->from = x->w->filter.id;
 	x->w->row = list_row;
+	x->w->route_row = route_row;
+	x->w->dry = dry;
 	x->w->arg = c;
 	ctl_more(c, walk_more, walk_gone, x);
 }
@@ -138,41 +170,53 @@ walk_start(struct ctl *c, enum walk_what what, int argc, char **argv)
 void
 verb_list(struct ctl *c, int argc, char **argv)
 {
-	walk_start(c, WALK_LIST, argc, argv);
+	walk_start(c, WALK_LIST, false, argc, argv);
 }
 
 void
 verb_count(struct ctl *c, int argc, char **argv)
 {
-	walk_start(c, WALK_COUNT, argc, argv);
+	walk_start(c, WALK_COUNT, false, argc, argv);
 }
 
 void
 verb_schedule(struct ctl *c, int argc, char **argv)
 {
-	walk_start(c, WALK_SCHEDULE, argc, argv);
+	walk_start(c, WALK_SCHEDULE, false, argc, argv);
 }
 
 void
 verb_hold(struct ctl *c, int argc, char **argv)
 {
-	walk_start(c, WALK_HOLD, argc, argv);
+	walk_start(c, WALK_HOLD, false, argc, argv);
 }
 
 void
 verb_release(struct ctl *c, int argc, char **argv)
 {
-	walk_start(c, WALK_RELEASE, argc, argv);
+	walk_start(c, WALK_RELEASE, false, argc, argv);
 }
 
 void
 verb_remove(struct ctl *c, int argc, char **argv)
 {
-	walk_start(c, WALK_REMOVE, argc, argv);
+	walk_start(c, WALK_REMOVE, false, argc, argv);
 }
 
 void
 verb_bounce(struct ctl *c, int argc, char **argv)
 {
-	walk_start(c, WALK_BOUNCE, argc, argv);
+	walk_start(c, WALK_BOUNCE, false, argc, argv);
+}
+
+void
+verb_reroute(struct ctl *c, int argc, char **argv)
+{
+	walk_start(c, WALK_REROUTE, false, argc, argv);
+}
+
+void
+verb_reroute_try(struct ctl *c, int argc, char **argv)
+{
+	walk_start(c, WALK_REROUTE, true, argc, argv);
 }

@@ -3,7 +3,6 @@
  */
 #include "queued/dest.h"
 
-#include "common/base/utf8.h"
 #include "common/conf/table.h"
 
 static uint64_t
@@ -29,24 +28,65 @@ dest_key(struct span action, struct span domain)
 
 uint64_t
 dest_of(const struct conf *conf, struct span action, struct span to,
-    char *domain)
+    struct span from, struct span auth_user, char domain[CONF_TARGET_MAX])
 {
+	static const struct conf_action by_domain;	/* of one that is gone */
 	const struct conf_action *a = conf_action_find(conf, action);
-	size_t			  at = span_rfind(to, '@');
-	struct span		  d = span_sub(to, at + 1, to.len);
 
-	domain[0] = '\0';
-	if (a != NULL && a->ndests > 0)
-		return dest_key(action, span_str(""));
-	if (!utf8_domain_to_ascii(d, domain, 256)) {
-		/* An address literal, or nothing: as it is, lower case. */
-		if (!span_cstr(d, domain, 256))
-			domain[0] = '\0';
-		for (char *p = domain; *p != '\0'; p++)
-			if (*p >= 'A' && *p <= 'Z')
-				*p += 'a' - 'A';
-	}
+	if (!conf_target(conf, a != NULL ? a : &by_domain, to, from, auth_user,
+	    domain))
+		domain[0] = '\0';
 	return dest_key(action, span_str(domain));
+}
+
+/* A number for a table's entries, whatever their order. */
+static bool
+entry_sum(struct span key, struct span value, void *arg)
+{
+	uint64_t	*sum = arg;
+
+	*sum += hash(hash(UINT64_C(0xcbf29ce484222325), key), value);
+	return true;
+}
+
+static uint64_t
+table_sum(const struct conf_action *a)
+{
+	uint64_t	 sum = 0;
+
+	if (a->by != BY_NONE)
+		table_each(a->to_table, entry_sum, &sum);
+	return sum;
+}
+
+/* Does mail by this action go elsewhere than by the one of the other tree? */
+static bool
+action_moves(const struct conf_action *a, const struct conf *other,
+    bool subaddress_same)
+{
+	const struct conf_action *o = conf_action_find(other,
+				    span_str(a->name));
+
+	if (o == NULL)
+		return a->ndests > 0 || a->by != BY_NONE;
+	return (a->ndests > 0) != (o->ndests > 0) || a->by != o->by ||
+	    (a->by != BY_NONE && (!subaddress_same ||
+	    table_sum(a) != table_sum(o)));
+}
+
+bool
+dest_moves(const struct conf *a, const struct conf *b)
+{
+	bool	 same = span_is(span_str(a->subaddress), b->subaddress != NULL ?
+		    b->subaddress : "");
+
+	for (size_t i = 0; i < a->nactions; i++)
+		if (action_moves(a->actions[i], b, same))
+			return true;
+	for (size_t i = 0; i < b->nactions; i++)
+		if (action_moves(b->actions[i], a, same))
+			return true;
+	return false;
 }
 
 unsigned

@@ -16,11 +16,17 @@
 #define DEST_WINDOW	20	/* at first */
 
 /*
- * The destination of a recipient: its key, and the domain in A-labels, or "" if
- * the action has a list of servers; dst has 256 bytes.
+ * The destination of a recipient: its key, and what tells it apart from others
+ * of the action, as conf_target() has it: "" if the action has a list of
+ * servers, the list that its table has for this mail ("" again if it has none
+ * any more), or the domain in A-labels. from and auth_user, the message's, are
+ * looked at only where the action goes by them.
  */
 uint64_t dest_of(const struct conf *, struct span action, struct span to,
-	    char *domain);
+	    struct span from, struct span auth_user,
+	    char domain[CONF_TARGET_MAX]);
+/* Would mail that waits have another destination by the other tree? */
+bool	 dest_moves(const struct conf *, const struct conf *);
 /* Jobs at a time, at most. */
 unsigned dest_limit(const struct conf *, const struct dest *);
 bool	 dest_may_start(const struct dest *, int64_t now_ms);

@@ -13,6 +13,12 @@ void	 due_init(struct queue *);
 void	 due_free(struct queue *);
 /* apply.c tells of each row that it put: handed out at once if it is due. */
 void	 due_added(struct queue *, const struct store_due *, bool fresh);
+/* Whose message it is; of use where a table goes by it. auth is known only if
+ * an action does: its record has to be read for it. */
+struct due_sender {
+	char		 from[1001], auth[256];
+};
+void	 due_sender(struct queue *, uint64_t id, struct due_sender *);
 /* What is paused has changed. */
 void	 due_pauses(struct queue *);
 /* The message is over, held, or rescheduled: jobs that don't run go. */

@@ -181,7 +181,7 @@ job_load(struct queue *q, struct job *j, struct rec *r, struct rec_msg *m)
 	struct rec_rcpt	 e;
 	struct span	 s;
 	const char	*why;
-	char		 domain[256];
+	char		 domain[CONF_TARGET_MAX];
 
 	job_clear(j);
 	if (!j->fresh && (!store_msg_get(q->store, j->id, &row) || row.held)) {
@@ -197,8 +197,8 @@ job_load(struct queue *q, struct job *j, struct rec *r, struct rec_msg *m)
 		job_rcpts(q, j);
 	else
 		for (s = m->rcpts; rec_rcpt_next(&s, m->version, &e);)
-			if (dest_of(q->conf, e.action, e.to, domain) ==
-			    j->dest->key && goes_along(&l, e.flags))
+			if (dest_of(q->conf, e.action, e.to, m->from, m->auth,
+			    domain) == j->dest->key && goes_along(&l, e.flags))
 				job_add(&l, &(struct job_rcpt){ .n = e.n,
 				    .attempt = 1, .notify = e.notify,
 				    .flags = e.flags, .group = e.group }, e.to);

@@ -173,12 +173,38 @@ rec_fate_next(struct span *s, uint8_t version, struct rec_fate *f)
 }
 
 bool
+rec_route_add(struct buf *b, const struct rec_route *r)
+{
+	return put_u32(b, r->n) && put_str(b, r->action);
+}
+
+bool
+rec_route_next(struct span *s, struct rec_route *r)
+{
+	struct cur	 c = { *s, false };
+
+	if (s->len == 0)
+		return false;
+	r->n = cur_u32(&c);
+	r->action = cur_str(&c);
+	if (c.bad)
+		return false;
+	*s = c.s;
+	return true;
+}
+
+bool
 rec_change_encode(struct buf *b, const struct rec_change *ch)
 {
-	return put_u8(b, ch->what) && put_u8(b, ch->held) &&
+	bool	 ok;
+
+	ok = put_u8(b, ch->what) && put_u8(b, ch->held) &&
 	    put_u64(b, (uint64_t)ch->held_since_ms) &&
-	    put_u64(b, (uint64_t)ch->expire_ms) && put_u32(b, ch->nrcpts) &&
-	    buf_span(b, ch->rcpts);
+	    put_u64(b, (uint64_t)ch->expire_ms);
+	if (ok && (ch->what & CHANGE_ROUTE))
+		ok = put_u32(b, (uint32_t)ch->routes.len) &&
+		    buf_span(b, ch->routes);
+	return ok && put_u32(b, ch->nrcpts) && buf_span(b, ch->rcpts);
 }
 
 enum parse
@@ -187,6 +213,7 @@ rec_change_decode(struct span env, uint8_t version, struct rec_change *ch,
 {
 	struct cur	 c = { env, false };
 	struct rec_fate	 f;
+	struct rec_route route;
 	struct span	 s;
 	uint32_t	 n = 0;
 
@@ -195,11 +222,17 @@ rec_change_decode(struct span env, uint8_t version, struct rec_change *ch,
 	ch->held = cur_u8(&c) != 0;
 	ch->held_since_ms = (int64_t)cur_u64(&c);
 	ch->expire_ms = (int64_t)cur_u64(&c);
+	ch->routes = span(NULL, 0);
+	if (ch->what & CHANGE_ROUTE)
+		ch->routes = cur_bytes(&c, cur_u32(&c));
 	ch->nrcpts = cur_u32(&c);
 	ch->rcpts = s = c.s;
 	*why = "change";
 	if (c.bad)
 		return PARSE_BAD;
+	for (struct span r = ch->routes; r.len > 0;)
+		if (!rec_route_next(&r, &route))
+			return PARSE_BAD;
 	while (rec_fate_next(&s, version, &f))
 		n++;
 	return s.len == 0 && n == ch->nrcpts ? PARSE_OK : PARSE_BAD;

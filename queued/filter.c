@@ -48,8 +48,8 @@ filter_parse(struct filter *f, int argc, char **argv)
 			    "domain= action= client= older= state= reason~";
 	}
 	if (f->state[0] != '\0' && strcmp(f->state, "held") != 0 &&
-	    strcmp(f->state, "waiting") != 0)
-		return "state= is waiting or held";
+	    strcmp(f->state, "waiting") != 0 && strcmp(f->state, "kept") != 0)
+		return "state= is waiting, held or kept";
 	return bad ? "a filter's value is empty or too long" : NULL;
 }
 
@@ -70,6 +70,11 @@ filter_msg(const struct filter *f, const struct queue *q, uint64_t id,
 	if (f->older_ms != 0 &&
 	    queue_now(q) - m->accepted_ms < f->older_ms)
 		return false;
+	if (strcmp(f->state, "kept") == 0)
+		return m->flags & MSG_KEPT;
+	/* What is over is meant only by those who say so, or name it. */
+	if (m->flags & MSG_KEPT)
+		return f->state[0] == '\0' && f->id != 0;
 	if (strcmp(f->state, "held") == 0)
 		return m->held;
 	if (strcmp(f->state, "waiting") == 0)

@@ -12,6 +12,7 @@
  *	result.c	results of deliveries
  *	dsn.c		notifications of them (dsn.h)
  *	compact.c	removal of the oldest segment
+ *	keep.c		mail that is over but can still be read
  *	pin.c		what must stay while somebody reads all of it
  */
 #ifndef QUEUED_QUEUE_H
@@ -174,7 +175,8 @@ struct queue {
 	struct store	*store;
 	struct segs	*segs;
 	bool		 down;		/* can't be used; closed_why says why */
-	bool		 closed;	/* no new mail */
+	bool		 closed;	/* no new mail: for one of these two */
+	bool		 low, oversize;	/* the disk's room; `queue size` */
 	char		 closed_why[200];
 	bool		 replaying;
 	bool		 mta_paused;
@@ -228,6 +230,14 @@ struct queue {
 	/* apply.c: messages that live in each segment */
 	struct map	*seg_live;
 	uint64_t	 messages, held, live_records_bytes;
+	uint64_t	 content_bytes;	/* of messages, without those kept */
+	uint64_t	 kept, kept_bytes;
+
+	/* keep.c */
+	int64_t		 keep_next_ms;	/* queue time: none ends before */
+	uint64_t	 keep_owed;	/* bytes still to be let go early */
+	int64_t		 keep_rest_ms;	/* monotonic: then more of it */
+
 	struct buf	 scratch;
 
 	/* due.c, due_dest.c, due_job.c */
@@ -366,6 +376,15 @@ bool	 body_name(const char *name, uint64_t *id);
 /* Looks at the disk at most ten times a second; closes or opens the queue. */
 void	 space_check(struct queue *, bool now);
 void	 space_release(struct queue *);
+/* Bytes that are missing for new mail to be taken for some time yet. */
+uint64_t space_short(const struct queue *);
+
+/* ---- keep.c ---- */
+/* A change that settles recipients: if it was the last, the message is kept,
+ * should the configuration want that. */
+void	 keep_mark(const struct queue *, struct rec_change *);
+/* Some of what was kept long enough goes; true: call again soon. */
+bool	 keep_step(struct queue *);
 
 /* ---- result.c ---- */
 /* What came of one attempt for one recipient. */

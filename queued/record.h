@@ -95,7 +95,8 @@ enum msg_flag {
 	MSG_BODY_FILE	= 1 << 0,	/* content is the file body.<id> */
 	MSG_BOUNCE	= 1 << 1,	/* made by us, null sender */
 	MSG_UTF8	= 1 << 2,	/* SMTPUTF8 */
-	/* bits 3 and 4: over, but kept; REQUIRETLS */
+	MSG_KEPT	= 1 << 3,	/* over, but it can still be read */
+	/* bit 4: REQUIRETLS */
 	MSG_GROUPS	= 1 << 5	/* a recipient has more than one copy */
 };
 /* What smtpd said of a message (RFC 5321's envelope and more). */
@@ -143,7 +144,10 @@ enum parse rec_msg_decode(struct span env, uint8_t version, struct rec_msg *,
 
 enum change_what {
 	CHANGE_REMOVE	= 1 << 0,	/* the message is gone, no bounce */
-	CHANGE_HOLD	= 1 << 1	/* held, held_since, expire are set */
+	CHANGE_HOLD	= 1 << 1,	/* held, held_since, expire are set */
+	CHANGE_ROUTE	= 1 << 2,	/* routes are there */
+	CHANGE_KEEP	= 1 << 3	/* if nobody is left to wait, it is kept
+					 * until expire_ms */
 };
 struct rec_change {
 	uint8_t		 version;	/* read: of rcpts */
@@ -152,7 +156,14 @@ struct rec_change {
 	int64_t		 held_since_ms, expire_ms;
 	uint32_t	 nrcpts;
 	struct span	 rcpts;		/* encoded: rec_fate_next() */
+	struct span	 routes;	/* CHANGE_ROUTE: rec_route_next() */
 };
+struct rec_route {			/* a recipient's new action */
+	uint32_t	 n;
+	struct span	 action;
+};
+bool	 rec_route_add(struct buf *, const struct rec_route *);
+bool	 rec_route_next(struct span *routes, struct rec_route *);
 struct rec_fate {			/* a recipient's new values */
 	uint32_t	 n;
 	uint8_t		 state;

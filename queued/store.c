@@ -23,9 +23,9 @@
 #define ROW_MAX		8192		/* bytes of one row */
 #define ASIDE		"aside."
 
-enum { T_MSG, T_RCPT, T_SCHED, T_DEST, T_META, T_COUNT };
+enum { T_MSG, T_RCPT, T_SCHED, T_DEST, T_META, T_KEEP, T_COUNT };
 static const char *const files[T_COUNT] = { "msg.db", "rcpt.db", "sched.db",
-    "dest.db", "meta.db" };
+    "dest.db", "meta.db", "keep.db" };
 
 struct store {
 	DB_ENV		*env;
@@ -165,6 +165,8 @@ store_open_read(const char **why)
 		s->db[i] = db;
 		ret = db->open(db, NULL, files[i], NULL, DB_BTREE, DB_RDONLY,
 		    0);
+		if (ret == ENOENT && i == T_KEEP)
+			ret = 0;	/* of before mail was kept */
 	}
 	if (ret == 0)
 		return s;
@@ -534,6 +536,32 @@ store_due_has(struct store *s, const struct store_due *d)
 	    get(s, T_DEST, dk, sizeof(dk), &c) != 0;
 }
 
+static void
+keep_key(uint8_t *k, int64_t until_ms, uint64_t id)
+{
+	key_u64(k, (uint64_t)until_ms);
+	key_u64(k + 8, id);
+}
+
+void
+store_keep_put(struct store *s, int64_t until_ms, uint64_t id)
+{
+	uint8_t	 k[16];
+
+	keep_key(k, until_ms, id);
+	row_begin(s);
+	put(s, T_KEEP, k, sizeof(k), 0);
+}
+
+void
+store_keep_del(struct store *s, int64_t until_ms, uint64_t id)
+{
+	uint8_t	 k[16];
+
+	keep_key(k, until_ms, id);
+	del(s, T_KEEP, k, sizeof(k));
+}
+
 /* ---- walks ---- */
 
 struct walk {
@@ -684,4 +712,24 @@ store_dest(struct store *s, const struct store_due *from, due_f *f, void *arg)
 
 	due_keys(from, sk, dk);
 	walk(s, T_DEST, dk, sizeof(dk), &w);
+}
+
+typedef bool keep_f(int64_t, uint64_t, void *);
+
+static bool
+walk_keep(struct span key, struct cur *c, struct walk *w)
+{
+	(void)c;
+	return (*(keep_f **)w->f)((int64_t)key_get64(key.p),
+	    key_get64(key.p + 8), w->arg);
+}
+
+void
+store_keeps(struct store *s, keep_f *f, void *arg)
+{
+	struct walk	 w = { .row = walk_keep, .klen = 16, .f = &f,
+			    .arg = arg };
+	uint8_t		 k[16] = { 0 };
+
+	walk(s, T_KEEP, k, sizeof(k), &w);
 }

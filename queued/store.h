@@ -9,14 +9,15 @@
  *	waiting		m, an r for each recipient, an s and a d for each
  *			destination that has waiting recipients
  *	held		m, r; no s, no d
- *	over		none (all rows go when the last recipient is done or
- *			failed)
+ *	kept		m with MSG_KEPT and expire_ms as its end, r; a k; no s,
+ *			no d: its last recipient is settled
+ *	over		none
  * A recipient: WAITING -> DONE | FAILED, once, in its r. All changes of one
  * batch of records and the place up to which records have been applied (hwm)
  * are one transaction; a crash takes the index back to an earlier hwm.
  *
  * Files: msg.db (id), rcpt.db (id, n), sched.db (next, id, dest), dest.db
- * (dest, next, id), meta.db, log.*. Keys are big-endian, so they sort.
+ * (dest, next, id), keep.db (until, id), meta.db, log.*. Keys are big-endian, so they sort.
  * A function that meets a fault ends the process (diskio.h); what is said to
  * be damaged is made anew at the next start.
  */
@@ -94,6 +95,9 @@ void	 store_rcpt_put(struct store *, uint64_t id, uint32_t n,
 	    const struct store_rcpt *);
 void	 store_due_put(struct store *, const struct store_due *);
 void	 store_due_del(struct store *, const struct store_due *);
+/* A row of keep.db. */
+void	 store_keep_put(struct store *, int64_t until_ms, uint64_t id);
+void	 store_keep_del(struct store *, int64_t until_ms, uint64_t id);
 /* Are both rows there? */
 bool	 store_due_has(struct store *, const struct store_due *);
 
@@ -111,6 +115,9 @@ void	 store_sched(struct store *, const struct store_due *from,
 	    bool (*f)(const struct store_due *, void *), void *);
 void	 store_dest(struct store *, const struct store_due *from,
 	    bool (*f)(const struct store_due *, void *), void *);
+/* From the one that ends first. */
+void	 store_keeps(struct store *,
+	    bool (*f)(int64_t until_ms, uint64_t id, void *), void *);
 
 /* Between batches: writes back and bounds recovery if 16 MiB of log (or
  * lg_max, if that is less) have been written since the last time. */

@@ -53,7 +53,8 @@ walk_word(enum walk_what what)
 	static const char *const words[] = { [WALK_LIST] = "list",
 	    [WALK_COUNT] = "count", [WALK_SCHEDULE] = "schedule",
 	    [WALK_HOLD] = "hold", [WALK_RELEASE] = "release",
-	    [WALK_REMOVE] = "remove", [WALK_BOUNCE] = "return" };
+	    [WALK_REMOVE] = "remove", [WALK_BOUNCE] = "return",
+	    [WALK_REROUTE] = "reroute" };
 
 	return words[what];
 }
@@ -113,7 +114,7 @@ page_read(struct walk *w)
 static bool
 reads_records(enum walk_what what)
 {
-	return what == WALK_BOUNCE;
+	return what == WALK_BOUNCE || what == WALK_REROUTE;
 }
 
 static void
@@ -138,7 +139,7 @@ hand_rcpt(struct walk *w, struct walk_msg *p, uint32_t n,
 
 	if (!p->fits && filter_rcpt(&w->filter, r))
 		p->fits = true;
-	if (r->state != RCPT_WAITING)
+	if (r->state != RCPT_WAITING && !(p->m.flags & MSG_KEPT))
 		return;
 	if (w->nwaiting++ == 0) {
 		buf_span(&w->to, r->to);
@@ -147,7 +148,7 @@ hand_rcpt(struct walk *w, struct walk_msg *p, uint32_t n,
 	if (w->nwaiting == 1 || r->next_ms < w->next_ms)
 		w->next_ms = r->next_ms;
 	w->dest = r->dest;
-	if (w->what == WALK_SCHEDULE) {
+	if (w->what == WALK_SCHEDULE && r->state == RCPT_WAITING) {
 		rec_fate_add(&w->fates, &f);
 		w->nfates++;
 	}
@@ -168,7 +169,7 @@ hand_end(struct walk *w, const struct walk_msg *p)
 		w->changed += changed;
 		w->step_changed += changed;
 		/* Only there its recipients are looked at. */
-		if (!changed && reads_records(w->what))
+		if (!changed && reads_records(w->what) && w->filter.any_rcpt)
 			return;
 	}
 	w->fits++;

@@ -15,7 +15,7 @@
 #define WALK_STEP_MS	10	/* then others have their turn */
 
 enum walk_what { WALK_LIST, WALK_COUNT, WALK_SCHEDULE, WALK_HOLD, WALK_RELEASE,
-    WALK_REMOVE, WALK_BOUNCE };
+    WALK_REMOVE, WALK_BOUNCE, WALK_REROUTE };
 
 struct walk_msg {		/* one of the page */
 	uint64_t	 id;
@@ -30,6 +30,11 @@ struct walk {
 	uint32_t	 uid;		/* who wants it, for the log */
 	/* WALK_LIST: each message that fits; it must not call the store. */
 	void		(*row)(struct walk *, const struct walk_msg *, void *);
+	/* WALK_REROUTE: a recipient that gets an action, or why none; or NULL */
+	void		(*route_row)(struct walk *, uint64_t id,
+			    const struct store_rcpt *, const char *action,
+			    const char *why);
+	bool		 dry;		/* WALK_REROUTE: nothing is changed */
 	void		*arg;
 
 	uint64_t	 from;		/* the next id to look at */
@@ -39,8 +44,10 @@ struct walk {
 	uint64_t	 looked, fits;
 	uint64_t	 changed;	/* of those that fit */
 	uint64_t	 skipped;	/* recipients, as they are at work */
+	uint64_t	 routed, same, no_rule;	/* recipients */
 
-	/* Of the message at hand: its recipients that wait. */
+	/* Of the message at hand: its recipients that wait, or all of one that
+	 * is kept. */
 	uint32_t	 nwaiting;
 	int64_t		 next_ms;	/* the earliest */
 	uint64_t	 dest;		/* of the last */

@@ -39,7 +39,7 @@ masquerade(const struct session *s, struct buf *from)
 {
 	struct smtp_path	 path;
 	const char		*why;
-	char			 dst[CONF_MAIL_MAX];
+	char			 dst[CONF_PATH_MAX];
 	struct buf		 to;
 
 	if (s->listen->masquerade == NULL || !conf_masquerade(session_conf(),

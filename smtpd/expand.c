@@ -151,12 +151,12 @@ rule_number(const struct conf_rule *r)
 
 /* An address as the session's own are written; false: it can be none. */
 static bool
-canonical(const char *address, struct buf *out)
+canonical(struct span address, struct buf *out)
 {
 	struct smtp_path	 path;
 	const char		*why;
 
-	return smtp_mailbox_parse(span_str(address), true, &path, &why) ==
+	return smtp_mailbox_parse(address, true, &path, &why) ==
 	    PARSE_OK && smtp_path_write(out, &path);
 }
 
@@ -171,7 +171,7 @@ target(struct walk *w, const struct step *p, const struct conf_rule *r,
 
 	buf_init(&out, SMTP_PATH_MAX + 64);
 	if (!alias_address(session_conf(), a, p->to, by_user, address) ||
-	    !canonical(address, &out)) {
+	    !canonical(span_str(address), &out)) {
 		next.to = a->text;
 		refused(w, &next, 550, "5.1.3 An alias leads to what is no "
 		    "address", &r->pos);
@@ -369,6 +369,23 @@ expand(struct txn *t, struct span to, struct expand *x)
 	struct step	first = { .to = to };
 
 	walk(t, &first, to, x);
+}
+
+void
+expand_as(struct txn *t, struct span to, struct span address,
+    struct expand *x)
+{
+	struct step	first = { .depth = 1 };
+	struct buf	out;
+
+	buf_init(&out, SMTP_PATH_MAX + 64);
+	*x = (struct expand){ .kind = EXPAND_REFUSED, .code = 550,
+	    .text = "5.1.3 This recipient stands for what is no address" };
+	if (canonical(address, &out)) {
+		first.to = buf_content(&out);
+		walk(t, &first, to, x);
+	}
+	buf_clear(&out);
 }
 
 bool

@@ -33,6 +33,10 @@ struct expand {
  * for now, so is the recipient, as that one would be lost else.
  */
 void	 expand(struct txn *, struct span to, struct expand *);
+/* The same for one that stands for this address by another's word than that of
+ * a table: matched as `from expanded`. */
+void	 expand_as(struct txn *, struct span to, struct span address,
+	    struct expand *);
 /*
  * The same for a recipient that nobody knows, though the rules have a way for
  * him: postmaster's and abuse's mail has a reader. False: it is not such.

@@ -3,6 +3,7 @@
  * and the replies to them. See session.h.
  */
 #include "smtpd/session.h"
+#include "smtpd/srs.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -232,6 +233,8 @@ session_release(struct session *s)
 {
 	txn_end(s);
 	known_gone(s);
+	srs_cancel(s->question);
+	s->question = 0;
 	link_close(s->link);
 	s->link = NULL;
 	peer_clear(&s->peer);

@@ -73,6 +73,7 @@ struct session {
 	struct cmd	*barrier;	/* nothing is read until it is answered */
 	struct txn	*txn;
 	LIST_HEAD(, known_wait) known;	/* recipients being verified */
+	uint32_t	 question;	/* to keyd, of the last command; or 0 */
 	/* A proxied listener: the session at the actual server. Else: the one
 	 * of the rule that this transaction, or the last one, went by. */
 	struct link	*link;

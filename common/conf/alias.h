@@ -37,7 +37,7 @@ enum parse alias_next(struct span *in, struct alias *, const char **why);
  * along to names of his own domain that have none. False: it is longer than an
  * address may be.
  */
-#define ALIAS_ADDR_MAX	321
+#define ALIAS_ADDR_MAX	CONF_PATH_MAX
 bool	 alias_address(const struct conf *, const struct alias *,
 	    struct span rcpt, bool by_user, char dst[ALIAS_ADDR_MAX]);
 /* The text of an included file; false: the tree has none of this name. */

@@ -32,7 +32,7 @@ struct conf_dest {
 	char		*host;		/* name, address, domain or path */
 	struct addr	 addr;		/* set where host is a literal */
 	uint16_t	 port;		/* 25 by default */
-	unsigned	 weight;	/* share among equals, 1 by default */
+	unsigned	 weight;	/* its share; 0: none was given */
 	bool		 standby;	/* only while no other one answers */
 };
 
@@ -255,9 +255,16 @@ bool	 conf_target(const struct conf *, const struct conf_action *,
  * `masquerade`: the value, or its "@domain" behind the local part, in dst.
  * False: it stays as it is.
  */
-#define CONF_MAIL_MAX	321
+#define CONF_PATH_MAX	520
 bool	 conf_masquerade(const struct conf *, const struct conf_table *,
-	    struct span address, char dst[CONF_MAIL_MAX]);
+	    struct span address, char dst[CONF_PATH_MAX]);
+/*
+ * The reverse-path that leaves by this action (`mail-from`), without <>: from
+ * itself, or what stands in dst then. <> stays what it is, and so does a path
+ * whose new form has no room in dst.
+ */
+struct span conf_sender(const struct conf *, const struct conf_action *,
+	    struct span from, char dst[CONF_PATH_MAX]);
 /* The tree written back as a configuration that parses to the same tree. */
 void	 conf_print(const struct conf *, struct buf *);
 /*

@@ -12,7 +12,7 @@
 #define EDIT_LINE_MAX	998		/* RFC 5322, 2.1.1; without CR LF */
 #define EDIT_FIELD_MAX	(64 << 10)	/* bytes of a field that is rewritten;
 					 * longer ones stay as they are */
-#define EDIT_ADDR_MAX	321
+#define EDIT_ADDR_MAX	520
 
 /* The address that stands in the place of this one, in dst; false: it stays. */
 typedef bool edit_addr(struct span addr, char dst[EDIT_ADDR_MAX], void *arg);

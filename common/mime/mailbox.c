@@ -8,7 +8,7 @@
 #include "common/base/enc.h"
 #include "common/base/utf8.h"
 
-#define ADDR_MAX	1024	/* octets of an addr-spec; a path has 320 */
+#define ADDR_MAX	1024	/* octets of an addr-spec; a path has 511 */
 #define WORD_MAX	75	/* an encoded word (RFC 2047, 2) */
 
 /* Specials (RFC 5322, 3.2.3) without the point, which local parts have. */
@@ -332,7 +332,7 @@ mailbox_next(struct mailbox_list *l, struct mailbox *m)
 	return false;
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------- */
 
 /* Of a multiple of three octets, so that each word is whole in itself, and of
  * whole characters (RFC 2047, 5). */

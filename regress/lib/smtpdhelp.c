@@ -23,6 +23,7 @@
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
+#include "smtpd/srs.h"
 #include "smtpd/verify.h"
 
 #define LINKS	64		/* of proxyd, kept apart by tid */
@@ -151,6 +152,7 @@ world_init(const char *text)
 	queue_init(NULL);
 	verify_init(NULL, world_conf);
 	link_init(NULL);
+	srs_init(NULL, world_conf);
 	session_init(world_base, world_conf);
 	listener_init(NULL, world_conf);
 	queued_reset();
@@ -514,6 +516,24 @@ q_source(struct chan *c, const void *msg, int fd)
 	queued.source_count = ((const struct ipc_q_source *)msg)->sessions;
 }
 
+static void
+v_ask(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	must(queued.v_ask != NULL, "v_ask: nobody verifies here");
+	queued.v_ask(msg);
+}
+
+static void
+v_tell(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	must(queued.v_tell != NULL, "v_tell: nobody asked");
+	queued.v_tell(msg);
+}
+
 static const struct chan_row queued_rows[] = {
 	{ IPC_T_q_env, q_env },
 	{ IPC_T_q_rcpt, q_rcpt },
@@ -523,6 +543,8 @@ static const struct chan_row queued_rows[] = {
 	{ IPC_T_q_ask, q_ask },
 	{ IPC_T_q_fate, q_fate },
 	{ IPC_T_q_source, q_source },
+	{ IPC_T_v_ask, v_ask },
+	{ IPC_T_v_tell, v_tell },
 	{ 0, NULL }
 };
 
@@ -984,6 +1006,15 @@ p_close(struct chan *c, const void *msg, int fd)
 	flink_free(l);
 }
 
+static void
+p_verify(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	must(proxyd.verify != NULL, "p_verify: nobody verifies here");
+	proxyd.verify(msg);
+}
+
 static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_open, p_open },
 	{ IPC_T_p_ehlo, p_ehlo },
@@ -999,6 +1030,7 @@ static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_auth_line, p_auth_line },
 	{ IPC_T_p_quit, p_quit },
 	{ IPC_T_p_close, p_close },
+	{ IPC_T_p_verify, p_verify },
 	{ 0, NULL }
 };
 

@@ -107,6 +107,25 @@ run_long(struct ctl *c, int argc, char **argv)
 	ctl_more(c, more, gone, &made);
 }
 
+/* Works for long and says nothing. */
+static void
+busy(struct ctl *c, void *arg)
+{
+	(void)c;
+	(void)arg;
+	usleep(1000);
+	made++;
+}
+
+static void
+run_busy(struct ctl *c, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	made = gones = 0;
+	ctl_more(c, busy, gone, &made);
+}
+
 static const struct ctl_verb	verbs[] = {
 	{ "words", CTL_READ, run_words },
 	{ "rows", CTL_READ, run_rows },
@@ -114,6 +133,7 @@ static const struct ctl_verb	verbs[] = {
 	{ "stop it", CTL_STOP, run_words },
 	{ "hold", CTL_READ, run_hold },
 	{ "long", CTL_READ, run_long },
+	{ "busy", CTL_READ, run_busy },
 	{ NULL, 0, NULL }
 };
 
@@ -593,6 +613,39 @@ stalled(void **state)
 	pass(2);
 }
 
+/* Work without an answer yet leaves the loop its turns, and ends when the caller
+ * goes away. */
+static void
+turns(void **state)
+{
+	int	 a = dial(CTL_READ), b, before;
+
+	(void)state;
+	ask(a, "busy", S(""));
+	pass(3);
+	assert_true(made > 0 && made < 100);
+	before = made;
+	pass(3);
+	assert_true(made > before && made < before + 100);
+	b = dial(CTL_READ);		/* others are served meanwhile */
+	ask(b, "words", S("x"));
+	memset(&got, 0, sizeof(got));
+	for (int i = 0; i < 10 && !got.ended; i++) {
+		pass(1);
+		assert_int_not_equal(take_packet(b), -1);
+	}
+	assert_true(got.ended);
+	assert_int_equal(gones, 0);
+	close(a);
+	pass(5);
+	assert_int_equal(gones, 1);
+	before = made;
+	pass(5);
+	assert_int_equal(made, before);
+	close(b);
+	pass(2);
+}
+
 int
 main(void)
 {
@@ -602,6 +655,7 @@ main(void)
 		cmocka_unit_test(rows),
 		cmocka_unit_test(pairs),
 		cmocka_unit_test(long_answer),
+		cmocka_unit_test(turns),
 		cmocka_unit_test(caller_goes),
 		cmocka_unit_test(nonsense),
 		cmocka_unit_test(connections),

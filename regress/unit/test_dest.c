@@ -17,10 +17,11 @@ static struct conf	*conf;
 static uint64_t
 key(const char *action, const char *to, const char *domain)
 {
-	char		 got[256];
+	char		 got[CONF_TARGET_MAX];
 	uint64_t	 k;
 
-	k = dest_of(conf, span_str(action), span_str(to), got);
+	k = dest_of(conf, span_str(action), span_str(to), span_str("s@a.example"),
+	    span_str("user"), got);
 	if (domain != NULL)
 		assert_string_equal(got, domain);
 	return k;

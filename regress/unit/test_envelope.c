@@ -218,6 +218,55 @@ test_change(void **state)
 	buf_clear(&msg);
 }
 
+/* New actions go before the fates, with a length of their own. */
+static void
+test_route(void **state)
+{
+	struct buf	 routes, fates, out;
+	struct rec_route r = { .n = 3, .action = span_str("relay") };
+	struct rec_fate	 f = { .n = 1, .state = RCPT_WAITING };
+	struct rec_change ch = { .what = CHANGE_ROUTE | CHANGE_KEEP,
+			    .expire_ms = 9, .nrcpts = 1 }, got;
+	struct span	 s;
+	const char	*why;
+
+	(void)state;
+	buf_init(&routes, 1000);
+	buf_init(&fates, 1000);
+	buf_init(&out, 1000);
+	assert_true(rec_route_add(&routes, &r));
+	r = (struct rec_route){ .n = 70000, .action = span_str("") };
+	assert_true(rec_route_add(&routes, &r));
+	assert_true(rec_fate_add(&fates, &f));
+	ch.routes = buf_content(&routes);
+	ch.rcpts = buf_content(&fates);
+	assert_true(rec_change_encode(&out, &ch));
+	assert_int_equal(rec_change_decode(buf_content(&out), REC_VERSION,
+	    &got, &why), PARSE_OK);
+	assert_int_equal(got.what, CHANGE_ROUTE | CHANGE_KEEP);
+	assert_int_equal(got.expire_ms, 9);
+	s = got.routes;
+	assert_true(rec_route_next(&s, &r) && r.n == 3 &&
+	    span_is(r.action, "relay"));
+	assert_true(rec_route_next(&s, &r) && r.n == 70000 &&
+	    r.action.len == 0);
+	assert_false(rec_route_next(&s, &r));
+	s = got.rcpts;
+	assert_true(rec_fate_next(&s, got.version, &f) && f.n == 1);
+	for (size_t n = 0; n < buf_len(&out); n++)
+		assert_int_equal(rec_change_decode(span(out.p, n),
+		    REC_VERSION, &got, &why), PARSE_BAD);
+	/* Half a route at the end of theirs. */
+	ch.routes.len--;
+	buf_reset(&out);
+	assert_true(rec_change_encode(&out, &ch));
+	assert_int_equal(rec_change_decode(buf_content(&out), REC_VERSION,
+	    &got, &why), PARSE_BAD);
+	buf_clear(&routes);
+	buf_clear(&fates);
+	buf_clear(&out);
+}
+
 /* What version 1 wrote, by hand: the fields that came later are empty. */
 static void
 test_version_1(void **state)
@@ -301,6 +350,7 @@ main(void)
 		cmocka_unit_test(test_message_cut),
 		cmocka_unit_test(test_message_bad),
 		cmocka_unit_test(test_change),
+		cmocka_unit_test(test_route),
 		cmocka_unit_test(test_version_1),
 		cmocka_unit_test(test_state),
 	};

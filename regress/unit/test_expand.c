@@ -320,7 +320,7 @@ masquerade(void **state)
 			    "\"root@db1.inner.example\" = "
 			    "\"dba@example.org\" }\n"
 			    "listen on 192.0.2.1 masquerade <o>\n");
-	char		 dst[CONF_MAIL_MAX];
+	char		 dst[CONF_PATH_MAX];
 	bool		 got;
 
 	(void)state;
