@@ -194,6 +194,9 @@ void	 build_reject(struct build *, const struct conf_pos *, const char *);
 
 /* Everything that a grammar can't check; defaults that depend on the whole. */
 void	 check_all(struct build *);
+/* Are the values of a map of senders addresses, or "@domain"? */
+void	 check_senders(struct build *, const struct conf_pos *,
+	    const struct conf_table *);
 /* What the entries of `expand aliases` tables stand for, and the files that
  * they include. */
 void	 check_aliases(struct build *);

@@ -49,10 +49,21 @@ own_listener(const struct conf *c, const struct conf_dest *d)
 }
 
 static void
-check_dests(struct build *b, const struct conf_action *a)
+check_loops(struct build *b, const struct conf_pos *pos,
+    const struct conf_dest *d, size_t n)
 {
 	const struct conf_listen	*l;
 
+	for (size_t i = 0; i < n; i++)
+		if ((l = own_listener(b->conf, &d[i])) != NULL)
+			lex_error(&b->lex, pos, "a loop: %s port %u is the "
+			    "listener at %s:%u", d[i].host, d[i].port,
+			    l->pos.file, l->pos.line);
+}
+
+static void
+check_dests(struct build *b, const struct conf_action *a)
+{
 	if (a->type == ACT_PROXY && a->ndests == 0)
 		lex_error(&b->lex, &a->pos, "a proxy action needs `to`: its "
 		    "actual server");
@@ -60,11 +71,8 @@ check_dests(struct build *b, const struct conf_action *a)
 		if (a->dests[i].kind == DEST_MX && a->type == ACT_PROXY)
 			lex_error(&b->lex, &a->pos, "a proxy's actual server "
 			    "is a host, not mx:");
-		if ((l = own_listener(b->conf, &a->dests[i])) != NULL)
-			lex_error(&b->lex, &a->pos, "a loop: %s port %u is the "
-			    "listener at %s:%u", a->dests[i].host,
-			    a->dests[i].port, l->pos.file, l->pos.line);
 	}
+	check_loops(b, &a->pos, a->dests, a->ndests);
 }
 
 static void
@@ -96,6 +104,7 @@ value_is_dests(struct span key, struct span value, void *arg)
 	struct conf_pool	*p = dest_list(value, &why);
 
 	if (p != NULL && value.len < CONF_TARGET_MAX) {
+		check_loops(b, &b->action->act.pos, p->dests, p->ndests);
 		dest_list_free(p);
 		return true;
 	}
@@ -216,6 +225,8 @@ check_listen(struct build *b, struct conf_listen *l)
 	    l->proxy->pos.file != NULL)
 		lex_error(&b->lex, &l->pos, "action \"%s\" is no proxy action",
 		    l->proxy->name);
+	if (l->masquerade != NULL)
+		check_senders(b, &l->pos, l->masquerade);
 	if (strlen(l->tag) > NAME_MAX_LEN)
 		lex_error(&b->lex, &l->pos, "a tag has at most %d bytes",
 		    NAME_MAX_LEN);

@@ -186,3 +186,31 @@ check_aliases(struct build *b)
 		table_each(a->aliases, look_at_entry, &l);
 	}
 }
+
+/* ---- maps of senders ------------------------------------------------------- */
+
+static bool
+look_at_sender(struct span key, struct span value, void *arg)
+{
+	struct look	*l = arg;
+	struct span	 in = value;
+	struct alias	 a, more;
+	const char	*why;
+
+	if (alias_next(&in, &a, &why) == PARSE_OK && (a.kind == ALIAS_DOMAIN ||
+	    a.kind == ALIAS_ADDRESS) && alias_next(&in, &more, &why) ==
+	    PARSE_MORE)
+		return true;
+	lex_error(&l->b->lex, &l->pos, "what stands for \"%.*s\" is no address "
+	    "and no @domain", (int)key.len, (const char *)key.p);
+	return false;
+}
+
+void
+check_senders(struct build *b, const struct conf_pos *pos,
+    const struct conf_table *t)
+{
+	struct look	l = { .b = b, .pos = *pos };
+
+	table_each(t, look_at_sender, &l);
+}

@@ -279,6 +279,32 @@ errors(void **state)
 }
 
 static void
+refused(const char *text, const char *want)
+{
+	struct buf	 msgs;
+
+	buf_init(&msgs, 65536);
+	assert_null(confhelp_parse(text, &msgs));
+	if (strstr(buf_cstr(&msgs), want) == NULL)
+		fail_msg("%s", buf_cstr(&msgs));
+	buf_clear(&msgs);
+}
+
+static void
+checks(void **state)
+{
+	(void)state;
+	refused("listen on 192.0.2.1 masquerade { a.example = b.example }\n",
+	    "1:11: error: what stands for \"a.example\" is no address");
+	refused("listen on 192.0.2.1 masquerade { a.example = \"@b c\" }\n",
+	    "error: what stands for \"a.example\" is no address");
+	refused("listen on 192.0.2.1 port 2525\n"
+	    "table t { a.example = \"192.0.2.7, 192.0.2.1:2525\" }\n"
+	    "action a relay to <t> by rcpt-domain\nmatch from any for any action a\n", "a loop: "
+	    "192.0.2.1 port 2525 is the listener at");
+}
+
+static void
 masquerade(void **state)
 {
 	static const struct { const char *in, *want; } t[] = {
@@ -316,6 +342,7 @@ main(void)
 		cmocka_unit_test(meanings),
 		cmocka_unit_test(files),
 		cmocka_unit_test(errors),
+		cmocka_unit_test(checks),
 		cmocka_unit_test(masquerade)
 	};
 

@@ -83,6 +83,7 @@ UNIT_test_pools = $(DELIVERD)
 UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
 UNIT_test_again = queued/again.o
+UNIT_test_archive = queued/archive.o queued/record.o queued/envelope.o
 # A worker of smtpd, all but its main(), and the world around it.
 SMTPD	= regress/lib/smtpdhelp.o $(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
