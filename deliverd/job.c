@@ -11,6 +11,7 @@
 
 #include "common/base/log.h"
 #include "common/base/map.h"
+#include "deliverd/servers.h"
 
 struct result {				/* sent, not yet recorded */
 	uint64_t	 id;
@@ -37,14 +38,17 @@ static size_t			 njobs;
 static bool			 draining;
 static uint64_t			 counts[D_PERM + 1];
 
-static chan_handler on_job, on_rcpt, on_data, on_go, on_recorded, on_sync;
+static chan_handler on_job, on_rcpt, on_prefix, on_suffix, on_data, on_go, on_recorded, on_sync;
 static const struct chan_row rows[] = {
 	{ IPC_T_d_job, on_job },
 	{ IPC_T_d_rcpt, on_rcpt },
+	{ IPC_T_d_prefix, on_prefix },
+	{ IPC_T_d_suffix, on_suffix },
 	{ IPC_T_d_data, on_data },
 	{ IPC_T_d_go, on_go },
 	{ IPC_T_d_recorded, on_recorded },
 	{ IPC_T_d_sync, on_sync },
+	{ IPC_T_d_server_state, servers_heard },
 	{ 0, NULL }
 };
 
@@ -96,6 +100,8 @@ job_free(struct job *j)
 	if (j->fd != -1)
 		close(j->fd);
 	buf_clear(&j->content);
+	buf_clear(&j->front);
+	buf_clear(&j->suffix);
 	free(j->rcpts);
 	arena_free(j->arena);
 	free(j);
@@ -126,6 +132,7 @@ lost(struct chan *c, const char *why)
 		proc_report(proc, IPC_QUEUED, queued_worker, why);
 	if (queued == c) {
 		queued = NULL;
+		servers_peer(NULL);
 		orphan_all();
 	}
 	chan_free(c);
@@ -143,6 +150,7 @@ job_peer(uint16_t worker, int fd)
 	    lost, NULL);
 	if (queued == NULL)
 		fatal("chan_new");
+	servers_peer(queued);
 	if (draining)
 		CHAN_SEND(queued, d_back, .tid = 0);
 }
@@ -194,6 +202,8 @@ on_job(struct chan *c, const void *msg, int fd)
 	    .size = m->size, .body = (enum smtp_body)m->body, .utf8 = m->utf8,
 	    .ret = (enum smtp_ret)m->ret, .envid = keep(j, m->envid) };
 	buf_init(&j->content, JOB_CONTENT_MAX);
+	buf_init(&j->front, JOB_FRONT_MAX);
+	buf_init(&j->suffix, JOB_SUFFIX_MAX);
 }
 
 static void
@@ -225,6 +235,28 @@ on_rcpt(struct chan *c, const void *msg, int fd)
 }
 
 static void
+on_prefix(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_prefix *m = msg;
+	struct job		*j = map_get_u64(by_tid, m->tid);
+
+	(void)fd;
+	if (j == NULL || j->going || !buf_span(&j->front, m->bytes))
+		chan_reject(c, "d_prefix: not now or too much");
+}
+
+static void
+on_suffix(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_suffix *m = msg;
+	struct job		*j = map_get_u64(by_tid, m->tid);
+
+	(void)fd;
+	if (j == NULL || j->going || !buf_span(&j->suffix, m->bytes))
+		chan_reject(c, "d_suffix: not now or too much");
+}
+
+static void
 on_data(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_d_data	*m = msg;
@@ -248,8 +280,13 @@ on_go(struct chan *c, const void *msg, int fd)
 		return;
 	}
 	j->going = true;
+	if (buf_len(&j->front) > 0) {
+		if (!buf_span(&j->front, j->prefix))
+			j->broken = true;
+		j->prefix = buf_content(&j->front);
+	}
 	/* A descriptor that did not arrive shows here too. */
-	if (j->params.size < j->prefix.len || (j->fd == -1 &&
+	if (j->params.size < j->prefix.len + buf_len(&j->suffix) || (j->fd == -1 &&
 	    job_content_size(j) != buf_len(&j->content)))
 		j->broken = true;
 	if (draining) {
@@ -274,7 +311,19 @@ on_go(struct chan *c, const void *msg, int fd)
 uint64_t
 job_content_size(const struct job *j)
 {
-	return j->params.size - j->prefix.len;
+	return j->params.size - j->prefix.len - buf_len(&j->suffix);
+}
+
+struct span
+job_bytes(const struct job *j, uint64_t pos, size_t n)
+{
+	uint64_t	 size = job_content_size(j);
+
+	if (pos < j->prefix.len)
+		return span_sub(j->prefix, (size_t)pos, n);
+	pos -= j->prefix.len;
+	return pos < size ? job_content(j, pos, n) :
+	    span_sub(buf_content(&j->suffix), (size_t)(pos - size), n);
 }
 
 struct span
@@ -371,8 +420,16 @@ job_done(struct job *j)
 		    "");
 	if (!j->orphan && queued != NULL)
 		CHAN_SEND(queued, d_done, .tid = j->tid, .id = j->id,
-		    .dest = (uint8_t)j->dest);
+		    .dest = (uint8_t)j->dest, .ms = j->ms);
 	job_free(j);
+}
+
+void
+job_back_up(const char *action, const char *domain)
+{
+	if (queued != NULL)
+		CHAN_SEND(queued, d_back_up, .tid = 0,
+		    .action = span_str(action), .domain = span_str(domain));
 }
 
 static void

@@ -22,6 +22,8 @@
 #define JOB_RCPTS_MAX	1000
 #define JOB_STRINGS_MAX	(2 << 20)	/* bytes of envelope and prefix */
 #define JOB_CONTENT_MAX	(64 << 10)	/* bytes; longer ones are a file */
+#define JOB_FRONT_MAX	(9 << 20)	/* bytes in front of an archive's copy */
+#define JOB_SUFFIX_MAX	6000
 #define RESULTS_MAX	200000		/* not yet recorded */
 
 enum rcpt_state {
@@ -46,18 +48,26 @@ struct job {
 	const struct conf_action *action;	/* NULL: we have none such */
 	struct arena	*arena;		/* all spans below */
 	struct span	 from, prefix;
-	struct smtp_mail_params params;	/* SIZE: prefix and content */
+	struct span	 sender;	/* sender_of() has made it */
+	bool		 has_sender;
+	struct buf	 front, suffix;	/* of an archive's copy; front has the
+					 * prefix in it once all is there */
+	struct smtp_mail_params params;	/* SIZE: all of these */
 	struct buf	 content;	/* what came as d_data */
 	int		 fd;		/* or a file that holds it, or -1 */
 	uint64_t	 offset;
 	struct rcpt	*rcpts;
 	size_t		 nrcpts, left;	/* left: without result */
 	enum d_dest	 dest;		/* for d_done */
+	uint32_t	 ms;		/* the slowest reply */
 	bool		 broken;	/* no memory, no descriptor */
 	bool		 going;		/* d_go has come */
 	bool		 orphan;	/* queued has gone: no d_done */
 	bool		 retried;	/* once more after a stale connection */
 	bool		 dsn;		/* its server knows DSN (RFC 3461) */
+	/* It was lost on this server: another one is to have it. */
+	struct addr	 avoid;		/* family 0: none */
+	unsigned	 tries;		/* lost so often */
 };
 
 /* deliver gets each complete job. */
@@ -76,10 +86,14 @@ void	 job_fail(struct job *, enum d_status, const char *reply,
 	    const char *server);
 /* Frees the job; what has no result yet gets a temporary one. */
 void	 job_done(struct job *);
+/* Bytes of prefix, content and suffix from byte pos, as the next. */
+struct span job_bytes(const struct job *, uint64_t pos, size_t n);
 /* A span of n bytes at most of the content behind the prefix, from byte pos; in
  * static storage or the job's. Empty: the end, or it can't be read. */
 struct span job_content(const struct job *, uint64_t pos, size_t n);
 uint64_t job_content_size(const struct job *);
+/* Tells queued that a destination has a server that answers again. */
+void	 job_back_up(const char *action, const char *domain);
 size_t	 job_count(void);
 size_t	 job_unrecorded(void);
 uint64_t job_count_results(enum d_status);

@@ -6,23 +6,11 @@
 
 #include "common/base/utf8.h"
 
-#define HEADER_LOOK	(64 << 10)	/* bytes of a header looked at */
-
 void
 send_begin(struct send_state *s, const struct job *j, bool stuff)
 {
 	*s = (struct send_state){ .job = j, .stuff = stuff };
 	smtp_content_out_begin(&s->so);
-}
-
-static struct span
-piece(const struct send_state *s, size_t n)
-{
-	const struct job	*j = s->job;
-
-	if (s->pos < j->prefix.len)
-		return span_sub(j->prefix, (size_t)s->pos, n);
-	return job_content(j, s->pos - j->prefix.len, n);
 }
 
 enum send
@@ -34,7 +22,7 @@ send_fill(struct send_state *s, struct buf *out, size_t mark)
 	while (s->pos < s->job->params.size) {
 		if (buf_len(out) >= mark)
 			return SEND_MORE;
-		in = piece(s, mark - buf_len(out));
+		in = job_bytes(s->job, s->pos, mark - buf_len(out));
 		if ((had = in.len) == 0)
 			return SEND_FAILED;
 		if (s->stuff)
@@ -53,14 +41,24 @@ send_fill(struct send_state *s, struct buf *out, size_t mark)
 bool
 send_header_is_8bit(const struct job *j)
 {
-	struct span	 s;
-	const uint8_t	*end;
+	static const char	 end[] = "\r\n\r\n";
+	size_t			 seen = 2;	/* an empty line may be first */
+	struct span		 s;
 
 	if (!utf8_is_ascii(j->prefix))
 		return true;
-	s = job_content(j, 0, HEADER_LOOK);
-	end = s.len == 0 ? NULL : memmem(s.p, s.len, "\r\n\r\n", 4);
-	if (end != NULL)
-		s.len = (size_t)(end - s.p);
-	return !utf8_is_ascii(s);
+	for (uint64_t pos = 0; (s = job_content(j, pos, SIZE_MAX)).len > 0;
+	    pos += s.len) {
+		for (size_t i = 0; i < s.len; i++) {
+			if (s.p[i] > 127)
+				return true;
+			if (s.p[i] == (uint8_t)end[seen])
+				seen++;
+			else
+				seen = s.p[i] == '\r';
+			if (seen == 4)
+				return false;
+		}
+	}
+	return false;
 }

@@ -270,7 +270,7 @@ fetch(struct loader *l, struct want *w)
 	w->done = true;
 	if (path == NULL)
 		fatalx("out of memory");
-	if (w->kind == BUNDLE_TABLE) {
+	if (w->kind == BUNDLE_TABLE || w->kind == BUNDLE_LIST) {
 		if (!add_file(l, w->kind, path, w->key))
 			l->failed = true;
 	} else if (glob(path, 0, NULL, &g) == 0) {

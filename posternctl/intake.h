@@ -10,7 +10,7 @@
 
 #define INTAKE_HEADER_MAX	(1 << 20)	/* bytes; smtpd has the same */
 #define INTAKE_BODY_MAX		(1UL << 30)	/* the gateway's is smaller */
-#define INTAKE_LINE_MAX		998		/* without CR LF: RFC 5322, 2.1.1 */
+#define INTAKE_LINE_MAX		998	/* without CR LF: RFC 5322, 2.1.1 */
 
 struct intake {
 	struct buf	 head;		/* fields alone; may be empty */

@@ -81,17 +81,34 @@ address(struct letter *l, const struct mailbox *m, struct buf *out,
 	return ok;
 }
 
+/* A login's name may have characters, "DOMAIN\user", that need quotes. */
+static void
+quote(struct buf *b, const char *user)
+{
+	buf_byte(b, '"');
+	for (; *user != '\0'; user++) {
+		if (*user == '"' || *user == '\\')
+			buf_byte(b, '\\');
+		buf_byte(b, (uint8_t)*user);
+	}
+	buf_byte(b, '"');
+}
+
 int
 letter_from(struct letter *l, const char *from, const char *user)
 {
 	struct mailbox_list	 list;
 	struct mailbox		 m;
+	struct buf		 login;
 	const char		*why = "no address";
 	bool			 ok;
 
 	if (from != NULL && (from[0] == '\0' || strcmp(from, "<>") == 0))
 		return 0;
-	mailbox_list_begin(&list, span_str(from != NULL ? from : user));
+	buf_init(&login, 2 * SMTP_PATH_MAX);
+	quote(&login, user);
+	mailbox_list_begin(&list, from != NULL ? span_str(from) :
+	    buf_content(&login));
 	ok = mailbox_next(&list, &m) && address(l, &m, &l->from, &why);
 	if (ok && mailbox_next(&list, &m)) {
 		ok = false;
@@ -101,11 +118,12 @@ letter_from(struct letter *l, const char *from, const char *user)
 		why = list.why;
 	ok = ok && list.why == NULL;
 	mailbox_list_clear(&list);
+	buf_clear(&login);
 	return ok ? 0 : fail(l, EX_USAGE, "the sender %s: %s",
 	    from != NULL ? from : user, why);
 }
 
-/* ---- recipients ------------------------------------------------------------ */
+/* ---- recipients ---------------------------------------------------------- */
 
 static struct submit_rcpt *
 add(struct letter *l, struct span addr)
@@ -220,7 +238,7 @@ letter_extract(struct letter *l)
 	    "no recipients");
 }
 
-/* ---- the message ----------------------------------------------------------- */
+/* ---- the message --------------------------------------------------------- */
 
 int
 letter_read(struct letter *l, int fd)

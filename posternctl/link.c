@@ -87,7 +87,8 @@ link_open(struct link *l, const char *dir, struct mono until)
 		return broken(l, "out of memory", "");
 	if (!link_reply(l, &ev, until))
 		return false;
-	if (ev.code == 220 && !smtp_client_ehlo(l->client, span_str("localhost"), true))
+	if (ev.code == 220 && !smtp_client_ehlo(l->client,
+	    span_str("localhost"), true))
 		return broken(l, "out of memory", "");
 	if (ev.code == 220 && !link_reply(l, &ev, until))
 		return false;

@@ -17,7 +17,7 @@
 #include "posternctl/print.h"
 #include "posternctl/sendmail.h"
 
-/* ---- mailq ----------------------------------------------------------------- */
+/* ---- mailq --------------------------------------------------------------- */
 
 struct listing {
 	uint64_t	 count;
@@ -81,7 +81,7 @@ sendmail_list(const struct sendmail *s)
 	return 0;
 }
 
-/* ---- -q -------------------------------------------------------------------- */
+/* ---- -q ------------------------------------------------------------------ */
 
 int
 sendmail_run(const struct sendmail *s)
@@ -91,7 +91,7 @@ sendmail_run(const struct sendmail *s)
 	struct answer	 a = { NULL, NULL, NULL };
 	int		 st;
 
-	if (s->due)
+	if (s->every)
 		return 0;
 	/* For those who may not, the queue is run all the same, by postern. */
 	snprintf(path, sizeof(path), "%s/queued", s->dir);
@@ -101,7 +101,7 @@ sendmail_run(const struct sendmail *s)
 	return st == EX_DATAERR ? 0 : st;
 }
 
-/* ---- -bs ------------------------------------------------------------------- */
+/* ---- -bs ----------------------------------------------------------------- */
 
 static bool
 put_all(int fd, const char *p, size_t n)

@@ -32,8 +32,9 @@ main(int argc, char **argv)
 	struct call		 call = { .dir = CONTROL_DIR };
 	const struct command	*c;
 	int			 ch, used;
-	const char		*name = basename(argv[0] != NULL ? argv[0] : "");
+	const char		*name;
 
+	name = basename(argv[0] != NULL ? argv[0] : "");
 	if (sendmail_named(name))
 		return sendmail_main(name, argc, argv);
 	while ((ch = getopt(argc, argv, "+jpqys:V")) != -1)

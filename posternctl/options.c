@@ -171,7 +171,7 @@ static void
 option_q(struct sendmail *s, const char *arg)
 {
 	s->job = JOB_RUN;
-	s->due = arg != NULL && arg[0] >= '0' && arg[0] <= '9';
+	s->every = arg != NULL && arg[0] >= '0' && arg[0] <= '9';
 }
 
 static int

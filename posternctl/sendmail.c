@@ -20,7 +20,7 @@
 
 #define MAILNAME	"/etc/mailname"	/* Debian Policy, 11.6 */
 
-/* ---- who and where --------------------------------------------------------- */
+/* ---- who and where ------------------------------------------------------- */
 
 static bool
 good_domain(const char *name)
@@ -87,7 +87,7 @@ gecos_name(const struct passwd *pw, char *dst, size_t size)
 	}
 }
 
-/* ---- the end --------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------- */
 
 static void
 say(const struct sendmail *o, const char *what, const char *more)
@@ -160,7 +160,7 @@ finish(const struct sendmail *o, const struct letter *l)
 	return o->tell == TELL_BERKNET ? 0 : st;
 }
 
-/* ---- sending --------------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------- */
 
 static int
 prepare(const struct sendmail *o, struct letter *l)

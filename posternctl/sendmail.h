@@ -1,7 +1,8 @@
 /*
  * sendmail, mailq and newaliases: what posternctl is under these names. The
- * parts: options, the message as it comes in (intake.h), handing it to the
- * gateway (submit.h), and what becomes of one that is not taken (undelivered.c).
+ * parts: options, the message as it comes in (intake.h), envelope and header
+ * (letter.h), handing it to the gateway (submit.h), and what becomes of one that
+ * is not taken (undelivered.h).
  */
 #ifndef POSTERNCTL_SENDMAIL_H
 #define POSTERNCTL_SENDMAIL_H
@@ -28,15 +29,15 @@ struct sendmail {
 	enum sendmail_job	 job;
 	enum sendmail_tell	 tell;
 	bool			 extract;	/* -t */
-	bool			 dots;		/* a line "." ends the message */
+	bool			 dots;		/* a line "." is the end */
 	bool			 verbose;
-	bool			 due;		/* -q with an interval: nothing */
+	bool			 every;		/* -q with an interval */
 	const char		*from;		/* -f, -r; NULL: the user */
 	const char		*name;		/* -F; NULL: from passwd(5) */
 	const char		*envid;		/* -V, plain text */
 	uint8_t			 notify;	/* enum smtp_notify */
 	enum smtp_ret		 ret;
-	const char		*dir;		/* control directory or socket */
+	const char		*dir;		/* of link_path() */
 	int64_t			 retry_ms;
 	int			 argc;		/* recipients */
 	char		       **argv;

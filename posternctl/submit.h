@@ -38,7 +38,7 @@ struct submission {
 	struct span		 head, body;	/* canonical */
 	int64_t			 retry_ms;
 	bool			 verbose;
-	char			 why[512];	/* of what is waiting or in doubt */
+	char			 why[512];	/* of what waits or is in doubt */
 };
 /* Tries until no recipient waits or the time is over. */
 void	 submit(struct submission *);

@@ -8,15 +8,19 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/rand.h"
+#include "common/lookup/health.h"
 
-struct health {
+struct server {
 	struct addr	 addr;		/* family 0: free */
-	struct mono	 down_until;
+	struct health	 health;
 };
+static const struct health_times times = { SERVERS_PROBE_MIN_MS,
+    SERVERS_PROBE_MAX_MS };
 
 static const struct conf	*conf;
 static unsigned			*counts;	/* by the action's index */
-static struct health		 table[SERVERS_MAX];
+static struct server		 table[SERVERS_MAX];
 
 void
 servers_init(const struct conf *c)
@@ -26,7 +30,7 @@ servers_init(const struct conf *c)
 		fatal("servers");
 }
 
-static struct health *
+static struct server *
 find(const struct addr *a)
 {
 	for (size_t i = 0; i < SERVERS_MAX; i++) {
@@ -40,57 +44,114 @@ find(const struct addr *a)
 bool
 servers_is_down(const struct addr *a)
 {
-	const struct health	*h = find(a);
+	const struct server	*s = find(a);
 
-	return h != NULL && h->down_until.ms > clock_mono().ms;
+	return s != NULL && health_is_down(&s->health);
+}
+
+/* A free place, or that of the one whose probe was due the longest ago. */
+static struct server *
+make(const struct addr *a)
+{
+	struct server	*s = &table[0];
+
+	for (size_t i = 0; i < SERVERS_MAX; i++) {
+		if (table[i].addr.family == 0) {
+			s = &table[i];
+			break;
+		}
+		if (table[i].health.probe_ms < s->health.probe_ms)
+			s = &table[i];
+	}
+	*s = (struct server){ .addr = *a };
+	return s;
 }
 
 void
 servers_failed(const struct addr *a)
 {
-	struct health	*h = find(a);
+	struct server	*s = find(a);
 
-	for (size_t i = 0; h == NULL && i < SERVERS_MAX; i++) {
-		if (table[i].addr.family == 0)
-			h = &table[i];
-	}
-	if (h == NULL) {
-		h = &table[0];
-		for (size_t i = 1; i < SERVERS_MAX; i++) {
-			if (table[i].down_until.ms < h->down_until.ms)
-				h = &table[i];
-		}
-	}
-	h->addr = *a;
-	h->down_until.ms = clock_mono().ms + SERVERS_DOWN_MS;
+	if (s == NULL)
+		s = make(a);
+	health_failed(&s->health, s->health.probing, &times,
+	    clock_mono().ms, rand_below(UINT32_MAX));
 }
 
 void
 servers_works(const struct addr *a)
 {
-	struct health	*h = find(a);
+	struct server	*s = find(a);
 
-	if (h != NULL)
-		h->addr.family = 0;
+	if (s != NULL)
+		s->addr.family = 0;
+}
+
+/* Those that answer, standbys, those that are down. A probe that is due is
+ * this caller's to make. */
+static unsigned
+class_of(const struct hosts_cand *c)
+{
+	struct server	*s = find(&c->addr);
+	int64_t		 now = clock_mono().ms;
+
+	if (s == NULL || !health_is_down(&s->health))
+		return c->standby ? 1 : 0;
+	if (!health_due(&s->health, now))
+		return c->standby ? 3 : 2;
+	health_probe(&s->health, &times, now, rand_below(UINT32_MAX));
+	return c->standby ? 1 : 0;
+}
+
+/* Of the first n, all with weights: one group of them to the front. */
+static void
+draw(struct hosts_cand *c, size_t n)
+{
+	struct hosts_cand	t;
+	uint32_t		all = 0, at;
+	size_t			i;
+
+	for (i = 0; i < n; i++)
+		all += i > 0 && c[i].group == c[i - 1].group ? 0 :
+		    c[i].weight > 0 ? c[i].weight : 1;
+	at = rand_below(all);
+	for (i = 0; i < n; i++) {
+		if (i > 0 && c[i].group == c[i - 1].group)
+			continue;
+		if (at < (c[i].weight > 0 ? c[i].weight : 1))
+			break;
+		at -= c[i].weight > 0 ? c[i].weight : 1;
+	}
+	for (size_t to = 0, g = c[i].group; i < n && c[i].group == g; i++) {
+		t = c[i];
+		memmove(&c[to + 1], &c[to], (i - to) * sizeof(t));
+		c[to++] = t;
+	}
 }
 
 void
 servers_order(struct hosts_cand *c, size_t n)
 {
+	unsigned		class[HOSTS_CANDS_MAX], k;
 	struct hosts_cand	t;
-	size_t			end = n, i = 0;
+	size_t			first = 0, j;
+	bool			weights = false;
 
-	/* Each that is down goes to the end once; the order is kept. */
-	for (size_t seen = 0; seen < n && i < end; seen++) {
-		if (!servers_is_down(&c[i].addr)) {
-			i++;
-			continue;
-		}
+	for (size_t i = 0; i < n; i++) {
 		t = c[i];
-		memmove(&c[i], &c[i + 1], (n - i - 1) * sizeof(t));
-		c[n - 1] = t;
-		end--;
+		k = class_of(&t);
+		/* Each behind those that are as good: the order is kept. */
+		for (j = i; j > 0 && class[j - 1] > k; j--) {
+			class[j] = class[j - 1];
+			c[j] = c[j - 1];
+		}
+		class[j] = k;
+		c[j] = t;
 	}
+	while (first < n && class[first] == 0)
+		weights |= c[first++].weight > 0;
+	if (weights && first > 1)
+		draw(c, first);
 }
 
 static unsigned *

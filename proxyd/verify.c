@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/conf/dest.h"
 #include "common/conf/known.h"
+#include "common/conf/table.h"
 #include "proxyd/servers.h"
 #include "proxyd/verify_i.h"
 
@@ -187,6 +188,29 @@ dest_room(void)
 	return old != NULL;
 }
 
+static bool
+is_value(struct span key, struct span value, void *arg)
+{
+	struct span	*target = arg;
+
+	(void)key;
+	if (!span_eq(value, *target))
+		return true;
+	target->p = NULL;
+	return false;
+}
+
+/* Is it one that the action can have? smtpd names it, but chooses no server
+ * that is not configured. */
+static bool
+is_target(const struct conf_action *a, struct span target)
+{
+	if (a->by == BY_NONE)
+		return a->ndests == 0 || target.len == 0;
+	table_each(a->to_table, is_value, &target);
+	return target.p == NULL;
+}
+
 static struct vdest *
 dest_get(const struct conf_action *a, struct span target)
 {
@@ -196,7 +220,7 @@ dest_get(const struct conf_action *a, struct span target)
 	LIST_FOREACH(d, &dests, entry)
 		if (d->action == a && span_is(target, d->target))
 			return d;
-	if (!dest_room())
+	if (!is_target(a, target) || !dest_room())
 		return NULL;
 	if ((d = calloc(1, sizeof(*d))) == NULL ||
 	    (d->target = span_dup(target)) == NULL)

@@ -6,7 +6,7 @@
  *
  * A connection:
  *	CONNECT ─▶ GREETING ─▶ HELLO ─▶ IDLE ─▶ BATCH ─▶ RESET ─▶ IDLE
- *	   ▲  next server │       │        └─ too many noes, or too long: QUIT
+ *	   ▲  next server │       │        └─ too many refusals, or too long: QUIT
  *	   └──────────────┴───────┘
  */
 #ifndef PROXYD_VERIFY_H
@@ -17,9 +17,9 @@
 #include "common/proc/start.h"
 
 #define VERIFY_BATCH	5		/* recipients of one transaction */
-/* After so many noes a connection is given up: servers slow down, or hang up
- * on, who asks for many that are not there (Postfix: 10, 20). */
-#define VERIFY_NOES	5
+/* After so many refusals a connection is given up: servers slow down, or hang
+ * up on, who asks for many that are not there (Postfix: 10, 20). */
+#define VERIFY_REFUSALS	5
 #define VERIFY_CONNS	4		/* to one destination */
 #define VERIFY_CONNS_ALL 64		/* boot.c plans descriptors for them */
 #define VERIFY_WAITING	500		/* questions of one destination */

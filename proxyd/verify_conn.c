@@ -377,7 +377,7 @@ rcpt_replied(struct vconn *v, const struct smtp_client_event *ev)
 	q->said = true;
 	q->state = ev->code / 100 == 2 ? V_GOOD :
 	    ev->code / 100 == 5 ? V_BAD : V_LATER;
-	v->noes += q->state == V_BAD;
+	v->refused += q->state == V_BAD;
 	buf_init(&flat, 64 << 10);
 	smtp_reply_flat(&flat, ev->code, ev->text);
 	if (buf_cstr(&flat) != NULL)
@@ -396,7 +396,7 @@ probe_replied(struct vconn *v, const struct smtp_client_event *ev)
 		return;
 	v->batch[i]->any = ev->code / 100 == 2 ? V_ANY_YES :
 	    ev->code / 100 == 5 ? V_ANY_NO : V_ANY_NOT_ASKED;
-	v->noes += ev->code / 100 == 5;
+	v->refused += ev->code / 100 == 5;
 	settle(v, i);
 }
 
@@ -417,7 +417,7 @@ one_reply(struct vconn *v, const struct smtp_client_event *ev)
 	}
 	verify_up(v->dest);
 	if (v->phase == V_RESET) {
-		if (ev->code / 100 != 2 || v->noes >= VERIFY_NOES) {
+		if (ev->code / 100 != 2 || v->refused >= VERIFY_REFUSALS) {
 			struct vdest	*d = v->dest;
 
 			vconn_quit(v);

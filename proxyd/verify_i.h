@@ -42,7 +42,7 @@ struct vconn {
 	size_t		 nbatch;
 	unsigned	 left;		/* replies that the batch waits for */
 	bool		 mail_ok;
-	unsigned	 noes;
+	unsigned	 refused;
 };
 
 struct vdest {

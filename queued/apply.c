@@ -122,14 +122,18 @@ apply_routes(struct queue *q, uint64_t id, const struct rec_change *ch)
 	struct store_rcpt rc;
 	struct rec_route route;
 	struct span	 s = ch->routes;
-	char		 domain[256];
+	struct due_sender by;
+	char		 domain[CONF_TARGET_MAX];
 
+	if (ch->routes.len > 0)
+		due_sender(q, id, &by);
 	while (rec_route_next(&s, &route)) {
 		if (!store_rcpt_get(q->store, id, route.n, &rc) ||
 		    rc.state != RCPT_WAITING)
 			continue;
 		rc.action = route.action;
-		rc.dest = dest_of(q->conf, rc.action, rc.to, domain);
+		rc.dest = dest_of(q->conf, rc.action, rc.to,
+		    span_str(by.from), span_str(by.auth), domain);
 		store_rcpt_put(q->store, id, route.n, &rc);
 	}
 }
@@ -238,7 +242,7 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 	struct rec_rcpt	 e;
 	struct rows	 before, after;
 	struct span	 s = m->rcpts;
-	char		 domain[256];
+	char		 domain[CONF_TARGET_MAX];
 
 	while (rec_rcpt_next(&s, m->version, &e))
 		sm.left += e.state == RCPT_WAITING;
@@ -257,7 +261,8 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 		    .notify = e.notify, .flags = e.flags, .group = e.group,
 		    .attempt = e.attempt,
 		    .next_ms = e.next_ms, .last_ms = e.last_ms,
-		    .dest = dest_of(q->conf, e.action, e.to, domain),
+		    .dest = dest_of(q->conf, e.action, e.to, m->from, m->auth,
+		    domain),
 		    .action = e.action, .to = e.to, .reason = e.reason,
 		    .server = e.server };
 		store_rcpt_put(q->store, r->id, e.n, &rc);
@@ -354,16 +359,19 @@ redest_one(struct queue *q, uint64_t id)
 	struct store_msg m;
 	struct store_rcpt rc;
 	struct rows	 before, after;
-	char		 domain[256];
+	struct due_sender s;
+	char		 domain[CONF_TARGET_MAX];
 	uint64_t	 dest;
 
+	due_sender(q, id, &s);
 	if (!store_msg_get(q->store, id, &m))
 		return;
 	rows_collect(q, &before, id, &m);
 	for (uint32_t n = 0; n < m.nrcpts; n++) {
 		if (!store_rcpt_get(q->store, id, n, &rc))
 			continue;
-		dest = dest_of(q->conf, rc.action, rc.to, domain);
+		dest = dest_of(q->conf, rc.action, rc.to, span_str(s.from),
+		    span_str(s.auth), domain);
 		/* One at work keeps its key: under a new one it would be
 		 * begun a second time. */
 		if (dest == rc.dest || due_runs(q, id, rc.dest))

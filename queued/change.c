@@ -44,6 +44,7 @@ return_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 	v = &x->v[x->n++];
 	*v = (struct job_rcpt){ .n = n, .attempt = r->attempt,
 	    .notify = r->notify, .flags = r->flags, .group = r->group,
+	    .tried_ms = r->attempt > 0 ? r->last_ms : 0,
 	    .to = span_dup(r->to), .reply = span_dup(span_str(RETURNED)),
 	    .server = span_dup(span(NULL, 0)) };
 	if (v->to == NULL || v->reply == NULL || v->server == NULL)
@@ -66,11 +67,7 @@ return_fates(struct queue *q, uint64_t id, const struct store_msg *row,
 		    .state = RCPT_FAILED, .attempt = x->v[i].attempt,
 		    .last_ms = now, .next_ms = now,
 		    .reason = span_sub(span_str(RETURNED), 0, reason_max) } };
-	/* What became of the other copies of a recipient is to be seen. */
-	if ((row->flags & MSG_GROUPS) && buf_len(&q->changes) > 0)
-		queue_flush(q);
-	notice_decide(q, id, row, "", v, x->n);
-	dsn_record(q, id, v, x->n);
+	dsn_record(q, id, row, "", v, x->n);
 	q->stats.failed += x->n;
 	free(v);
 }
@@ -86,6 +83,8 @@ return_msg(struct walk *w, uint64_t id, const struct store_msg *row)
 	if (!span_cstr(row->from, from, sizeof(from)))
 		return false;
 	m.from = span_str(from);
+	if (dsn_must_wait(w->q, id, &m))
+		queue_flush(w->q);
 	store_rcpts(w->q->store, id, return_rcpt, &x);
 	if (x.n > 0)
 		return_fates(w->q, id, &m, &x);

@@ -25,6 +25,7 @@ struct txn {
 	uint32_t	 tid;
 	uint64_t	 id;
 	struct rec_msg	 m;
+	uint32_t	 narchived;	/* of its recipients */
 	struct buf	 rcpts, content;
 	uint64_t	 got;		/* bytes of content so far */
 	int64_t		 ttl_ms;
@@ -91,7 +92,11 @@ txn_rcpt(struct txn *t, const struct rec_rcpt *r)
 	struct rec_rcpt	 e = *r;
 	int64_t		 ttl;
 
-	if (t->m.nrcpts >= t->q->conf->limits.recipients) {
+	if (r->flags & RCPT_F_ARCHIVE)
+		t->narchived++;
+	if (t->m.nrcpts - t->narchived >= t->q->conf->limits.recipients ||
+	    t->narchived > (t->q->conf->narchives + 1) *
+	    (uint64_t)t->q->conf->limits.recipients) {
 		t->status = Q_REFUSED;
 		t->why = "too many recipients";
 		return -1;
@@ -196,6 +201,12 @@ txn_free(struct txn *t)
 	buf_clear(&t->rcpts);
 	buf_clear(&t->content);
 	free(t);
+}
+
+uint64_t
+txn_id(const struct txn *t)
+{
+	return t->id;
 }
 
 void

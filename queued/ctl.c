@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "queued/diskio.h"
 #include "queued/ctl_recipient.h"
+#include "queued/hosts.h"
 
 static struct queue **queue_at;
 
@@ -62,6 +63,7 @@ run_stats(struct ctl *c, int argc, char **argv)
 	ctl_num(c, "running", q->nrunning);
 	ctl_str(c, "mta", q->mta_paused ? "paused" : "running");
 	ctl_num(c, "accepted", (int64_t)q->stats.accepted);
+	ctl_num(c, "again", (int64_t)q->stats.again);
 	ctl_num(c, "delivered", (int64_t)q->stats.delivered);
 	ctl_num(c, "deferred", (int64_t)q->stats.deferred);
 	ctl_num(c, "failed", (int64_t)q->stats.failed);
@@ -139,6 +141,7 @@ run_resume_dest(struct ctl *c, int argc, char **argv)
 }
 
 static const struct ctl_verb verbs[] = {
+	{ "hosts", CTL_READ, hosts_list },
 	{ "queue list", CTL_READ, verb_list },
 	{ "queue count", CTL_READ, verb_count },
 	{ "queue stats", CTL_READ, run_stats },

@@ -14,7 +14,7 @@
 #include "queued/verify.h"
 
 #define PAGE	64		/* rows forgotten in one go */
-#define ROWS_MAX 200		/* shown of one address: its actions and pools */
+#define ROWS_MAX 200		/* shown of one address */
 
 static struct queue	**queue_at;
 static struct verify	*verify;

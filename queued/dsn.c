@@ -11,18 +11,18 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/rand.h"
-#include "common/conf/match.h"
 #include "common/smtp/param.h"
 #include "queued/diskio.h"
+#include "queued/readers.h"
 
 #define HEAD_MAX	32000	/* bytes read of a content in a file */
 
-/* The one who is told, or why there is nobody. */
-struct reader {
+/* Who is told, or why there is nobody. */
+struct audience {
 	struct span	 to;
 	bool		 postmaster;	/* of what has no sender */
-	const struct conf_action *action;
 	const char	*why;
+	struct readers	 readers;	/* where that is */
 };
 
 /* A message that something is told of. */
@@ -31,7 +31,7 @@ struct about {
 	uint64_t	 id;
 	const struct rec *r;		/* without content: it can't be read */
 	const struct rec_msg *m;
-	struct reader	 reader;
+	struct audience	 audience;
 	struct buf	 head;		/* its content's beginning, from a file */
 	bool		 beside;	/* it is in the batch of messages */
 };
@@ -41,48 +41,38 @@ struct about {
 /* By the rules for mail of this host; what is for the postmaster by those for
  * an address that another stands for, too. */
 static void
-route(const struct queue *q, struct reader *rd)
+audience_find(const struct queue *q, struct span from, struct audience *au)
 {
-	struct match_in	 in = { .local = true, .rdns_known = true,
-			    .expanded = rd->postmaster,
-			    .helo = span_str(q->conf->hostname),
-			    .rcpt_to = rd->to };
-	struct match_out out;
-
-	conf_match(q->conf, &in, &out);
-	if (out.kind != MATCH_ACTION)
-		rd->why = out.text != NULL ? out.text : "no action for it";
-	else if (out.action->type == ACT_EXPAND)
-		rd->why = "the address is an alias";
-	else
-		rd->action = out.action;
-}
-
-static void
-reader_find(const struct queue *q, struct span from, struct reader *rd)
-{
-	*rd = (struct reader){ .to = from };
+	*au = (struct audience){ .to = from };
 	/* RFC 5321, 4.5.5: never a notification about a notification. */
 	if (from.len == 0 && !notice_postmaster(q)) {
-		rd->why = "null sender";
+		au->why = "null sender";
 		return;
 	}
 	if (from.len == 0) {
-		rd->to = span_str(q->conf->postmaster);
-		rd->postmaster = true;
+		au->to = span_str(q->conf->postmaster);
+		au->postmaster = true;
 	}
-	route(q, rd);
+	readers_find(q->conf, au->to, au->postmaster, &au->readers);
+	if (au->readers.n == 0)
+		au->why = au->readers.why;
 }
 
-/* Is there somebody who wants to hear of this fate? */
+/* Is there somebody who wants to hear of this fate? What can't be brought to
+ * the postmaster is not told to him. */
 static bool
-heard(const struct reader *rd, const struct fate *f)
+heard(const struct audience *au, const struct fate *f)
 {
-	if (f->told == DSN_NONE || rd->action == NULL)
+	struct span	 to = span_str(f->r->to);
+
+	if (f->told == DSN_NONE || au->readers.n == 0)
 		return false;
-	/* What can't be brought to the postmaster is not told to him. */
-	return !rd->postmaster || (f->told == DSN_FAILED &&
-	    !span_eq(span_str(f->r->to), rd->to));
+	if (!au->postmaster)
+		return true;
+	for (size_t i = 0; i < au->readers.n; i++)
+		if (span_is(to, au->readers.v[i].to))
+			return false;
+	return f->told == DSN_FAILED && !span_eq(to, au->to);
 }
 
 /* ---- about what ---- */
@@ -129,10 +119,12 @@ describe(const struct about *ab, struct dsn *d)
 	bool			 file = (m->flags & MSG_BODY_FILE) != 0;
 
 	d->host = span_str(q->conf->hostname);
-	d->to = ab->reader.to;
-	d->double_bounce = ab->reader.postmaster;
+	d->to = ab->audience.to;
+	d->double_bounce = ab->audience.postmaster;
 	d->utf8 = (m->flags & MSG_UTF8) != 0;
-	d->full = m->ret == RET_FULL;
+	/* The postmaster sees what a notification of ours would have told. */
+	d->full = m->ret == RET_FULL || (d->double_bounce &&
+	    (m->flags & MSG_BOUNCE) != 0);
 	d->envid = m->envid;
 	d->now_ms = (uint64_t)clock_wall().ms;
 	d->arrived_ms = m->received_ms;
@@ -168,7 +160,7 @@ log_queued(const struct about *ab, uint64_t id, const struct dsn_rcpt *v,
 {
 	static const char *const events[DSN_ACTIONS] = { "", "bounce", "delay",
 	    "notify", "notify", "notify" };
-	static const char *const whats[DSN_ACTIONS] = { "", "", "",
+	static const char *const kinds[DSN_ACTIONS] = { "", "", "",
 	    " what=delivered", " what=relayed", " what=expanded" };
 	enum dsn_action	 a = v[0].action;
 	char		 ids[ID_STRLEN], of[ID_STRLEN];
@@ -181,7 +173,7 @@ log_queued(const struct about *ab, uint64_t id, const struct dsn_rcpt *v,
 		ab->q->stats.bounced++;
 	log_info("id=%s event=%s of=%s to=<%s>%s rcpts=%zu result=queued",
 	    id_str(id, ids), events[a], id_str(ab->id, of),
-	    log_quote(ab->reader.to), whats[a], n);
+	    log_quote(ab->audience.to), kinds[a], n);
 }
 
 static void
@@ -190,8 +182,34 @@ log_dropped(const struct about *ab, const char *why)
 	char	 ids[ID_STRLEN];
 
 	log_info("id=%s event=bounce to=<%s> result=dropped why=%s",
-	    id_str(ab->id, ids), ab->reader.to.len > 0 ?
-	    log_quote(ab->reader.to) : "", log_quote(span_str(why)));
+	    id_str(ab->id, ids), ab->audience.to.len > 0 ?
+	    log_quote(ab->audience.to) : "", log_quote(span_str(why)));
+}
+
+/* Those who get it, encoded; what that means for the message's flags. */
+static uint8_t
+rcpts_make(const struct about *ab, struct buf *rcpts)
+{
+	const struct reader *v = ab->audience.readers.v;
+	uint8_t		 flags = 0;
+
+	for (uint32_t i = 0; i < ab->audience.readers.n; i++) {
+		/* No other NOTIFY may be had by a notification. */
+		struct rec_rcpt	 r = { .n = i, .to = span_str(v[i].to),
+				    .action = span_str(v[i].action->name),
+				    .group = v[i].group,
+				    .notify = NOTIFY_NEVER,
+				    .next_ms = queue_now(ab->q) };
+
+		if (v[i].expanded) {
+			r.orig = ab->audience.to;
+			r.flags = RCPT_F_EXPANDED;
+		}
+		if (v[i].group != i)
+			flags = MSG_GROUPS;
+		rec_rcpt_add(rcpts, &r);
+	}
+	return flags;
 }
 
 /* The notification's record with the change that it tells of. */
@@ -200,12 +218,9 @@ dsn_append(struct about *ab, uint64_t id, struct span text,
     const struct dsn_form *form, struct span change)
 {
 	struct queue	*q = ab->q;
-	/* RFC 3461, 5.2.9 allows no other NOTIFY. */
-	struct rec_rcpt	 rcpt = { .to = ab->reader.to, .notify = NOTIFY_NEVER,
-			    .action = span_str(ab->reader.action->name),
-			    .next_ms = queue_now(q) };
-	struct rec_msg	 m = { .flags = MSG_BOUNCE, .nrcpts = 1,
-			    .accepted_ms = queue_now(q), .size = text.len,
+	struct rec_msg	 m = { .flags = MSG_BOUNCE, .size = text.len,
+			    .nrcpts = (uint32_t)ab->audience.readers.n,
+			    .accepted_ms = queue_now(q),
 			    .received_ms = (uint64_t)clock_wall().ms,
 			    .cause_id = ab->id, .cause = change };
 	struct rec	 r = { .kind = REC_MESSAGE, .id = id, .content = text };
@@ -213,8 +228,8 @@ dsn_append(struct about *ab, uint64_t id, struct span text,
 	bool		 ok;
 
 	buf_init(&env, REC_ENV_MAX);
-	buf_init(&rcpts, 8192);
-	rec_rcpt_add(&rcpts, &rcpt);
+	buf_init(&rcpts, REC_ENV_MAX);
+	m.flags |= rcpts_make(ab, &rcpts);
 	m.rcpts = buf_content(&rcpts);
 	m.expire_ms = m.accepted_ms + q->conf->bounce_ttl_ms;
 	m.body = form->eightbit ? BODY_8BITMIME : BODY_7BIT;
@@ -234,19 +249,19 @@ dsn_append(struct about *ab, uint64_t id, struct span text,
 struct with {
 	const struct fate *v;
 	size_t		 n;
-	bool		*in;		/* of the next record */
+	bool		*in;		/* of the next record; NULL: all */
 	size_t		*at;		/* recipient told -> its fate */
 };
 
 static void
-change_make(const struct queue *q, struct buf *env, const struct with *w)
+with_change(const struct queue *q, struct buf *env, const struct with *w)
 {
 	struct rec_change ch = { 0 };
 	struct buf	 fates;
 
 	buf_init(&fates, REC_ENV_MAX);
 	for (size_t i = 0; i < w->n; i++)
-		if (w->in[i]) {
+		if (w->in == NULL || w->in[i]) {
 			rec_fate_add(&fates, &w->v[i].f);
 			ch.nrcpts++;
 		}
@@ -275,7 +290,7 @@ tell_some(struct about *ab, struct dsn *d, struct with *w, struct buf *env)
 	for (size_t i = 0; w != NULL && i < form.told; i++)
 		w->in[w->at[i]] = true;
 	if (w != NULL)
-		change_make(ab->q, env, w);
+		with_change(ab->q, env, w);
 	if (dsn_append(ab, id, buf_content(&text), &form, buf_content(env)))
 		log_queued(ab, id, d->rcpts, form.told);
 	else {
@@ -387,7 +402,7 @@ sort_out(const struct about *ab, struct with *w, struct dsn_rcpt *v)
 	bool	 dropped = false;
 
 	for (size_t i = 0; i < w->n; i++) {
-		if (heard(&ab->reader, &w->v[i])) {
+		if (heard(&ab->audience, &w->v[i])) {
 			rcpt_describe(ab, &w->v[i], &v[told]);
 			w->at[told++] = i;
 			continue;
@@ -396,48 +411,78 @@ sort_out(const struct about *ab, struct with *w, struct dsn_rcpt *v)
 		dropped |= w->v[i].told == DSN_FAILED;
 	}
 	if (dropped)
-		log_dropped(ab, ab->reader.why != NULL ? ab->reader.why :
+		log_dropped(ab, ab->audience.why != NULL ? ab->audience.why :
 		    "the postmaster can't be reached");
 	return told;
 }
 
+/* Those fates and no more. */
+static void
+record_plain(struct about *ab, const struct with *w)
+{
+	struct with	 all = { .v = w->v, .n = w->n };
+	struct buf	 env;
+
+	buf_init(&env, REC_ENV_MAX);
+	with_change(ab->q, &env, &all);
+	change_alone(ab, buf_content(&env));
+	buf_clear(&env);
+}
+
+static void
+record_told(struct queue *q, uint64_t id, struct with *w)
+{
+	struct about	 ab = { .q = q, .id = id };
+	struct rec	 r;
+	struct rec_msg	 m;
+	struct dsn_rcpt	*rcpts = calloc(w->n, sizeof(*rcpts));
+	bool		*in = calloc(w->n, sizeof(*in));
+	size_t		*at = calloc(w->n, sizeof(*at)), told = 0;
+	char		 from[1100];
+
+	if (rcpts == NULL || in == NULL || at == NULL)
+		fatal("notification");
+	w->in = in;
+	w->at = at;
+	if (message_load(q, id, &r, &m, from, sizeof(from))) {
+		ab.r = &r;
+		ab.m = &m;
+		audience_find(q, m.from, &ab.audience);
+		told = sort_out(&ab, w, rcpts);
+	}
+	if (told > 0) {
+		rcpts_complete(&m, w, rcpts, told);
+		tell(&ab, rcpts, told, w);
+	} else
+		record_plain(&ab, w);
+	readers_clear(&ab.audience.readers);
+	free(rcpts);
+	free(in);
+	free(at);
+}
+
+bool
+dsn_must_wait(const struct queue *q, uint64_t id, const struct store_msg *m)
+{
+	return (m->flags & MSG_GROUPS) && map_get_u64(q->grouped, id) != NULL;
+}
+
 void
-dsn_record(struct queue *q, uint64_t id, const struct fate *v, size_t n)
+dsn_record(struct queue *q, uint64_t id, const struct store_msg *m,
+    const char *action, struct fate *v, size_t n)
 {
 	struct about	 ab = { .q = q, .id = id };
 	struct with	 w = { .v = v, .n = n };
-	struct rec	 r;
-	struct rec_msg	 m;
-	struct dsn_rcpt	*rcpts;
-	struct buf	 env;
-	size_t		*at, told = 0;
-	char		 from[1100];
+	bool		 groups = (m->flags & MSG_GROUPS) != 0;
 
-	w.in = calloc(n, sizeof(*w.in));
-	w.at = at = calloc(n, sizeof(*at));
-	rcpts = calloc(n, sizeof(*rcpts));
-	if (w.in == NULL || at == NULL || rcpts == NULL)
-		fatal("notification");
-	if (any_told(v, n) && message_load(q, id, &r, &m, from,
-	    sizeof(from))) {
-		ab.r = &r;
-		ab.m = &m;
-		reader_find(q, m.from, &ab.reader);
-		told = sort_out(&ab, &w, rcpts);
-	}
-	if (told > 0) {
-		rcpts_complete(&m, &w, rcpts, told);
-		tell(&ab, rcpts, told, &w);
-	} else {
-		memset(w.in, 1, n * sizeof(*w.in));
-		buf_init(&env, REC_ENV_MAX);
-		change_make(q, &env, &w);
-		change_alone(&ab, buf_content(&env));
-		buf_clear(&env);
-	}
-	free(w.in);
-	free(at);
-	free(rcpts);
+	notice_decide(q, id, m, action, v, n);
+	if (any_told(v, n))
+		record_told(q, id, &w);
+	else
+		record_plain(&ab, &w);
+	if (groups && buf_len(&q->changes) > 0 &&
+	    !map_set_u64(q->grouped, id, q))
+		fatal("results");
 }
 
 void
@@ -447,7 +492,8 @@ dsn_expanded(struct queue *q, const struct rec *r, const struct rec_msg *m,
 	struct about	 ab = { .q = q, .id = r->id, .r = r, .m = m,
 			    .beside = true };
 
-	reader_find(q, m->from, &ab.reader);
-	if (ab.reader.action != NULL && !ab.reader.postmaster)
+	audience_find(q, m->from, &ab.audience);
+	if (ab.audience.readers.n > 0 && !ab.audience.postmaster)
 		tell(&ab, v, n, NULL);
+	readers_clear(&ab.audience.readers);
 }

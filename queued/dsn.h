@@ -20,9 +20,7 @@ struct fate {
  * ---- notice.c ----
  * Sets what is told of each fate, by NOTIFY, `queue warn-after`, what the
  * server has taken over, and the copies of one recipient: it has failed when
- * the last of them has. The fates are of one message (m is its row) and one
- * action, in the order of their numbers, and not yet in the index; no earlier
- * change of the message may wait for its place there if it has MSG_GROUPS.
+ * the last of them has.
  */
 void	 notice_decide(struct queue *, uint64_t id, const struct store_msg *m,
 	    const char *action, struct fate *, size_t n);
@@ -39,10 +37,17 @@ size_t	 notice_expand(struct span rcpts, struct buf *out,
 
 /*
  * ---- dsn.c ----
- * Makes the records of these fates of message id: what is told of them is in
- * the same record as they are. More than one record if it does not fit.
+ * Makes the records of these fates of message id, whose row is m: what is told
+ * of them is in the same record as they are; more than one if it does not fit.
+ * The fates are in the order of their numbers, and of one action if any is
+ * RCPT_DONE. Not while dsn_must_wait().
  */
-void	 dsn_record(struct queue *, uint64_t id, const struct fate *, size_t n);
+void	 dsn_record(struct queue *, uint64_t id, const struct store_msg *m,
+	    const char *action, struct fate *, size_t n);
+/* Fates of copies of its recipients wait to be seen in the index, which they
+ * are after the next queue_flush(). */
+bool	 dsn_must_wait(const struct queue *, uint64_t id,
+	    const struct store_msg *m);
 /* Tells the sender of a message that is being accepted (r: its id and content,
  * m) which aliases were expanded, in records of the same batch. */
 void	 dsn_expanded(struct queue *, const struct rec *r,

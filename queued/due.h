@@ -13,6 +13,12 @@ void	 due_init(struct queue *);
 void	 due_free(struct queue *);
 /* apply.c tells of each row that it put: handed out at once if it is due. */
 void	 due_added(struct queue *, const struct store_due *, bool fresh);
+/* Whose message it is; of use where a table goes by it. auth is known only if
+ * an action does: its record has to be read for it. */
+struct due_sender {
+	char		 from[1001], auth[256];
+};
+void	 due_sender(struct queue *, uint64_t id, struct due_sender *);
 /* What is paused has changed. */
 void	 due_pauses(struct queue *);
 /* The message is over, held, or rescheduled: jobs that don't run go. */
@@ -30,6 +36,8 @@ void	 job_ended(struct queue *, struct job *, enum d_dest);
 /* An administrator wants this message tried now, even if its destination is
  * known to be down. Its row is about to become due. */
 void	 due_first(struct queue *, uint64_t dest, uint64_t id);
+/* A server of this destination answers again: it is tried now. */
+void	 due_back_up(struct queue *, uint64_t dest);
 /* Its deliverd is gone: back to the ready ones. */
 void	 job_again(struct queue *, struct job *, bool crashed);
 /* The same without a word about the destination: nothing was tried. */

@@ -67,19 +67,47 @@ names_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 	return false;
 }
 
+static bool
+by_auth_user(const struct conf *c)
+{
+	for (size_t i = 0; i < c->nactions; i++)
+		if (c->actions[i]->by == BY_AUTH_USER)
+			return true;
+	return false;
+}
+
+void
+due_sender(struct queue *q, uint64_t id, struct due_sender *s)
+{
+	struct store_msg row;
+	struct rec_msg	 m;
+	struct rec	 r;
+	const char	*why;
+
+	s->from[0] = s->auth[0] = '\0';
+	if (by_auth_user(q->conf) && load_record(q, id, &r) &&
+	    rec_msg_decode(r.env, r.version, &m, &why) == PARSE_OK)
+		span_cstr(m.auth, s->auth, sizeof(s->auth));
+	if (store_msg_get(q->store, id, &row))
+		span_cstr(row.from, s->from, sizeof(s->from));
+}
+
 struct dest *
 dest_of_row(struct queue *q, const struct store_due *row)
 {
 	struct dest	*d = map_get_u64(q->dests, row->dest);
 	struct names	 s = { .dest = row->dest };
-	char		 domain[256];
+	struct due_sender from;
+	char		 domain[CONF_TARGET_MAX];
 
 	if (d != NULL)
 		return d;
 	store_rcpts(q->store, row->id, names_rcpt, &s);
 	if (!s.found)
 		return NULL;
-	dest_of(q->conf, span_str(s.action), span_str(s.to), domain);
+	due_sender(q, row->id, &from);
+	dest_of(q->conf, span_str(s.action), span_str(s.to),
+	    span_str(from.from), span_str(from.auth), domain);
 	return dest_new(q, row->dest, span_str(s.action), domain);
 }
 
@@ -208,6 +236,18 @@ due_first(struct queue *q, uint64_t dest, uint64_t id)
 	dest_place(q, d);
 }
 
+void
+due_back_up(struct queue *q, uint64_t dest)
+{
+	struct dest	*d = map_get_u64(q->dests, dest);
+
+	if (d == NULL || d->state != DEST_DOWN)
+		return;
+	d->probe_ms = queue_now(q);
+	dest_place(q, d);
+	q->ops->want_run(q);
+}
+
 /* One job of this destination; false if it has none to give now. */
 static bool
 hand_one(struct queue *q, struct dest *d, int64_t now)
@@ -220,6 +260,7 @@ hand_one(struct queue *q, struct dest *d, int64_t now)
 		return false;
 	job_unready(q, j);
 	j->running = true;
+	j->begun_ms = now;
 	d->running++;
 	q->nrunning++;
 	q->ops->hand(q, j);		/* may end it, and free d */

@@ -96,7 +96,23 @@ struct due_load {
 	struct job	*j;
 	int64_t		 now;
 	size_t		 cap;
+	int		 around;	/* flags of an archive's copy; -1: none
+					 * is known yet */
 };
+
+/* An archive's copies differ from the others, so they are a job of their own:
+ * what does not go along is looked for again when this one has ended. */
+static bool
+goes_along(struct due_load *l, uint8_t flags)
+{
+	int	 around = flags & (RCPT_F_ARCHIVE | RCPT_F_JOURNAL);
+
+	if (l->around == -1)
+		l->around = around;
+	if (l->around != around)
+		l->j->again = true;
+	return l->around == around;
+}
 
 static bool
 job_add(struct due_load *l, const struct job_rcpt *r, struct span to)
@@ -124,7 +140,8 @@ job_row(uint32_t n, const struct store_rcpt *r, void *arg)
 	/* By key and, as two might share one, by name. */
 	if (r->state != RCPT_WAITING || r->dest != l->j->dest->key ||
 	    !span_is(r->action, l->j->dest->action) ||
-	    (r->next_ms > l->now + DUE_NOW_MS && !l->j->early))
+	    (r->next_ms > l->now + DUE_NOW_MS && !l->j->early) ||
+	    !goes_along(l, r->flags))
 		return true;
 	return job_add(l, &(struct job_rcpt){ .n = n,
 	    .attempt = r->attempt + 1, .notify = r->notify,
@@ -135,7 +152,7 @@ job_row(uint32_t n, const struct store_rcpt *r, void *arg)
 static bool
 job_rcpts(struct queue *q, struct job *j)
 {
-	struct due_load	 l = { q, j, queue_now(q), 0 };
+	struct due_load	 l = { q, j, queue_now(q), 0, -1 };
 
 	store_rcpts(q->store, j->id, job_row, &l);
 	return j->nrcpts > 0;
@@ -159,12 +176,12 @@ job_damaged(struct queue *q, struct job *j)
 bool
 job_load(struct queue *q, struct job *j, struct rec *r, struct rec_msg *m)
 {
-	struct due_load	 l = { q, j, queue_now(q), 0 };
+	struct due_load	 l = { q, j, queue_now(q), 0, -1 };
 	struct store_msg row;
 	struct rec_rcpt	 e;
 	struct span	 s;
 	const char	*why;
-	char		 domain[256];
+	char		 domain[CONF_TARGET_MAX];
 
 	job_clear(j);
 	if (!j->fresh && (!store_msg_get(q->store, j->id, &row) || row.held)) {
@@ -180,8 +197,8 @@ job_load(struct queue *q, struct job *j, struct rec *r, struct rec_msg *m)
 		job_rcpts(q, j);
 	else
 		for (s = m->rcpts; rec_rcpt_next(&s, m->version, &e);)
-			if (dest_of(q->conf, e.action, e.to, domain) ==
-			    j->dest->key)
+			if (dest_of(q->conf, e.action, e.to, m->from, m->auth,
+			    domain) == j->dest->key && goes_along(&l, e.flags))
 				job_add(&l, &(struct job_rcpt){ .n = e.n,
 				    .attempt = 1, .notify = e.notify,
 				    .flags = e.flags, .group = e.group }, e.to);
@@ -263,9 +280,10 @@ job_ended(struct queue *q, struct job *j, enum d_dest seen)
 	struct retry	 retry = { q->conf->retry_min_ms,
 			    q->conf->retry_max_ms };
 	enum dest_state	 was = d->state;
+	struct dest_word w = { seen, j->begun_ms, j->reply_ms };
 
 	d->used_ms = queue_now(q);
-	if (dest_seen(d, seen, dest_limit(q->conf, d), &retry, queue_now(q),
+	if (dest_seen(d, &w, dest_limit(q->conf, d), &retry, queue_now(q),
 	    rand_below(UINT32_MAX))) {
 		/* It is back: all that waits for it is due now. */
 		d->backlog = true;

@@ -12,7 +12,7 @@
 
 struct filter {
 	uint64_t	 id;		/* 0: not given */
-	char		 sender[320], rcpt[320], domain[256], action[65];
+	char		 sender[520], rcpt[520], domain[256], action[65];
 	char		 client[64], reason[256], state[16];
 	int64_t		 older_ms;
 	bool		 any_rcpt;	/* a recipient is asked about */

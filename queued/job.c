@@ -5,17 +5,24 @@
  */
 #include "queued/job.h"
 
+#include <time.h>
+
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/base/clock.h"
 #include "common/base/rand.h"
 #include "common/smtp/param.h"
+#include "queued/archive.h"
+#include "queued/dest.h"
+#include "queued/hosts.h"
 
 #define AGENTS_MAX	64
 #define SETTLE_MS	5000	/* for what agents have, not longer */
 #define CHAN_HIGH	(4 << 20)	/* bytes waiting: no more jobs */
 #define DATA_PIECE	32000
+#define SUFFIX_MAX	6000	/* of a d_suffix */
 
 struct agent {
 	struct agents	*agents;
@@ -186,11 +193,55 @@ send_rcpts(struct agent *a, const struct job *j, const struct rec_msg *m)
 	}
 }
 
+/* What goes around the message in an archive's copy. */
+static void
+wrap(const struct agents *as, const struct job *j, const struct rec *r,
+    const struct rec_msg *m, int fd, struct buf *before, struct buf *behind)
+{
+	static char	 head[ARCHIVE_HEAD_MAX];
+	char		 id[ID_STRLEN];
+	time_t		 now = (time_t)(clock_wall().ms / 1000);
+	struct archive	 w = { .m = m, .to = span_str(j->rcpts[0].to),
+			    .prefix = r->prefix,
+			    .journal = (j->rcpts[0].flags & RCPT_F_JOURNAL) !=
+			    0,
+			    .head = r->content,
+			    .hostname = as->q->conf->hostname,
+			    .id = id_str(j->id, id) };
+	ssize_t		 n;
+
+	if (fd != -1) {
+		n = pread(fd, head, sizeof(head), 0);
+		w.head = span(head, n > 0 ? (size_t)n : 0);
+	}
+	localtime_r(&now, &w.tm);
+	w.gmtoff_min = (int)(w.tm.tm_gmtoff / 60);
+	if (!archive_wrap(&w, before, behind)) {
+		log_warnx("id=%s event=archive result=failed why=\"its envelope "
+		    "is too long\"", w.id);
+		buf_reset(before);
+		buf_reset(behind);
+	}
+}
+
+static void
+send_pieces(struct agent *a, const struct job *j, struct span before,
+    struct span behind)
+{
+	for (; before.len > 0; span_skip(&before, DATA_PIECE))
+		CHAN_SEND(a->chan, d_prefix, .tid = j->tid,
+		    .bytes = span_sub(before, 0, DATA_PIECE));
+	if (behind.len > 0)
+		CHAN_SEND(a->chan, d_suffix, .tid = j->tid, .bytes = behind);
+}
+
 static void
 send_job(struct agents *as, struct agent *a, struct job *j,
     const struct rec *r, const struct rec_msg *m, int fd)
 {
 	struct span	 s = r->content;
+	uint8_t		 flags = j->rcpts[0].flags;	/* all are alike */
+	struct buf	 before, behind;
 	struct ipc_d_job msg = { .tid = j->tid, .id = j->id,
 	    .action = span_str(j->dest->action),
 	    .domain = span_str(j->dest->domain), .from = m->from,
@@ -199,9 +250,20 @@ send_job(struct agents *as, struct agent *a, struct job *j,
 	    .size = m->size + r->prefix.len, .prefix = r->prefix,
 	    .offset = 0, .received_ms = m->received_ms };
 
-	(void)as;
+	buf_init(&before, REC_ENV_MAX);
+	buf_init(&behind, SUFFIX_MAX);
+	if (flags & RCPT_F_ARCHIVE) {
+		wrap(as, j, r, m, fd, &before, &behind);
+		/* What becomes of a copy is no business of the sender's. */
+		if (flags & RCPT_F_JOURNAL)
+			msg.from = msg.envid = span(NULL, 0);
+		msg.size += buf_len(&before) + buf_len(&behind);
+	}
 	chan_send(a->chan, IPC_T_d_job, &msg, fd);
 	send_rcpts(a, j, m);
+	send_pieces(a, j, buf_content(&before), buf_content(&behind));
+	buf_clear(&before);
+	buf_clear(&behind);
 	while (fd == -1 && s.len > 0) {
 		CHAN_SEND(a->chan, d_data, .tid = j->tid,
 		    .bytes = span_sub(s, 0, DATA_PIECE));
@@ -330,6 +392,7 @@ d_done(struct chan *c, const void *msg, int fd)
 		return;
 	map_del_u64(a->agents->jobs, m->tid);
 	agent_ran(a);
+	j->reply_ms = m->ms;
 	result_all(a->agents->q, j, D_TEMP, "4.3.0 no result");
 	job_ended(a->agents->q, j, m->dest);
 }
@@ -390,12 +453,61 @@ d_synced(struct chan *c, const void *msg, int fd)
 		a->agents->q->ops->want_run(a->agents->q);
 }
 
+/* ---- servers ---- */
+
+static unsigned
+slot_of(const struct agent *a)
+{
+	unsigned	 i = 0;
+
+	while (i < AGENTS_MAX && a->agents->v[i] != a)
+		i++;
+	return i;
+}
+
+static void
+tell_state(const struct ipc_d_server_state *st, void *arg)
+{
+	struct agent	*a = arg;
+
+	chan_send(a->chan, IPC_T_d_server_state, st, -1);
+}
+
+/* What one deliverd has found out about a server the others are told. */
+static void
+d_server(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_server *m = msg;
+	struct agent	*a = chan_arg(c);
+	struct ipc_d_server_state st;
+
+	(void)fd;
+	if (!hosts_report(slot_of(a), m) || !hosts_state(&m->addr, &st))
+		return;
+	for (size_t i = 0; i < AGENTS_MAX; i++)
+		if (a->agents->v[i] != NULL && a->agents->v[i] != a)
+			tell_state(&st, a->agents->v[i]);
+}
+
+static void
+d_back_up(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_back_up *m = msg;
+	struct agent	*a = chan_arg(c);
+
+	(void)fd;
+	if (a->agents->q != NULL && !a->agents->q->down)
+		due_back_up(a->agents->q, dest_key(m->action, m->domain));
+}
+
 static const struct chan_row table[] = {
 	{ IPC_T_d_result, d_result },
 	{ IPC_T_d_done, d_done },
 	{ IPC_T_d_back, d_back },
 	{ IPC_T_d_running, d_running },
 	{ IPC_T_d_synced, d_synced },
+	{ IPC_T_d_server, d_server },
+	{ IPC_T_d_back_up, d_back_up },
 	{ 0, NULL }
 };
 
@@ -445,6 +557,7 @@ closed(struct chan *c, const char *why)
 
 	if (why != NULL)
 		proc_report(as->proc, IPC_DELIVERD, a->worker, why);
+	hosts_gone(slot_of(a));
 	for (size_t i = 0; i < AGENTS_MAX; i++)
 		if (as->v[i] == a)
 			as->v[i] = NULL;
@@ -490,6 +603,7 @@ agents_add(struct agents *as, uint16_t worker, int fd)
 	chan_on_drained(a->chan, drained);
 	as->v[at] = a;
 	CHAN_SEND(a->chan, d_sync, .tid = 0);
+	hosts_down(tell_state, a);
 }
 
 void

@@ -11,7 +11,7 @@
 #include "queued/store_verify.h"
 
 #define KNOWN_BAD_MS	300000		/* a no holds so long */
-#define KNOWN_ANY_MS	86400000	/* whether a server takes any address */
+#define KNOWN_ANY_MS	86400000	/* that a server takes any address */
 #define KNOWN_MAX	500000		/* rows; those that end first go first */
 
 struct queue;

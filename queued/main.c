@@ -13,6 +13,7 @@
 #include "common/base/rand.h"
 #include "common/proc/confine.h"
 #include "common/proc/start.h"
+#include "queued/again.h"
 #include "queued/ctl.h"
 #include "queued/job.h"
 #include "queued/offline.h"
@@ -39,6 +40,7 @@ struct main {
 	struct queue	*q;
 	struct agents	*agents;
 	struct sources	*sources;
+	struct again	*again;
 	struct verify	*verify;
 	struct front	*fronts[SOURCES_PEERS];
 	struct event	*flush, *flush_late, *run, *house;
@@ -124,6 +126,24 @@ q_data(struct chan *c, const void *msg, int fd)
 	    .bytes = (uint32_t)m->bytes.len);
 }
 
+/* Its 250 was lost, and the client has sent it once more: it is there. */
+static bool
+came_again(struct front *f, struct txn *t, const struct ipc_q_commit *m)
+{
+	uint64_t	 id = txn_id(t), first;
+	char		 ids[ID_STRLEN], firsts[ID_STRLEN];
+
+	first = again_known(f->m->again, m->digest, clock_mono().ms);
+	if (first == 0)
+		return false;
+	txn_abort(t);
+	f->m->q->stats.again++;
+	log_info("id=%s event=again first=%s", id_str(id, ids),
+	    id_str(first, firsts));
+	result(f, m->tid, first, Q_OK, "it has come before");
+	return true;
+}
+
 static void
 q_commit(struct chan *c, const void *msg, int fd)
 {
@@ -132,8 +152,20 @@ q_commit(struct chan *c, const void *msg, int fd)
 	struct txn	*t = map_del_u64(f->txns, m->tid);
 
 	(void)fd;
-	if (t != NULL)
-		txn_commit(t, m->prefix, m->bytes, m->size);
+	if (t == NULL || came_again(f, t, m))
+		return;
+	again_commit(f->m->again, m->digest, txn_id(t), clock_mono().ms);
+	txn_commit(t, m->prefix, m->bytes, m->size);
+}
+
+static void
+q_fate(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_fate	*m = msg;
+	struct front		*f = chan_arg(c);
+
+	(void)fd;
+	again_lost(f->m->again, m->id);
 }
 
 static void
@@ -212,6 +244,7 @@ static const struct chan_row front_table[] = {
 	{ IPC_T_q_data, q_data },
 	{ IPC_T_q_commit, q_commit },
 	{ IPC_T_q_abort, q_abort },
+	{ IPC_T_q_fate, q_fate },
 	{ IPC_T_q_ask, q_ask },
 	{ IPC_T_q_source, q_source },
 	{ IPC_T_v_ask, v_ask },
@@ -274,8 +307,12 @@ static void
 op_committed(void *owner, uint32_t tid, uint64_t id, enum q_status st,
     const char *text)
 {
-	if (owner != NULL)
-		result(owner, tid, id, st, text);
+	struct front	*f = owner;
+
+	if (f == NULL)
+		return;
+	again_committed(f->m->again, id, st == Q_OK);
+	result(f, tid, id, st, text);
 }
 
 static void
@@ -502,6 +539,8 @@ main(int argc, char **argv)
 	    m.house == NULL)
 		fatal("timers");
 	m.sources = sources_new();
+	if ((m.again = again_new()) == NULL)
+		fatal("again");
 	m.verify = verify_new();
 	m.agents = agents_new(base, m.proc);
 	queue_again(&m);

@@ -26,14 +26,17 @@ notice_postmaster(const struct queue *q)
 
 /* ---- copies of one recipient ---- */
 
+/* All of a message's but an archive's, as they are after what is decided. */
+struct copy {
+	uint32_t	 n, group;
+	uint8_t		 state;
+	bool		 here;		/* it is among what is decided */
+};
 struct copies {
-	const struct fate *v;		/* what is being decided */
-	size_t		 n;
-	const struct fate *self;
-	bool		 arrived;	/* another one, before */
-	bool		 arrives;	/* one behind it in v */
-	bool		 waits, waits_before;	/* one at all; with a less n */
-	bool		 fails_before;	/* one before it in v */
+	struct copy	*v;
+	size_t		 n, cap;
+	const struct fate *fates;
+	size_t		 nfates;
 };
 
 static int
@@ -46,43 +49,53 @@ fate_cmp(const void *a, const void *b)
 }
 
 static bool
-copy_look(uint32_t n, const struct store_rcpt *row, void *arg)
+copy_add(uint32_t n, const struct store_rcpt *row, void *arg)
 {
 	struct copies	*c = arg;
 	const struct fate *f;
-	uint32_t	 self = c->self->f.n;
-	uint8_t		 state = row->state;
+	struct copy	*v;
 
-	if (row->group != c->self->r->group || n == self ||
-	    (row->flags & RCPT_F_ARCHIVE))
+	if (row->flags & RCPT_F_ARCHIVE)
 		return true;
-	f = bsearch(&n, c->v, c->n, sizeof(*c->v), fate_cmp);
-	if (f != NULL)
-		state = f->f.state;
-	if (state == RCPT_DONE && f != NULL && n > self)
-		c->arrives = true;
-	else if (state == RCPT_DONE)
-		c->arrived = true;
-	else if (state == RCPT_WAITING) {
-		c->waits = true;
-		c->waits_before |= n < self;
-	} else
-		c->fails_before |= f != NULL && n < self;
+	if (c->n == c->cap) {
+		c->cap = c->cap ? c->cap * 4 : 8;
+		if ((v = reallocarray(c->v, c->cap, sizeof(*v))) == NULL)
+			fatal("copies");
+		c->v = v;
+	}
+	f = bsearch(&n, c->fates, c->nfates, sizeof(*c->fates), fate_cmp);
+	c->v[c->n++] = (struct copy){ .n = n, .group = row->group,
+	    .state = f != NULL ? f->f.state : row->state, .here = f != NULL };
 	return true;
 }
 
-/* Is it told of this copy, seen what there is of the others? */
+/* Is it told of this one, seen what there is of the others? */
 static bool
-copies_allow(const struct copies *c)
+copies_allow(const struct copies *c, const struct fate *self)
 {
-	switch (c->self->f.state) {
+	bool	 arrived = false;	/* another one, before */
+	bool	 arrives = false;	/* at the same time, with a greater n */
+	bool	 waits = false, waits_before = false, fails_before = false;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct copy	*v = &c->v[i];
+		bool			 before = v->n < self->f.n;
+
+		if (v->group != self->r->group || v->n == self->f.n)
+			continue;
+		arrives |= v->state == RCPT_DONE && v->here && !before;
+		arrived |= v->state == RCPT_DONE && (!v->here || before);
+		waits |= v->state == RCPT_WAITING;
+		waits_before |= v->state == RCPT_WAITING && before;
+		fails_before |= v->state == RCPT_FAILED && v->here && before;
+	}
+	switch (self->f.state) {
 	case RCPT_DONE:
-		return !c->arrived;
+		return !arrived;
 	case RCPT_FAILED:
-		return !c->arrived && !c->arrives && !c->waits &&
-		    !c->fails_before;
+		return !arrived && !arrives && !waits && !fails_before;
 	default:
-		return !c->arrived && !c->arrives && !c->waits_before;
+		return !arrived && !arrives && !waits_before;
 	}
 }
 
@@ -145,18 +158,20 @@ notice_decide(struct queue *q, uint64_t id, const struct store_msg *msg,
     const char *action, struct fate *v, size_t n)
 {
 	struct store_msg m = *msg;
-	bool		 null = m.from.len == 0;
+	struct copies	 c = { .fates = v, .nfates = n };
+	bool		 null = m.from.len == 0, any = false;
 
 	for (size_t i = 0; i < n; i++) {
-		struct copies	 c = { .v = v, .n = n, .self = &v[i] };
-
 		v[i].told = decide(q, id, &m, null, action, &v[i]);
-		if (v[i].told == DSN_NONE || !(m.flags & MSG_GROUPS))
-			continue;
-		store_rcpts(q->store, id, copy_look, &c);
-		if (!copies_allow(&c))
-			v[i].told = DSN_NONE;
+		any |= v[i].told != DSN_NONE;
 	}
+	if (!any || !(m.flags & MSG_GROUPS))
+		return;
+	store_rcpts(q->store, id, copy_add, &c);
+	for (size_t i = 0; i < n; i++)
+		if (v[i].told != DSN_NONE && !copies_allow(&c, &v[i]))
+			v[i].told = DSN_NONE;
+	free(c.v);
 }
 
 /* ---- aliases, when a message is accepted ---- */

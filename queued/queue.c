@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "queued/diskio.h"
+#include "queued/dest.h"
 #include "queued/due.h"
 
 #define MIB		(UINT64_C(1) << 20)
@@ -162,29 +163,10 @@ queue_close(struct queue *q)
 	queue_forget(q);
 }
 
-/* Did an action change between one by MX and one with a list of servers? */
-static bool
-conf_moves(const struct conf *a, const struct conf *b)
-{
-	const struct conf_action *x, *y;
-
-	for (size_t i = 0; i < a->nactions; i++) {
-		x = a->actions[i];
-		y = conf_action_find(b, span_str(x->name));
-		if ((x->ndests > 0) != (y != NULL && y->ndests > 0))
-			return true;
-	}
-	for (size_t i = 0; i < b->nactions; i++)
-		if (b->actions[i]->ndests > 0 &&
-		    conf_action_find(a, span_str(b->actions[i]->name)) == NULL)
-			return true;
-	return false;
-}
-
 void
 queue_conf(struct queue *q, const struct conf *conf)
 {
-	bool	 moves = conf_moves(q->conf, conf);
+	bool	 moves = dest_moves(q->conf, conf);
 
 	q->conf = conf;
 	if (q->down)

@@ -94,6 +94,8 @@ struct job_rcpt {
 struct job {
 	uint64_t	 id;
 	struct dest	*dest;
+	int64_t		 begun_ms;	/* handed out */
+	uint32_t	 reply_ms;	/* the server's slowest reply */
 	bool		 fresh;		/* accepted in this run, never tried */
 	bool		 early;		/* its destination has come back */
 	bool		 running, ended, dirty;
@@ -116,6 +118,11 @@ struct dest {
 	char		*action, *domain;	/* A-labels, or "" for all */
 	enum dest_state	 state;
 	unsigned	 window, running;	/* jobs at a time, now */
+	/* The window after the last trouble (0: none yet), when that was, and
+	 * successes since the window grew; replies' times in ms. */
+	unsigned	 trouble_window, streak;
+	int64_t		 halved_ms;
+	uint32_t	 fast_ms, reply_ms;
 	uint32_t	 troubles;		/* in a row */
 	int64_t		 probe_ms;		/* DEST_DOWN: not before */
 	int64_t		 down_since_ms;
@@ -164,6 +171,7 @@ TAILQ_HEAD(pin_list, pin);
 struct queue_stats {
 	uint64_t	 accepted, delivered, deferred, failed, bounced,
 			 expired, batches;
+	uint64_t	 again;		/* taken for one that was there */
 };
 
 struct queue {
@@ -303,6 +311,7 @@ int	 txn_data(struct txn *, struct span);
 void	 txn_commit(struct txn *, struct span prefix, struct span bytes,
 	    uint64_t size);
 void	 txn_abort(struct txn *);
+uint64_t txn_id(const struct txn *);
 /* Owner (a channel) or agent is gone: nobody is to be told. */
 void	 queue_forget_owner(struct queue *, const void *owner);
 /* Appends a record of kind CHANGE, SNAPSHOT or a bounce's MESSAGE. False: it

@@ -22,6 +22,7 @@
 
 #include "common/base/addr.h"
 #include "common/base/buf.h"
+#include "common/ipc/codec.h"
 
 #define REC_ALIGN	64
 #define REC_HEAD	64
@@ -98,13 +99,6 @@ enum msg_flag {
 	/* bit 4: REQUIRETLS */
 	MSG_GROUPS	= 1 << 5	/* a recipient has more than one copy */
 };
-enum rcpt_flag {
-	RCPT_F_ARCHIVE	= 1 << 0,	/* an archive's copy: nobody is ever
-					 * notified of it */
-	RCPT_F_EXPANDED	= 1 << 1,	/* made of `orig` by an alias */
-	RCPT_F_ALL	= 3
-};
-
 /* What smtpd said of a message (RFC 5321's envelope and more). */
 struct rec_msg {
 	uint8_t		 version;	/* read: of rcpts and cause */

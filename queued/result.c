@@ -170,11 +170,7 @@ job_record(struct queue *q, const struct job *j, const struct store_msg *m,
 	if (n == 0)
 		return;
 	qsort(v, n, sizeof(*v), fate_cmp);
-	notice_decide(q, j->id, m, j->dest->action, v, n);
-	dsn_record(q, j->id, v, n);
-	if ((m->flags & MSG_GROUPS) && buf_len(&q->changes) > 0 &&
-	    !map_set_u64(q->grouped, j->id, q))
-		fatal("results");
+	dsn_record(q, j->id, m, j->dest->action, v, n);
 }
 
 static void
@@ -185,9 +181,7 @@ job_write(struct queue *q, struct job *j)
 	struct fate	*v;
 	bool		 known = store_msg_get(q->store, j->id, &m);
 
-	/* What became of the other copies of a recipient is to be seen. */
-	if (known && (m.flags & MSG_GROUPS) &&
-	    map_get_u64(q->grouped, j->id) != NULL)
+	if (known && dsn_must_wait(q, j->id, &m))
 		return;
 	TAILQ_REMOVE(&q->dirty, j, dirty_entry);
 	j->dirty = false;

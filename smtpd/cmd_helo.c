@@ -42,6 +42,9 @@ cmd_ehlo_announce(struct cmd *c, const struct smtp_caps *server)
 		/* Passwords do not go in clear, unless the listener says so. */
 		if (!s->listen->auth_plaintext)
 			caps.bits &= ~(uint32_t)CAP_AUTH;
+	} else {
+		caps.mail_max = session_conf()->limits.messages;
+		caps.rcpt_max = session_conf()->limits.recipients;
 	}
 	s->caps = caps.bits;
 	s->size_max = caps.size;

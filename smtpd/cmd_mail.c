@@ -33,6 +33,30 @@ enhanced_of(uint16_t code)
 	return code == 553 ? "5.6.7" : code == 501 ? "5.5.2" : "5.5.4";
 }
 
+/* The reverse-path by the listener's `masquerade`, if it has a name there. */
+static void
+masquerade(const struct session *s, struct buf *from)
+{
+	struct smtp_path	 path;
+	const char		*why;
+	char			 dst[CONF_PATH_MAX];
+	struct buf		 to;
+
+	if (s->listen->masquerade == NULL || !conf_masquerade(session_conf(),
+	    s->listen->masquerade, buf_content(from), dst))
+		return;
+	buf_init(&to, SMTP_PATH_MAX + 64);
+	if (smtp_mailbox_parse(span_str(dst), true, &path, &why) == PARSE_OK &&
+	    smtp_path_write(&to, &path)) {
+		log_info("session=%s event=masquerade from=<%s> to=<%s>",
+		    s->id, log_quote(buf_content(from)),
+		    log_quote(buf_content(&to)));
+		buf_reset(from);
+		buf_span(from, buf_content(&to));
+	}
+	buf_clear(&to);
+}
+
 static bool
 begin(struct cmd *c, const struct smtp_path *path,
     const struct smtp_mail_params *p)
@@ -43,10 +67,31 @@ begin(struct cmd *c, const struct smtp_path *path,
 
 	buf_init(&from, SMTP_PATH_MAX + 64);
 	ok = smtp_path_write(&from, path) && (s->txn = txn_new(s)) != NULL;
+	if (ok)
+		masquerade(s, &from);
 	if (ok && !(ok = txn_mail(s->txn, buf_content(&from), p)))
 		txn_end(s);
 	buf_clear(&from);
 	return ok;
+}
+
+/* RFC 9422, 4.1: every MAIL counts. Who goes on after that has not heard. */
+static bool
+too_many(struct cmd *c, struct span arg)
+{
+	const struct conf_limits *l = &session_conf()->limits;
+	struct session		 *s = c->s;
+
+	if (session_proxied(s) || l->messages == 0 ||
+	    s->mails++ < l->messages)
+		return false;
+	if (s->mails > l->messages + l->errors)
+		session_fail(s, 421, span_str("4.7.0 Too many messages in this "
+		    "session"), "too many messages");
+	else
+		refuse(c, arg, 452, "4.7.0", "Too many messages in this "
+		    "session; connect again");
+	return true;
 }
 
 void
@@ -58,6 +103,8 @@ cmd_mail(struct cmd *c, struct span arg)
 	const char		*why = "";
 	uint16_t		 code = 501;
 
+	if (too_many(c, arg))
+		return;
 	if (smtp_mail_parse(arg, &path, &p, &code, &why) != PARSE_OK) {
 		refuse(c, arg, code, enhanced_of(code), why);
 		return;

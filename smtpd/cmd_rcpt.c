@@ -7,9 +7,11 @@
 #include "common/conf/table.h"
 #include "common/smtp/path.h"
 #include "smtpd/cmd.h"
+#include "smtpd/expand.h"
 #include "smtpd/handoff.h"
 #include "smtpd/known.h"
 #include "smtpd/route.h"
+#include "smtpd/srs.h"
 
 #define RCPT_REFUSED_MAX 1000	/* of a transaction, remembered */
 
@@ -78,31 +80,94 @@ on_peer(void *arg)
 }
 
 static void
-decide(struct cmd *c, struct rcpt *r)
+wait_for_name(struct cmd *c, struct rcpt *r)
 {
-	struct session		*s = c->s;
+	session_hold(c);
+	if (!peer_wait(&c->s->peer, on_peer, c))
+		decide(c, r);
+}
+
+/* On a proxied listener the actual server decides, but for reject rules. */
+static void
+decide_proxied(struct cmd *c, struct rcpt *r)
+{
 	struct match_out	 out;
 
-	route(s->txn, r->to, &out);
-	switch (out.kind) {
-	case MATCH_NEED_RDNS:
-		session_hold(c);
-		if (!peer_wait(&s->peer, on_peer, c))
-			decide(c, r);
-		break;
-	case MATCH_REJECT:
+	route(c->s->txn, r->to, false, 0, &out);
+	if (out.kind == MATCH_NEED_RDNS)
+		wait_for_name(c, r);
+	else if (out.kind == MATCH_REJECT)
 		refuse(c, r->to, out.code, out.text, &out.rule->pos);
+	else
+		take(c, r, c->s->listen->proxy);
+}
+
+static void
+expanded(struct cmd *c, struct rcpt *r, const struct expand *x)
+{
+	switch (x->kind) {
+	case EXPAND_NEED_RDNS:
+		wait_for_name(c, r);
 		break;
-	case MATCH_ACTION:
-	case MATCH_NONE:
-		/* On a proxied listener the actual server decides. */
-		if (session_proxied(s))
-			take(c, r, s->listen->proxy);
-		else if (out.kind == MATCH_ACTION)
-			take(c, r, out.action);
-		else
-			refuse(c, r->to, out.code, out.text, NULL);
+	case EXPAND_REFUSED:
+		refuse(c, r->to, x->code, x->text, x->rule);
 		break;
+	case EXPAND_COPIES:
+		r->copies = x->copies;
+		r->ncopies = x->ncopies;
+		/* FALLTHROUGH */
+	case EXPAND_LIVE:
+		take(c, r, x->action);
+		break;
+	}
+}
+
+/* The sender that a rewritten address stands for; nothing was read since. */
+static void
+on_sender(void *arg, enum sender_answer answer, struct span address,
+    struct span why)
+{
+	struct cmd	*c = arg;
+	struct session	*s = c->s;
+	struct txn	*t = s->txn;
+	struct rcpt	*r;
+	struct expand	 x;
+
+	s->question = 0;
+	if (t == NULL) {
+		session_reply(c, 503, "5.5.1 MAIL first");
+		return;
+	}
+	r = &t->rcpts[t->nrcpts - 1];
+	if (answer == SENDER_OK) {
+		expand_as(t, r->to, address, &x);
+		expanded(c, r, &x);
+		return;
+	}
+	log_info("session=%s id=%s event=srs to=<%s> result=failed why=%s",
+	    s->id, t->ids, log_quote(r->to), log_quote(why));
+	if (answer == SENDER_NO)
+		refuse(c, r->to, 550, "5.1.1 unknown user", NULL);
+	else
+		refuse(c, r->to, 451, "4.3.0 The recipient can't be looked up "
+		    "now", NULL);
+}
+
+static void
+decide(struct cmd *c, struct rcpt *r)
+{
+	struct expand	 x;
+
+	if (session_proxied(c->s)) {
+		decide_proxied(c, r);
+	} else if (srs_is(r->to)) {
+		session_hold(c);
+		if ((c->s->question = srs_ask(r->to, on_sender, c)) == 0)
+			refuse(c, r->to, 451, "4.3.0 The recipient can't be "
+			    "looked up now", NULL);
+	} else {
+		expand(c->s->txn, r->to, &x);
+		expanded(c, r, &x);
 	}
 }
 
@@ -123,7 +188,8 @@ recipient(struct cmd *c, struct span to, const struct smtp_rcpt_params *p)
 	struct rcpt	*r;
 	unsigned	 max = session_conf()->limits.recipients;
 
-	if (t->asked + t->taken >= max || t->nrcpts >= max + RCPT_REFUSED_MAX)
+	if (t->asked + t->taken >= max || t->ncopies >= max ||
+	    t->nrcpts >= max + RCPT_REFUSED_MAX)
 		refuse(c, to, 452, "4.5.3 Too many recipients", NULL);
 	else if (!wanted(s, to))
 		refuse(c, to, 550, "5.1.1 unknown user", &s->listen->pos);

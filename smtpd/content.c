@@ -22,6 +22,14 @@ content_clear(struct content *c)
 {
 	buf_clear(&c->prefix);
 	buf_clear(&c->out);
+	stage_clear(&c->stage);
+}
+
+uint64_t
+content_size(const struct txn *t)
+{
+	return t->content.stage.edits ? t->content.stage.size :
+	    t->content.in.size;
 }
 
 bool
@@ -42,6 +50,7 @@ begin(struct txn *t, struct cmd *cmd, bool bdat)
 	c->cmd = cmd;
 	smtp_content_begin(&c->in, bdat);
 	received_count_begin(&c->count);
+	stage_begin(t);
 	session_hold(cmd);
 	session_phase(t->s, bdat ? PH_BDAT : PH_DATA);
 	if (t->verifying == 0)
@@ -97,11 +106,12 @@ static bool
 received(struct txn *t)
 {
 	const struct session	*s = t->s;
+	bool			 mask = s->listen->mask_source;
 	time_t			 now = (time_t)(clock_wall().ms / 1000);
 	struct received		 r = {
-		.helo = span_str(s->helo),
-		.rdns = peer_name(&s->peer),
-		.client = s->client,
+		.helo = span_str(mask ? "" : s->helo),
+		.rdns = mask ? span(NULL, 0) : peer_name(&s->peer),
+		.client = mask ? (struct addr){ 0 } : s->client,
 		.by = span_str(s->listen->hostname),
 		.with = protocol(t),
 		.id = span_str(t->ids)
@@ -176,6 +186,8 @@ judge(struct txn *t)
 {
 	struct content		*c = &t->content;
 	const struct session	*s = t->s;
+	const char		*text;
+	uint16_t		 code;
 
 	if (c->in.faults != 0)
 		content_spoil(t, 550, c->in.faults & CONTENT_NUL ?
@@ -189,6 +201,35 @@ judge(struct txn *t)
 	else if (c->count.fields > CONTENT_FIELDS_MAX ||
 	    c->count.header_bytes > CONTENT_HEADER_MAX)
 		content_spoil(t, 552, "5.3.4 The header is too large");
+	else if ((code = stage_judge(t, &text)) != 0)
+		content_spoil(t, code, text);
+}
+
+/* Passes on what was changed. False: the way has no room. */
+static bool
+drain(struct txn *t)
+{
+	struct content	*c = &t->content;
+
+	while (c->code == 0 && !stage_drain(&c->stage, &c->out,
+	    CONTENT_ROOM)) {
+		t->way->write(t, &c->out);
+		c->full = c->code == 0 && buf_len(&c->out) >= CONTENT_ROOM;
+		if (c->full)
+			return false;
+	}
+	return true;
+}
+
+/* Canonical bytes, as the client sent them. */
+static void
+came(struct txn *t, struct span s)
+{
+	struct content	*c = &t->content;
+
+	if (!c->count.over)
+		received_count_feed(&c->count, s);
+	stage_watch(&c->stage, s);
 }
 
 /* Eats of in what there is room for. */
@@ -196,28 +237,57 @@ static void
 feed(struct txn *t, struct span *in)
 {
 	struct content	*c = &t->content;
+	struct buf	*raw, *to;
 	size_t		 kept, left;
 
 	while (in->len > 0 && !c->in.done) {
 		if (c->code != 0)
 			buf_reset(&c->out);
+		if (!drain(t))
+			return;
 		if (buf_len(&c->out) + 2 > CONTENT_ROOM)
 			t->way->write(t, &c->out);
 		c->full = buf_len(&c->out) + 2 > CONTENT_ROOM;
 		if (c->full)
 			return;
-		kept = buf_len(&c->out);
+		raw = stage_in(&c->stage);
+		to = raw != NULL ? raw : &c->out;
+		kept = buf_len(to);
 		left = in->len;
-		smtp_content_feed(&c->in, in, &c->out);
-		if (!c->count.over)
-			received_count_feed(&c->count,
-			    span_sub(buf_content(&c->out), kept, SIZE_MAX));
+		smtp_content_feed(&c->in, in, to);
+		came(t, span_sub(buf_content(to), kept, SIZE_MAX));
+		if (raw != NULL)
+			stage_run(&c->stage);
 		judge(t);
 		if (in->len == left && !c->in.done) {
 			content_spoil(t, 451, "4.3.0 No memory");
 			span_skip(in, in->len);
 		}
 	}
+}
+
+/* No more comes: what is held of it goes on. False: the way has no room. */
+static bool
+finish(struct txn *t)
+{
+	struct content	*c = &t->content;
+	struct buf	*raw = stage_in(&c->stage), *to;
+	size_t		 kept;
+
+	if (c->code != 0)
+		return true;
+	if (c->bdat && !c->stage.ended) {
+		to = raw != NULL ? raw : &c->out;
+		c->out.max = CONTENT_HOLD;
+		kept = buf_len(to);
+		smtp_content_bdat_end(&c->in, to);
+		came(t, span_sub(buf_content(to), kept, SIZE_MAX));
+		if (raw != NULL)
+			stage_run(&c->stage);
+	}
+	stage_end(&c->stage);
+	judge(t);
+	return drain(t);
 }
 
 /* ---- the end --------------------------------------------------------------- */
@@ -242,7 +312,7 @@ ended(const struct txn *t, const char *event, uint16_t code,
 	log_info("session=%s id=%s event=%s from=<%s> to=<%s> nrcpts=%u "
 	    "size=%llu client=%s way=%s%s reply=%s delay=%.3f", s->id, t->ids,
 	    event, txn_quote(t->from), txn_quote(txn_first(t)), t->taken,
-	    (unsigned long long)t->content.in.size,
+	    (unsigned long long)content_size(t),
 	    addr_str(&s->client, client), t->way->name, server,
 	    log_reply(code, text),
 	    (double)(clock_mono().ms - t->since.ms) / 1000);
@@ -266,6 +336,7 @@ give(struct txn *t, struct cmd *cmd)
 	c->cmd = cmd;
 	session_hold(cmd);
 	t->committed = true;
+	stage_complete(t);
 	t->way->end(t, &c->out);
 }
 
@@ -277,11 +348,6 @@ chunk_end(struct txn *t)
 	struct cmd	*cmd = c->cmd;
 
 	c->cmd = NULL;
-	if (c->last && c->code == 0) {
-		c->out.max = CONTENT_HOLD;
-		smtp_content_bdat_end(&c->in, &c->out);
-		judge(t);
-	}
 	if (c->last || c->code != 0) {
 		give(t, cmd);
 		return;
@@ -309,10 +375,14 @@ content_run(struct txn *t)
 	if (c->bdat)
 		c->chunk -= before;
 	if (c->bdat && c->chunk == 0) {
+		if (c->last && !finish(t))
+			return false;
 		chunk_end(t);
 		return true;
 	}
 	if (c->in.done) {
+		if (!finish(t))
+			return false;
 		give(t, session_cmd(s, VERB_DATA));
 		return true;
 	}
@@ -346,6 +416,12 @@ content_done(struct txn *t, uint16_t code, struct span text)
 	    "accepted", code, text);
 	if (ok)
 		s->messages++;
+	/* It was gone before the reply. */
+	if (s->phase == PH_CLOSING && s->told != 0) {
+		if (s->lost)
+			queue_fate(s->told);
+		s->told = 0;
+	}
 	txn_end(s);
 	if (s->phase == PH_CLOSING)
 		session_release(s);

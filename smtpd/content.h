@@ -13,6 +13,7 @@
 
 #include "common/mime/received.h"
 #include "common/smtp/content.h"
+#include "smtpd/stage.h"
 
 #define CONTENT_HOLD		24576	/* fits the commit record (msg.def) */
 #define CONTENT_ROOM		(CONTENT_HOLD - 2)	/* BDAT may add a CR LF */
@@ -35,6 +36,7 @@ struct content {
 	struct cmd	*cmd;		/* that is answered when it goes on */
 	struct smtp_content_in in;
 	struct received_count count;
+	struct stage	 stage;
 	struct buf	 prefix;	/* our fields */
 	struct buf	 out;		/* canonical, not yet handed on */
 	uint16_t	 code;		/* refused, at its end; 0: not */
@@ -46,6 +48,8 @@ void	 content_clear(struct content *);
 /* DATA, or a chunk of BDAT. Holds the command. */
 void	 content_data(struct txn *, struct cmd *);
 void	 content_chunk(struct txn *, struct cmd *, uint64_t size, bool last);
+/* Bytes of it that the way gets, without our fields; once it has ended. */
+uint64_t content_size(const struct txn *);
 /* Reads content from the session's stream; false: nothing to be done now. */
 bool	 content_run(struct txn *);
 /* Is the session's input content at the moment? */

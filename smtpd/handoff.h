@@ -36,5 +36,7 @@ void	 proxy_begin(struct session *);
 /* The channel to queued; one before is dead. fd is taken. */
 void	 queue_init(struct proc *);
 void	 queue_peer(int fd);
+/* The session ended with nothing behind the 250 for this message. */
+void	 queue_fate(uint64_t id);
 
 #endif

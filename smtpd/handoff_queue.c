@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/ipc/codec.h"
 #include "common/ipc/wait.h"
+#include "smtpd/archive.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
@@ -26,11 +28,27 @@ static struct wait	*txns;
 static bool		 is_open;
 static char		*closed_why;
 
+/* One recipient's; n is the number of the first. */
+static void
+send_copies(const struct txn *t, const struct rcpt *r, uint32_t n)
+{
+	for (size_t i = 0; i < r->ncopies; i++) {
+		const struct copy	*v = &r->copies[i];
+
+		CHAN_SEND(chan, q_rcpt, .tid = t->queue.tid, .to = v->to,
+		    .action = span_str(v->action->name),
+		    .notify = r->params.notify, .orcpt = r->params.orcpt,
+		    .orig = v->expanded ? r->to : span(NULL, 0),
+		    .group = n + v->group,
+		    .flags = v->expanded ? RCPT_F_EXPANDED : 0);
+	}
+}
+
 static void
 send_envelope(struct txn *t)
 {
 	const struct session	*s = t->s;
-	uint32_t		 n = 0;
+	uint32_t		 n = 0;	/* of q_rcpt */
 
 	CHAN_SEND(chan, q_env, .tid = t->queue.tid, .id = t->id,
 	    .from = t->from, .body = (uint8_t)t->mail.body,
@@ -41,12 +59,12 @@ send_envelope(struct txn *t)
 	for (size_t i = 0; i < t->nrcpts; i++) {
 		const struct rcpt	*r = &t->rcpts[i];
 
-		if (r->state == RCPT_TAKEN)
-			CHAN_SEND(chan, q_rcpt, .tid = t->queue.tid,
-			    .to = r->to, .action = span_str(r->action->name),
-			    .notify = r->params.notify,
-			    .orcpt = r->params.orcpt, .group = n++);
+		if (r->state != RCPT_TAKEN)
+			continue;
+		send_copies(t, r, n);
+		n += (uint32_t)r->ncopies;
 	}
+	archive_send(t, chan, n);
 }
 
 /* queued knows of it from here on. False: it is away, or there are too many. */
@@ -106,6 +124,9 @@ queue_begin(struct txn *t)
 	else if (!is_open)
 		content_refuse(t, 452,
 		    span_str("4.3.1 The queue takes no mail now"));
+	else if (!archive_possible(t))
+		content_refuse(t, 451, span_str("4.3.5 The archive can't take "
+		    "it now"));
 	else
 		content_ready(t);
 }
@@ -134,13 +155,18 @@ queue_write(struct txn *t, struct buf *b)
 static void
 queue_end(struct txn *t, struct buf *b)
 {
+	uint8_t	 digest[DIGEST_LEN];
+	bool	 known = stage_digest(t, digest);
+
 	if (!announce(t)) {
 		content_done(t, 451, span_str("4.3.2 The queue is restarting"));
 		return;
 	}
 	CHAN_SEND(chan, q_commit, .tid = t->queue.tid,
 	    .prefix = buf_content(&t->content.prefix), .bytes = buf_content(b),
-	    .size = t->content.in.size);
+	    .size = content_size(t),
+	    .digest = span(digest, known ? sizeof(digest) : 0));
+	t->queue.known = known;
 	buf_clear(b);
 }
 
@@ -180,12 +206,15 @@ on_credit(struct chan *c, const void *msg, int fd)
 		content_go(t);
 }
 
+/* It is this one; another id than its own: that of one that came before. */
 static void
-taken(struct txn *t)
+taken(struct txn *t, uint64_t id)
 {
-	char	text[64];
+	char	text[64], ids[ID_STRLEN];
 
-	snprintf(text, sizeof(text), "2.0.0 %s queued", t->ids);
+	snprintf(text, sizeof(text), "2.0.0 %s queued", id_str(id, ids));
+	if (t->queue.known)
+		t->s->told = id;
 	content_done(t, 250, span_str(text));
 }
 
@@ -200,7 +229,8 @@ on_result(struct chan *c, const void *msg, int fd)
 		chan_reject(c, "q_result: no such status");
 		return;
 	}
-	if (t == NULL || t->id != m->id)
+	if (t == NULL || (t->id != m->id && (m->status != Q_OK ||
+	    !t->committed || !t->queue.known)))
 		return;
 	forget(t);
 	if (m->status != Q_OK)
@@ -211,7 +241,7 @@ on_result(struct chan *c, const void *msg, int fd)
 		t->queue.lost = true;
 		content_spoil(t, 451, "4.3.0 The queue did not take it");
 	} else if (m->status == Q_OK)
-		taken(t);
+		taken(t, m->id);
 	else if (m->status == Q_FULL)
 		content_done(t, 452,
 		    span_str("4.3.1 The queue takes no mail now"));
@@ -234,7 +264,7 @@ on_have(struct chan *c, const void *msg, int fd)
 	log_info("session=%s id=%s event=doubt result=%s", t->s->id, t->ids,
 	    m->have ? "have" : "have not");
 	if (m->have)
-		taken(t);
+		taken(t, t->id);
 	else
 		content_done(t, 451,
 		    span_str("4.3.2 The queue was restarted"));
@@ -340,6 +370,13 @@ on_closed(struct chan *c, const char *why)
 		gone();
 	else
 		chan_free(c);
+}
+
+void
+queue_fate(uint64_t id)
+{
+	if (chan != NULL)
+		CHAN_SEND(chan, q_fate, .tid = 0, .id = id);
 }
 
 void

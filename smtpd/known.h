@@ -1,5 +1,6 @@
 /*
- * A recipient's RCPT waits until it has been verified (verify.h). Others of the
+ * A recipient's RCPT waits until he, or those that he stands for, have been
+ * verified (verify.h), each with each action that gets a copy. Others of the
  * session go on meanwhile, replies keep their order, and content waits for all
  * of them.
  */

@@ -9,6 +9,7 @@
 #include "common/lookup/ask.h"
 #include "common/proc/confine.h"
 #include "common/proc/start.h"
+#include "smtpd/digest.h"
 #include "smtpd/ctl.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
@@ -107,6 +108,7 @@ main(int argc, char **argv)
 	struct buf			 msgs;
 
 	p = proc_start(IPC_SMTPD, argc, argv);
+	digest_init();
 	proc_confine(p, &profile);
 	buf_init(&msgs, 64 << 10);
 	if ((conf = conf_parse(proc_conf(p), &msgs)) == NULL)

@@ -166,9 +166,11 @@ settle(struct session *s)
 		reader_timer(s, TIMER_IDLE, SESSION_IDLE_MS);
 	/* A client that has sent all it will, and got all its replies; within
 	 * content there are none to come. */
-	if (s->eof && !stop && (content || s->ncmds == 0))
+	if (s->eof && !stop && (content || s->ncmds == 0)) {
+		s->lost = true;
 		session_end(s, content ? "closed within the content" :
 		    "closed by the client");
+	}
 }
 
 static bool
@@ -248,6 +250,7 @@ on_closed(struct stream *st, void *arg, int error)
 
 	(void)st;
 	if (error != 0) {
+		s->lost = true;
 		session_end(s, "connection lost");
 		return;
 	}
@@ -285,6 +288,7 @@ on_timeout(struct stream *st, void *arg)
 	default:
 		break;
 	}
+	s->lost = s->timer == TIMER_IDLE;
 	session_fail(s, 421, span_str(s->timer == TIMER_WAIT ?
 	    "4.3.2 The gateway waited too long" :
 	    "4.4.2 Timed out waiting for you"), "timed out");

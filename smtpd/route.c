@@ -3,11 +3,12 @@
  */
 #include "smtpd/route.h"
 
-void
-route(const struct txn *t, struct span to, struct match_out *out)
+struct match_in
+route_in(const struct txn *t, struct span to)
 {
 	const struct session	*s = t->s;
-	struct match_in		 in = {
+
+	return (struct match_in){
 		.client = s->client,
 		.local = session_local(s),
 		.rdns_known = s->peer.known,
@@ -17,6 +18,15 @@ route(const struct txn *t, struct span to, struct match_out *out)
 		.rcpt_to = to,
 		.tag = span_str(s->listen->tag)
 	};
+}
 
+void
+route(const struct txn *t, struct span to, bool expanded, size_t skip,
+    struct match_out *out)
+{
+	struct match_in	in = route_in(t, to);
+
+	in.expanded = expanded;
+	in.skip = skip;
 	conf_match(session_conf(), &in, out);
 }

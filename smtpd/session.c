@@ -3,6 +3,7 @@
  * and the replies to them. See session.h.
  */
 #include "smtpd/session.h"
+#include "smtpd/srs.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -209,6 +210,9 @@ session_end(struct session *s, const char *why)
 		return;
 	session_phase(s, PH_CLOSING);
 	s->why = why;
+	if (s->told != 0 && s->lost)
+		queue_fate(s->told);
+	s->told = 0;
 	if (s->stream != NULL)
 		stream_finish(s->stream, SESSION_LINGER_MS);
 	s->stream = NULL;
@@ -229,6 +233,8 @@ session_release(struct session *s)
 {
 	txn_end(s);
 	known_gone(s);
+	srs_cancel(s->question);
+	s->question = 0;
 	link_close(s->link);
 	s->link = NULL;
 	peer_clear(&s->peer);
@@ -267,6 +273,7 @@ session_cmd(struct session *s, enum smtp_verb verb)
 		fatal("cmd");
 	c->s = s;
 	c->verb = verb;
+	s->told = 0;
 	STAILQ_INSERT_TAIL(&s->cmds, c, entry);
 	s->ncmds++;
 	return c;

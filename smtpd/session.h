@@ -73,6 +73,7 @@ struct session {
 	struct cmd	*barrier;	/* nothing is read until it is answered */
 	struct txn	*txn;
 	LIST_HEAD(, known_wait) known;	/* recipients being verified */
+	uint32_t	 question;	/* to keyd, of the last command; or 0 */
 	/* A proxied listener: the session at the actual server. Else: the one
 	 * of the rule that this transaction, or the last one, went by. */
 	struct link	*link;
@@ -91,10 +92,15 @@ struct session {
 	} swallow;
 	unsigned	 errors, bare, vain;
 	unsigned	 commands, messages;
+	unsigned	 mails;		/* MAIL commands, taken or not */
 	struct mono	 since, last;	/* began; last command */
 	enum session_timer timer;
 	uint64_t	 window;	/* content bytes since the timer began */
 	bool		 window_held;	/* reading stood still in it */
+	/* The message that the last reply said 250 for, and nothing came since;
+	 * 0: none, or it is nobody's concern (`recognise-retry`). */
+	uint64_t	 told;
+	bool		 lost;		/* ended by the client's silence */
 	bool		 paused, running, eof, dead;
 	bool		 auth_said;	/* what follows may be a secret */
 	/* Static; nothing is read any more, and this is why it ends once all

@@ -90,8 +90,10 @@ txn_rcpt_number(const struct txn *t, const struct rcpt *r)
 }
 
 static void
-count(struct txn *t, enum rcpt_state st, unsigned by)
+count(struct txn *t, const struct rcpt *r, enum rcpt_state st, unsigned by)
 {
+	if (st != RCPT_REFUSED)
+		t->ncopies += by * (unsigned)r->ncopies;
 	if (st == RCPT_ASKED)
 		t->asked += by;
 	else if (st == RCPT_TAKEN)
@@ -103,8 +105,8 @@ txn_rcpt_state(struct txn *t, struct rcpt *r, enum rcpt_state st)
 {
 	struct session	*s = t->s;
 
-	count(t, r->state, -1U);
-	count(t, st, 1);
+	count(t, r, r->state, -1U);
+	count(t, r, st, 1);
 	r->state = st;
 	if (s->phase != PH_MAIL && s->phase != PH_RCPT)
 		return;

@@ -13,11 +13,24 @@
 
 struct handoff;
 
+/* What is sent for a recipient by one action. */
+struct copy {
+	struct span	 to;
+	const struct conf_action *action;
+	/* The first of the copies for the same `to`, counted from the
+	 * recipient's own first. */
+	unsigned	 group;
+	bool		 expanded;	/* `to` is whom the recipient stands for */
+	bool		 all;		/* of its group: `accept all` */
+};
 enum rcpt_state { RCPT_ASKED, RCPT_TAKEN, RCPT_REFUSED };
 struct rcpt {
 	struct span	 to;		/* canonical, without <> */
 	struct smtp_rcpt_params params;
 	const struct conf_action *action;	/* NULL: a proxied listener */
+	struct copy	*copies;	/* for the queue; none where others of
+					 * the transaction have them all */
+	size_t		 ncopies;
 	enum rcpt_state	 state;
 };
 
@@ -26,6 +39,7 @@ struct txn_queue {
 	uint32_t	 tid;		/* 0: queued has not heard of it */
 	uint64_t	 sent, credit;
 	bool		 lost;		/* queued died with a part of it */
+	bool		 known;		/* its digest went along */
 	struct event	*doubt;		/* until queued says: have, have not */
 };
 
@@ -40,6 +54,7 @@ struct txn {
 	size_t		 nrcpts, cap;
 	unsigned	 asked, taken;	/* recipients in these states */
 	unsigned	 verifying;	/* of those asked: content waits */
+	unsigned	 ncopies;	/* of these */
 	const struct handoff *way;	/* NULL: no recipient has one yet */
 	const struct conf_action *action;	/* the way's, if it is a proxy */
 	struct content	 content;

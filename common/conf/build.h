@@ -194,6 +194,9 @@ void	 build_reject(struct build *, const struct conf_pos *, const char *);
 
 /* Everything that a grammar can't check; defaults that depend on the whole. */
 void	 check_all(struct build *);
+/* What the entries of `expand aliases` tables stand for, and the files that
+ * they include. */
+void	 check_aliases(struct build *);
 /* The part of it that looks at the rules; `regular`: not all listeners on
  * addresses are proxied. */
 void	 check_rules(struct build *, bool regular);

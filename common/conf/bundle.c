@@ -51,7 +51,7 @@ bundle_next(struct span *s, struct bundle_item *item)
 
 	if (span_starts(*s, span_str(MAGIC)))
 		span_skip(s, sizeof(MAGIC) - 1);
-	if (s->len < HEAD_LEN || s->p[0] > BUNDLE_GENERATION)
+	if (s->len < HEAD_LEN || s->p[0] > BUNDLE_LIST)
 		return false;
 	for (unsigned i = 0; i < 3; i++)
 		n[i] = get_len(s->p + 1 + 4 * i);

@@ -19,7 +19,9 @@ enum bundle_kind {
 	BUNDLE_HOSTNAME,	/* the machine's fully qualified name */
 	BUNDLE_ADDRESS,		/* key: an interface; text: its address */
 	BUNDLE_RESOLVER,	/* text: a nameserver of resolv.conf */
-	BUNDLE_GENERATION	/* text: decimal number of this configuration */
+	BUNDLE_GENERATION,	/* text: decimal number of this configuration */
+	BUNDLE_LIST		/* key: the path as written in an :include: of
+				 * an alias; text */
 };
 struct bundle_item {
 	enum bundle_kind kind;

@@ -244,6 +244,24 @@ check_listens(struct build *b)
 	}
 }
 
+/* Copies of what streams to another server are not made. */
+static void
+check_archives_see(struct build *b)
+{
+	const struct conf	*c = b->conf;
+
+	for (size_t i = 0; c->narchives > 0 && i < c->nlistens; i++)
+		if (c->listens[i]->proxy != NULL)
+			lex_warning(&b->lex, &c->listens[i]->pos, "archives do "
+			    "not see what comes through this proxied "
+			    "listener");
+	for (size_t i = 0; c->narchives > 0 && i < c->nrules; i++)
+		if (c->rules[i]->action != NULL &&
+		    c->rules[i]->action->type == ACT_PROXY)
+			lex_warning(&b->lex, &c->rules[i]->pos, "archives do "
+			    "not see what goes through a proxy action");
+}
+
 static void
 check_archives(struct build *b)
 {
@@ -256,6 +274,7 @@ check_archives(struct build *b)
 			lex_error(&b->lex, &a->pos, "action \"%s\" keeps "
 			    "nothing: no archive", a->action->name);
 	}
+	check_archives_see(b);
 }
 
 /* Is there a listener on an address whose recipients the rules decide? */
@@ -269,6 +288,35 @@ has_regular(const struct conf *c)
 	return false;
 }
 
+/* Does this rule serve some users of a domain, and refuse others? */
+static bool
+knows_users(const struct conf_rule *r)
+{
+	if (r->action == NULL || r->from != FROM_ANY || r->from_table.not ||
+	    r->for_table.table == NULL || r->for_table.not)
+		return false;
+	for (size_t i = 0; i < r->nactions; i++)
+		if (r->actions[i]->nknown > 0)
+			return true;
+	return r->fors == FOR_RCPT;
+}
+
+/* RFC 5321, 4.5.1; RFC 2142: each domain has a postmaster, and a reader. */
+static void
+check_postmaster(struct build *b)
+{
+	const struct conf	*c = b->conf;
+
+	for (size_t i = 0; c->postmaster == NULL && has_regular(c) &&
+	    b->lex.errors == 0 && i < c->nrules; i++)
+		if (knows_users(c->rules[i])) {
+			lex_warning(&b->lex, &c->rules[i]->pos, "nobody may be "
+			    "there to read postmaster's and abuse's mail of "
+			    "this domain; see `postmaster`");
+			return;
+		}
+}
+
 void
 check_all(struct build *b)
 {
@@ -277,8 +325,10 @@ check_all(struct build *b)
 	check_tables(b);
 	check_listens(b);
 	check_actions(b);
+	check_aliases(b);
 	check_archives(b);
 	check_rules(b, has_regular(c));
+	check_postmaster(b);
 	if (c->srs_domain == NULL)
 		c->srs_domain = c->hostname;
 	if (c->warn_after_ms >= c->ttl_ms)

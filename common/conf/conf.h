@@ -32,7 +32,7 @@ struct conf_dest {
 	char		*host;		/* name, address, domain or path */
 	struct addr	 addr;		/* set where host is a literal */
 	uint16_t	 port;		/* 25 by default */
-	unsigned	 weight;	/* share among equals, 1 by default */
+	unsigned	 weight;	/* its share; 0: none was given */
 	bool		 standby;	/* only while no other one answers */
 };
 
@@ -178,6 +178,12 @@ struct conf_limits {
 	int64_t		 rate_per_ms;
 };
 
+/* A file that an :include: of an alias names; in the bundle. */
+struct conf_list {
+	struct span	 path;		/* as written */
+	struct span	 text;
+};
+
 struct conf {
 	char		*hostname;
 	enum conf_mode	 mode;
@@ -198,6 +204,8 @@ struct conf {
 	size_t		 nrules;
 	struct conf_pool **pools;	/* those with a name */
 	size_t		 npools;
+	struct conf_list *lists;	/* of aliases */
+	size_t		 nlists;
 	struct conf_archive **archives;
 	size_t		 narchives;
 	char		*postmaster;	/* NULL: none */
@@ -242,6 +250,21 @@ const struct conf_action *conf_action_find(const struct conf *,
 bool	 conf_target(const struct conf *, const struct conf_action *,
 	    struct span to, struct span from, struct span auth_user,
 	    char dst[CONF_TARGET_MAX]);
+/*
+ * The address that stands for this one (without <>) by a map as that of
+ * `masquerade`: the value, or its "@domain" behind the local part, in dst.
+ * False: it stays as it is.
+ */
+#define CONF_PATH_MAX	520
+bool	 conf_masquerade(const struct conf *, const struct conf_table *,
+	    struct span address, char dst[CONF_PATH_MAX]);
+/*
+ * The reverse-path that leaves by this action (`mail-from`), without <>: from
+ * itself, or what stands in dst then. <> stays what it is, and so does a path
+ * whose new form has no room in dst.
+ */
+struct span conf_sender(const struct conf *, const struct conf_action *,
+	    struct span from, char dst[CONF_PATH_MAX]);
 /* The tree written back as a configuration that parses to the same tree. */
 void	 conf_print(const struct conf *, struct buf *);
 /*

@@ -48,7 +48,7 @@ dest_read(struct span s, struct conf_dest *d, char host[DEST_NAME_MAX],
 
 	*later = NULL;
 	host[0] = '\0';
-	*d = (struct conf_dest){ .host = host, .port = 25, .weight = 1 };
+	*d = (struct conf_dest){ .host = host, .port = 25 };
 	d->scheme = scheme(&s, later);
 	if (span_casestarts(s, span_str("mx:"))) {
 		d->kind = DEST_MX;

@@ -32,8 +32,8 @@ is_our_literal(const struct conf *c, struct span domain)
 }
 
 /* What `for local` means: this host by name or address, and <postmaster>. */
-static bool
-is_local(const struct conf *c, struct span rcpt)
+bool
+conf_is_local(const struct conf *c, struct span rcpt)
 {
 	struct span	 d = domain_of(rcpt);
 
@@ -93,7 +93,7 @@ for_matches(const struct conf *c, const struct conf_rule *r,
 		hit = true;
 		break;
 	case FOR_LOCAL:
-		hit = is_local(c, in->rcpt_to);
+		hit = conf_is_local(c, in->rcpt_to);
 		break;
 	case FOR_DOMAIN:
 		hit = table_get_domain(r->for_table.table,
@@ -101,7 +101,7 @@ for_matches(const struct conf *c, const struct conf_rule *r,
 		break;
 	case FOR_RCPT:
 		hit = table_get_mail(r->for_table.table, in->rcpt_to,
-		    c->subaddress, is_local(c, in->rcpt_to), NULL);
+		    c->subaddress, conf_is_local(c, in->rcpt_to), NULL);
 		break;
 	}
 	return hit != r->for_table.not;
@@ -155,7 +155,7 @@ entries_there(const struct conf *c, const struct conf_rule *r,
 		const struct conf_action *a = r->actions[i];
 
 		if (a->type == ACT_EXPAND && !table_get_mail(a->aliases,
-		    in->rcpt_to, c->subaddress, is_local(c, in->rcpt_to),
+		    in->rcpt_to, c->subaddress, conf_is_local(c, in->rcpt_to),
 		    aliases))
 			return false;
 		if (a->by != BY_NONE && !conf_target(c, a, in->rcpt_to,
@@ -198,7 +198,7 @@ conf_match(const struct conf *c, const struct match_in *in,
 	out->rule = NULL;
 	out->action = NULL;
 	out->aliases = span(NULL, 0);
-	for (size_t i = 0; i < c->nrules; i++) {
+	for (size_t i = in->skip; i < c->nrules; i++) {
 		const struct conf_rule	*r = c->rules[i];
 		enum match_miss		 miss = rule_miss(c, r, in, &need);
 
@@ -229,4 +229,12 @@ conf_match(const struct conf *c, const struct match_in *in,
 	out->code = 550;
 	out->text = domain_served(c, in) ? "5.1.1 unknown user" :
 	    "5.7.1 relaying denied";
+}
+
+bool
+conf_holds(const struct conf *c, const struct conf_rule *r,
+    const struct match_in *in, bool *need)
+{
+	*need = false;
+	return rule_miss(c, r, in, need) == MISS_NOTHING;
 }

@@ -20,6 +20,7 @@ struct match_in {
 	struct span	 tag;
 	bool		 tls;
 	bool		 expanded;
+	size_t		 skip;		/* rules passed over, from the first */
 };
 
 enum match_kind {
@@ -47,5 +48,11 @@ struct match_out {
 
 void	 conf_match(const struct conf *, const struct match_in *,
 	    struct match_out *);
+/* Do the conditions of one rule, not its action, hold? *need: that hangs on a
+ * reverse name that is not known. */
+bool	 conf_holds(const struct conf *, const struct conf_rule *,
+	    const struct match_in *, bool *need);
+/* Is this recipient's domain the gateway itself (`for local`)? */
+bool	 conf_is_local(const struct conf *, struct span rcpt);
 
 #endif

@@ -242,7 +242,7 @@ print_dest(struct buf *b, const struct conf_dest *d)
 		buf_fmt(b, "%s\"", addr_str_port(&d->addr, text));
 	else
 		buf_fmt(b, "%s:%u\"", d->host, d->port);
-	if (d->weight != 1)
+	if (d->weight != 0)
 		buf_fmt(b, " weight %u", d->weight);
 	buf_str(b, d->standby ? " standby" : "");
 }

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/conf/alias.h"
 #include "common/conf/lex.h"
 #include "common/conf/gram.h"
+#include "common/conf/table_i.h"
 
 /* One statement at a time: its first four words are all that counts. */
 struct scan {
@@ -48,6 +50,51 @@ scan_end(struct wants *w, const struct scan *s)
 		want(w, BUNDLE_TABLE, s->text[3]);
 }
 
+/* ---- files that aliases include -------------------------------------------- */
+
+/* What a list of an alias's includes. Others' values may look alike; only what
+ * is such a list in itself counts. */
+static bool
+want_lists(struct span key, struct span value, void *arg)
+{
+	struct wants	*w = arg;
+	struct alias	 a;
+	const char	*why;
+	char		 path[ALIAS_PATH_MAX + 1];
+	enum parse	 got;
+
+	(void)key;
+	while ((got = alias_next(&value, &a, &why)) == PARSE_OK)
+		if (a.kind == ALIAS_INCLUDE &&
+		    span_cstr(a.text, path, sizeof(path)))
+			want(w, BUNDLE_LIST, path);
+	return true;
+}
+
+static void
+want_of_tables(struct wants *w, struct arena *mem)
+{
+	static const char	 magic[] = ":include:";
+	struct bundle_item	 item;
+	struct span		 s = w->lex.bundle;
+	struct conf_table	*t;
+
+	while (bundle_next(&s, &item)) {
+		if ((item.kind != BUNDLE_TABLE && item.kind != BUNDLE_LIST) ||
+		    item.text.len == 0 || memmem(item.text.p, item.text.len, magic,
+		    sizeof(magic) - 1) == NULL)
+			continue;
+		if (item.kind == BUNDLE_LIST)
+			want_lists(item.key, item.text, w);
+		else if ((t = table_new(mem, NULL)) != NULL) {
+			if (table_cdb_open(t, item.text) == NULL ||
+			    table_load(mem, t, item.text) == 0)
+				table_each(t, want_lists, w);
+			table_clear(t);
+		}
+	}
+}
+
 void
 conf_wants(struct span bundle, void (*f)(enum bundle_kind, struct span,
     void *), void *arg)
@@ -75,11 +122,16 @@ conf_wants(struct span bundle, void (*f)(enum bundle_kind, struct span,
 		if (token == '\n') {
 			scan_end(w, &s);
 			s.n = 0;
-		} else if (s.n < 4) {
+			continue;
+		}
+		if (token == STRING && strstr(text, ":include:") != NULL)
+			want_lists(span(NULL, 0), span_str(text), w);
+		if (s.n < 4) {
 			s.token[s.n] = token;
 			s.text[s.n++] = text;
 		}
 	}
+	want_of_tables(w, mem);
 out:
 	buf_clear(&ignored);
 	arena_free(mem);

@@ -43,6 +43,16 @@ enum q_status {
 	Q_REFUSED		/* the request made no sense */
 };
 
+/* Of a recipient in the queue. */
+enum rcpt_flag {
+	RCPT_F_ARCHIVE	= 1 << 0,	/* an archive's copy: nobody is ever
+					 * notified of it */
+	RCPT_F_EXPANDED	= 1 << 1,	/* made of `orig` by an alias */
+	RCPT_F_JOURNAL	= 1 << 2,	/* an archive's, as a journal report;
+					 * else with fields on top */
+	RCPT_F_ALL	= 7
+};
+
 /* The result of a delivery for one recipient. */
 enum d_status {
 	D_OK,

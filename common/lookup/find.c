@@ -95,10 +95,20 @@ find_start(struct ask *ask, const struct conf *conf,
     const struct conf_action *action, const char *domain,
     void (*done)(void *, const struct hosts_list *), void *arg)
 {
+	return find_in(ask, conf, action, NULL, domain, done, arg);
+}
+
+struct find *
+find_in(struct ask *ask, const struct conf *conf,
+    const struct conf_action *action, const struct conf_pool *pool,
+    const char *domain, void (*done)(void *, const struct hosts_list *),
+    void *arg)
+{
 	struct find	*f;
 
 	if ((f = calloc(1, sizeof(*f))) == NULL ||
-	    (f->hosts = hosts_new(conf, action, domain, rand_below)) == NULL)
+	    (f->hosts = hosts_new(conf, action, pool, domain,
+	    rand_below)) == NULL)
 		fatal("find");
 	f->ask = ask;
 	f->done = done;

@@ -18,6 +18,12 @@ struct find;
 struct find *find_start(struct ask *, const struct conf *,
 	    const struct conf_action *, const char *domain,
 	    void (*done)(void *arg, const struct hosts_list *), void *arg);
+/* The same for a list of servers that a table has (NULL: the action's own),
+ * which outlives it. */
+struct find *find_in(struct ask *, const struct conf *,
+	    const struct conf_action *, const struct conf_pool *,
+	    const char *domain,
+	    void (*done)(void *arg, const struct hosts_list *), void *arg);
 void	 find_cancel(struct find *);	/* takes NULL */
 
 #endif

@@ -14,6 +14,8 @@ struct source {				/* one entry of the list */
 	char		 name[DNS_NAME_MAX + 1];
 	struct addr	 addr;		/* family 0: a name */
 	uint16_t	 port;
+	uint8_t		 weight;
+	bool		 standby;
 	enum mx_result	 result;
 	struct mx_host	*hosts;		/* of the MX answer */
 	size_t		 nhosts;
@@ -33,6 +35,7 @@ struct hosts {
 	uint32_t	 (*rnd)(uint32_t);
 	struct source	*sources;
 	size_t		 nsources;
+	bool		 listed;	/* by a list, not by the domain */
 	struct host	*hosts;
 	size_t		 nhosts, hosts_max;
 	size_t		 asked_mx, asked;	/* cursors */
@@ -79,17 +82,23 @@ source_dest(struct source *s, const struct conf_dest *d)
 	s->mx = d->kind == DEST_MX;
 	s->port = d->port != 0 ? d->port : 25;
 	s->addr = d->addr;
+	s->weight = (uint8_t)d->weight;
+	s->standby = d->standby;
 	strlcpy(s->name, d->host, sizeof(s->name));
 	s->result = s->mx ? MX_TEMPFAIL : MX_IMPLICIT;
 }
 
 struct hosts *
 hosts_new(const struct conf *conf, const struct conf_action *action,
-    const char *domain, uint32_t (*rnd)(uint32_t bound))
+    const struct conf_pool *pool, const char *domain,
+    uint32_t (*rnd)(uint32_t bound))
 {
+	const struct conf_dest *dests = pool != NULL ? pool->dests :
+			    action->dests;
+	size_t		 ndests = pool != NULL ? pool->ndests :
+			    action->ndests, n = ndests > 0 ? ndests : 1;
 	struct hosts	*h;
 	struct source	*s;
-	size_t		 n = action->ndests > 0 ? action->ndests : 1;
 
 	if ((h = calloc(1, sizeof(*h))) == NULL ||
 	    (h->sources = calloc(n, sizeof(*s))) == NULL) {
@@ -100,12 +109,12 @@ hosts_new(const struct conf *conf, const struct conf_action *action,
 	h->action = action;
 	h->rnd = rnd;
 	h->ttl = HOSTS_TTL_MAX;
-	for (size_t i = 0; i < action->ndests; i++) {
-		if (action->dests[i].kind != DEST_UNIX)
-			source_dest(&h->sources[h->nsources++],
-			    &action->dests[i]);
+	h->listed = ndests > 0;
+	for (size_t i = 0; i < ndests; i++) {
+		if (dests[i].kind != DEST_UNIX)
+			source_dest(&h->sources[h->nsources++], &dests[i]);
 	}
-	if (action->ndests == 0) {
+	if (ndests == 0) {
 		s = &h->sources[h->nsources++];
 		s->port = 25;
 		s->mx = !literal(domain, &s->addr);
@@ -138,6 +147,9 @@ host_add(struct hosts *h, size_t source, const char *name, uint16_t pref)
 	host = &h->hosts[h->nhosts++];
 	host->source = source;
 	host->pref = pref;
+	host->id.group = (uint16_t)source;
+	host->id.weight = s->weight;
+	host->id.standby = s->standby;
 	if (s->addr.family != 0) {
 		host->addrs[host->naddrs++] = s->addr;
 		addr_str(&s->addr, host->id.name);
@@ -285,7 +297,7 @@ static void
 explain(const struct hosts *h, struct hosts_list *l)
 {
 	bool	temp = h->nhosts == 0 && h->nsources == 0, loop = false,
-		null = false, none = false, listed = h->action->ndests > 0;
+		null = false, none = false;
 
 	for (size_t i = 0; i < h->nsources; i++) {
 		temp |= h->sources[i].result == MX_TEMPFAIL;
@@ -305,7 +317,7 @@ explain(const struct hosts *h, struct hosts_list *l)
 	if (temp || h->hosts == NULL) {
 		l->code = 451;
 		l->text = "4.4.3 No answer from DNS for the domain's servers";
-	} else if (listed && !loop) {
+	} else if (h->listed && !loop) {
 		/* A mistake in the configuration must not bounce mail. */
 		l->code = 451;
 		l->text = "4.3.5 The configured servers have no address";

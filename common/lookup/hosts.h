@@ -18,6 +18,9 @@
 struct hosts_cand {
 	struct addr	 addr;			/* with port */
 	char		 name[DNS_NAME_MAX + 1];/* a literal: the address */
+	uint16_t	 group;		/* those of one destination share it */
+	uint8_t		 weight;	/* its destination's; 0: none given */
+	bool		 standby;
 };
 struct hosts_list {
 	size_t		 n;
@@ -31,10 +34,12 @@ struct hosts_list {
 struct hosts;
 
 /* domain is what mail is for, in A-labels or a literal in brackets; it matters
- * only where the action has no DEST list. rnd(bound) shuffles equals. conf and
- * action outlive it. NULL: no memory. */
+ * only where there is no DEST list. pool: the list that a table has for it, or
+ * NULL: the action's own. rnd(bound) shuffles equals. conf, action and pool
+ * outlive it. NULL: no memory. */
 struct hosts *hosts_new(const struct conf *, const struct conf_action *,
-	    const char *domain, uint32_t (*rnd)(uint32_t bound));
+	    const struct conf_pool *pool, const char *domain,
+	    uint32_t (*rnd)(uint32_t bound));
 void	 hosts_free(struct hosts *);
 /* The next question and its number; false: none now (answers may make more).
  * The name lives until hosts_free(). */

@@ -17,6 +17,7 @@
 #define OUTER_MAX	5000	/* header and boundaries */
 #define HEADER_MAX	32000	/* of the message's header, before encoding */
 #define NAME_LEN_MAX	255	/* of a server */
+#define ID_LEN_MAX	40	/* of a notification */
 #define LINE_LEN_MAX	998	/* RFC 5322, 2.1.1 */
 
 enum form { FORM_7BIT, FORM_8BIT, FORM_QP };
@@ -306,7 +307,7 @@ boundary_make(char *dst, const struct dsn *d, const struct part *p, size_t n)
 	for (unsigned k = 0;; k++) {
 		buf_init(&b, BOUNDARY_MAX - 1);
 		buf_fmt(&b, "=_%x.", k);
-		dsn_safe(&b, span_sub(d->id, 0, 40), false);
+		dsn_safe(&b, span_sub(d->id, 0, ID_LEN_MAX), false);
 		span_cstr(buf_content(&b), dst, BOUNDARY_MAX);
 		buf_clear(&b);
 		for (i = 0; i < n; i++)
@@ -337,7 +338,7 @@ put_top(struct buf *b, const struct dsn *d, size_t told, struct span of,
 	buf_str(b, ">\r\nTo: <");
 	dsn_safe(b, d->to, form->smtputf8);
 	buf_fmt(b, ">\r\nSubject: %s\r\nMessage-ID: <", dsn_subject(d, told));
-	dsn_safe(b, d->id, false);
+	dsn_safe(b, span_sub(d->id, 0, ID_LEN_MAX), false);
 	buf_str(b, "@");
 	dsn_safe(b, d->host, false);
 	buf_str(b, ">\r\n");

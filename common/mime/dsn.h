@@ -32,7 +32,7 @@ struct dsn_rcpt {
 };
 struct dsn {
 	struct span	 host;		/* our name */
-	struct span	 id;		/* of the notification */
+	struct span	 id;		/* of the notification, at most 40 bytes */
 	struct span	 of;		/* of the message */
 	struct span	 to;		/* who is notified, without <> */
 	bool		 double_bounce;	/* to is no sender, but a postmaster */

@@ -21,11 +21,11 @@ static const struct {
 	{ "Date", F_DATE, false }, { "Message-ID", F_MESSAGE_ID, false },
 	{ "Return-Path", F_DROP, true }, { "Received", F_TRACE, false }
 };
-#define NKNOWN	(sizeof(known) / sizeof(known[0]))
+#define KNOWN_MAX	(sizeof(known) / sizeof(known[0]))
 
 struct field {
 	struct header_field	 f;
-	size_t			 which;		/* in known; NKNOWN: none */
+	size_t			 which;		/* in known; KNOWN_MAX: none */
 	enum kind		 kind;
 	bool			 resent;	/* Resent-… */
 };
@@ -94,10 +94,10 @@ next(struct span *in, struct field *f)
 	f->resent = span_casestarts(name, (struct span)SPAN("Resent-"));
 	if (f->resent)
 		span_skip(&name, sizeof("Resent-") - 1);
-	for (f->which = 0; f->which < NKNOWN; f->which++)
+	for (f->which = 0; f->which < KNOWN_MAX; f->which++)
 		if (span_caseis(name, known[f->which].name))
 			break;
-	f->kind = f->which < NKNOWN ? known[f->which].kind : F_OTHER;
+	f->kind = f->which < KNOWN_MAX ? known[f->which].kind : F_OTHER;
 	return true;
 }
 
@@ -122,12 +122,12 @@ in_block(struct block *b, const struct field *f)
 		b->over = true;
 		return false;
 	}
-	if (f->which < NKNOWN)
+	if (f->which < KNOWN_MAX)
 		b->seen |= 1U << f->which;
 	return true;
 }
 
-/* ---- recipients ------------------------------------------------------------ */
+/* ---- recipients ---------------------------------------------------------- */
 
 static bool
 is_resent(struct span header)
@@ -175,7 +175,7 @@ header_recipients(struct span header, void (*f)(struct span, void *),
 	return true;
 }
 
-/* ---- completing ------------------------------------------------------------ */
+/* ---- completing ---------------------------------------------------------- */
 
 /* The field with a domain behind each address that has none. */
 static void
@@ -249,7 +249,7 @@ header_complete(struct span header, const struct header_missing *m,
 
 	add_missing(out, header, m);
 	while (next(&in, &f)) {
-		if (f.which < NKNOWN && known[f.which].hidden)
+		if (f.which < KNOWN_MAX && known[f.which].hidden)
 			continue;
 		if (f.kind == F_RCPT || f.kind == F_ADDR || f.kind == F_FROM)
 			qualify(out, &f.f, m->domain);

@@ -8,7 +8,7 @@
 #include "common/base/enc.h"
 #include "common/base/utf8.h"
 
-#define ADDR_MAX	1024	/* octets of an addr-spec; a path has 320 */
+#define ADDR_MAX	1024	/* octets of an addr-spec; a path has 511 */
 #define WORD_MAX	75	/* an encoded word (RFC 2047, 2) */
 
 /* Specials (RFC 5322, 3.2.3) without the point, which local parts have. */
@@ -150,7 +150,8 @@ struct element {
 	size_t	 words;		/* runs that blanks part */
 	bool	 at;		/* "@" outside of quotes */
 	bool	 joins;		/* the last was "@" or ended in a point */
-	size_t	 end;		/* in the input, behind the last token */
+	size_t	 start, end;	/* in the input: the first token, and behind
+				 * the last one */
 };
 
 /*
@@ -170,6 +171,8 @@ take_words(struct mailbox_list *l, struct element *e)
 		if (ends(&l->in, ",;:<>"))
 			return true;
 		c = first(&l->in);
+		if (e->words == 0)
+			e->start = l->all.len - l->in.len;
 		if (e->words == 0 || (blank && !e->joins && c != '@' &&
 		    c != '.'))
 			e->words++;
@@ -320,6 +323,7 @@ mailbox_next(struct mailbox_list *l, struct mailbox *m)
 			continue;
 		m->addr = buf_content(&l->addr);
 		m->domain = e.at;
+		m->start = e.start;
 		m->end = e.end;
 		return true;
 	}
@@ -328,7 +332,7 @@ mailbox_next(struct mailbox_list *l, struct mailbox *m)
 	return false;
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------- */
 
 /* Of a multiple of three octets, so that each word is whole in itself, and of
  * whole characters (RFC 2047, 5). */

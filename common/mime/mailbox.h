@@ -15,7 +15,8 @@ struct mailbox {
 					 * and folds, in the list's own buffer
 					 * until the next call */
 	bool		 domain;	/* it has one; "root" has none */
-	size_t		 end;		/* in the input, behind the addr-spec */
+	size_t		 start, end;	/* in the input: the addr-spec, and
+					 * behind it */
 };
 struct mailbox_list {
 	struct span	 all;		/* borrowed */

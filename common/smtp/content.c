@@ -15,7 +15,9 @@
  * ST_DOT	CR LF "."  (the dot is eaten)		CR -> ST_DOT_CR
  * ST_DOT_CR	CR LF "." CR				LF -> done
  * After any faulty byte the state is ST_MID: it ends no line, so a dot behind
- * it is a dot. BDAT has no dots: there ST_BOL is never entered.
+ * it is a dot. The same holds behind one that was made a CR LF (normalize): it
+ * ends a line of what comes out, not of what came in. BDAT has no dots: there
+ * ST_BOL is never entered.
  */
 enum { ST_BOL, ST_MID, ST_CR, ST_DOT, ST_DOT_CR };
 
@@ -61,6 +63,31 @@ faulty(struct smtp_content_in *c, enum smtp_content_fault f, struct span *in)
 	c->faults |= f;
 	c->state = ST_MID;
 	span_skip(in, 1);
+}
+
+/* A CR LF in the place of a bare CR or LF. False: out is full. */
+static bool
+mend(struct smtp_content_in *c, struct buf *out)
+{
+	if (room(out) < 2 || !buf_add(out, "\r\n", 2))
+		return false;
+	c->size += 2;
+	c->mended = true;
+	end_line(c);
+	c->state = ST_MID;
+	return true;
+}
+
+/* A dot that was taken for one in front of another, and stood alone. */
+static bool
+lone_dot(struct smtp_content_in *c, uint8_t next, struct buf *out)
+{
+	if (room(out) < 1 || !buf_byte(out, '.'))
+		return false;
+	c->size++;
+	c->line = 1;
+	c->state = next;
+	return true;
 }
 
 /* Copies n bytes of in to out. False: no memory. */
@@ -134,7 +161,12 @@ text(struct smtp_content_in *c, struct span *in, const uint8_t **nul_free,
 		span_skip(in, 1);
 		return true;
 	case '\n':
-		faulty(c, CONTENT_BARE_LF, in);
+		if (!c->normalize)
+			faulty(c, CONTENT_BARE_LF, in);
+		else if (mend(c, out))
+			span_skip(in, 1);
+		else
+			return false;
 		return true;
 	case '\0':
 		faulty(c, CONTENT_NUL, in);
@@ -155,7 +187,10 @@ smtp_content_feed(struct smtp_content_in *c, struct span *in, struct buf *out)
 		switch (c->state) {
 		case ST_CR:
 			if (!lf) {
-				c->faults |= CONTENT_BARE_CR;
+				if (c->normalize && !mend(c, out))
+					return;
+				if (!c->normalize)
+					c->faults |= CONTENT_BARE_CR;
 				c->state = ST_MID;
 				break;
 			}
@@ -166,6 +201,11 @@ smtp_content_feed(struct smtp_content_in *c, struct span *in, struct buf *out)
 			end_line(c);
 			break;
 		case ST_DOT:
+			if (lf && c->normalize) {
+				if (!lone_dot(c, ST_MID, out))
+					return;
+				break;
+			}
 			/* 4.5.2: the first dot of a longer line is deleted. */
 			c->state = cr ? ST_DOT_CR : ST_MID;
 			if (cr)
@@ -175,6 +215,11 @@ smtp_content_feed(struct smtp_content_in *c, struct span *in, struct buf *out)
 			if (lf) {
 				c->done = true;
 				span_skip(in, 1);
+				break;
+			}
+			if (c->normalize) {
+				if (!lone_dot(c, ST_CR, out))
+					return;
 				break;
 			}
 			c->faults |= CONTENT_BARE_CR;
@@ -197,6 +242,10 @@ smtp_content_feed(struct smtp_content_in *c, struct span *in, struct buf *out)
 void
 smtp_content_bdat_end(struct smtp_content_in *c, struct buf *out)
 {
+	if (c->state == ST_CR && c->normalize) {
+		(void)mend(c, out);
+		return;
+	}
 	if (c->state == ST_CR)
 		c->faults |= CONTENT_BARE_CR;
 	c->state = ST_MID;

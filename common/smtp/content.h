@@ -24,6 +24,11 @@ struct smtp_content_in {
 	size_t		 line_max;	/* longest seen, without CRLF */
 	bool		 eight;		/* a byte above 127 was seen */
 	bool		 done;		/* the final dot was read (DATA) */
+	/* Set by the caller behind begin: a bare CR or LF is no fault but is
+	 * made a CR LF. It still ends no message, nor a line that a dot may
+	 * begin. */
+	bool		 normalize;
+	bool		 mended;	/* one was */
 	/* private */
 	uint8_t		 state;
 	bool		 bdat;

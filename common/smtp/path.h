@@ -8,9 +8,11 @@
 
 #include "common/base/buf.h"
 
-#define SMTP_LOCAL_MAX	64	/* octets: RFC 5321, 4.5.3.1.1 */
+/* Octets. RFC 5321, 4.5.3.1.1, has 64 of what anyone must take; senders with a
+ * recipient in them (VERP) or another sender (SRS) are longer. */
+#define SMTP_LOCAL_MAX	255
 #define SMTP_DOMAIN_MAX	255
-#define SMTP_PATH_MAX	320	/* without <>: local @ domain */
+#define SMTP_PATH_MAX	511	/* without <>: local @ domain */
 
 /* Borrowed from the input. */
 struct smtp_path {

@@ -19,7 +19,8 @@ list(struct span in)
 
 	mailbox_list_begin(&l, in);
 	while (mailbox_next(&l, &m)) {
-		if (m.end > in.len || m.end <= last || m.addr.len == 0)
+		if (m.end > in.len || m.start >= m.end || m.start < last ||
+		    m.addr.len == 0)
 			abort();
 		last = m.end;
 		for (size_t i = 0; i < m.addr.len; i++)

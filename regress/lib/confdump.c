@@ -84,7 +84,7 @@ fetch(struct loader *l, struct want *w)
 	w->done = true;
 	snprintf(path, sizeof(path), "%.*s%s", w->key[0] == '/' ? 0 :
 	    (int)l->dir_len, l->dir, w->key);
-	if (w->kind == BUNDLE_TABLE) {
+	if (w->kind == BUNDLE_TABLE || w->kind == BUNDLE_LIST) {
 		add_file(l, w->kind, path, w->key);
 	} else if (glob(path, 0, NULL, &g) == 0) {
 		for (size_t i = 0; i < g.gl_pathc; i++)

@@ -1,7 +1,8 @@
 # A real Postfix as the actual server, run from its unpacked package: sourced by
 # tests. Needs root (its master does), but no user of its own and no package.
 #
-#	postfix_start DIR ADDRESS PORT	serves example.org into DIR/mail/ (Maildir)
+#	postfix_start DIR ADDRESS PORT	serves example.org into DIR/mail/ (Maildir);
+#				$POSTFIX_MORE is more of main.cf
 #	postfix_stop DIR
 #	smtp_source, smtp_sink	its load generators
 
@@ -54,6 +55,7 @@ postfix_start() {
 	smtpd_tls_security_level = none
 	biff = no
 	in_flow_delay = 0
+	${POSTFIX_MORE:-}
 	EOF
 	cat >"$d/etc/master.cf" <<-EOF
 	$2:$3 inet n - n - 0 smtpd

@@ -43,6 +43,9 @@ help_conf(void)
 	c->rules[0]->from = FROM_LOCAL;
 	c->rules[0]->fors = FOR_ANY;
 	c->rules[0]->action = c->actions[0];
+	c->rules[0]->actions = calloc(1, sizeof(*c->rules[0]->actions));
+	c->rules[0]->actions[0] = c->actions[0];
+	c->rules[0]->nactions = 1;
 	return c;
 }
 
@@ -184,6 +187,7 @@ help_send(struct help *h, uint64_t id, const char *from, const char *to,
     size_t len)
 {
 	struct rec_msg	 m = { .from = span_str(from),
+			    .auth = span_str(from),
 			    .helo = span_str("client.example") };
 	struct rec_rcpt	 r = { .action = span_str("relay") };
 	struct txn	*t = txn_begin(h->q, h, 1, id, &m);

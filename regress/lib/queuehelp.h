@@ -44,8 +44,8 @@ void	 help_open(struct help *, const struct conf *);
 void	 help_open_params(struct help *, const struct conf *,
 	    const struct queue_params *);
 void	 help_close(struct help *);
-/* One message of n recipients, content of len bytes made from its id; waits
- * in the batch. */
+/* One message of n recipients, content of len bytes made from its id, from one
+ * who authenticated as its sender; waits in the batch. */
 void	 help_send(struct help *, uint64_t id, const char *from,
 	    const char *to, size_t len);
 /* The byte at place i of message id's content. */

@@ -18,10 +18,12 @@
 #include "common/lookup/ask.h"
 #include "common/smtp/command.h"
 #include "regress/lib/confhelp.h"
+#include "smtpd/digest.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
+#include "smtpd/srs.h"
 #include "smtpd/verify.h"
 
 #define LINKS	64		/* of proxyd, kept apart by tid */
@@ -143,12 +145,14 @@ world_init(const char *text)
 	buf_clear(&msgs);
 	limits = world_conf->limits;
 	must((world_base = event_base_new()) != NULL, "event_base_new");
+	digest_init();
 	ask = ask_new(NULL, IPC_SMTPD);
 	peer_init(ask);
 	source_init(world_conf);
 	queue_init(NULL);
 	verify_init(NULL, world_conf);
 	link_init(NULL);
+	srs_init(NULL, world_conf);
 	session_init(world_base, world_conf);
 	listener_init(NULL, world_conf);
 	queued_reset();
@@ -395,8 +399,16 @@ q_rcpt(struct chan *c, const void *msg, int fd)
 	(void)fd;
 	must(i < TXNS && txns[i].got == 0, "q_rcpt: not now");
 	must(conf_action_find(world_conf, m->action) != NULL, "no action");
+	must(m->group <= txns[i].rcpts, "q_rcpt: of a group to come");
+	note(queued.log, "rcpt %.*s %.*s", SV(m->to), SV(m->action));
+	if (m->orig.len > 0)
+		note(queued.log, " orig %.*s", SV(m->orig));
+	if (m->group != txns[i].rcpts)
+		note(queued.log, " group %u", m->group);
+	if (m->flags != 0)
+		note(queued.log, " flags %u", m->flags);
+	note(queued.log, ";");
 	txns[i].rcpts++;
-	note(queued.log, "rcpt %.*s %.*s;", SV(m->to), SV(m->action));
 }
 
 static uint32_t	refused_tid;	/* it got a result before it was whole */
@@ -449,6 +461,10 @@ q_commit(struct chan *c, const void *msg, int fd)
 	queued.got = m->size;
 	queued.tid = m->tid;
 	queued.id = txns[i].id;
+	must(m->digest.len == 0 || m->digest.len == 32, "q_commit: digest");
+	queued.digested = m->digest.len > 0;
+	if (queued.digested)
+		memcpy(queued.digest, m->digest.p, sizeof(queued.digest));
 	queued.commits++;
 	note(queued.log, "commit %llu;", (unsigned long long)m->size);
 	if (!queued.hold)
@@ -484,11 +500,38 @@ q_ask(struct chan *c, const void *msg, int fd)
 }
 
 static void
+q_fate(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	queued.lost = ((const struct ipc_q_fate *)msg)->id;
+	queued.fates++;
+}
+
+static void
 q_source(struct chan *c, const void *msg, int fd)
 {
 	(void)c;
 	(void)fd;
 	queued.source_count = ((const struct ipc_q_source *)msg)->sessions;
+}
+
+static void
+v_ask(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	must(queued.v_ask != NULL, "v_ask: nobody verifies here");
+	queued.v_ask(msg);
+}
+
+static void
+v_tell(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	must(queued.v_tell != NULL, "v_tell: nobody asked");
+	queued.v_tell(msg);
 }
 
 static const struct chan_row queued_rows[] = {
@@ -498,7 +541,10 @@ static const struct chan_row queued_rows[] = {
 	{ IPC_T_q_commit, q_commit },
 	{ IPC_T_q_abort, q_abort },
 	{ IPC_T_q_ask, q_ask },
+	{ IPC_T_q_fate, q_fate },
 	{ IPC_T_q_source, q_source },
+	{ IPC_T_v_ask, v_ask },
+	{ IPC_T_v_tell, v_tell },
 	{ 0, NULL }
 };
 
@@ -586,6 +632,7 @@ queued_reset(void)
 {
 	queued.log[0] = '\0';
 	queued.envs = queued.commits = queued.aborts = queued.asks = 0;
+	queued.fates = 0;
 	queued.hold = queued.stingy = false;
 	queued.status = Q_OK;
 }
@@ -959,6 +1006,15 @@ p_close(struct chan *c, const void *msg, int fd)
 	flink_free(l);
 }
 
+static void
+p_verify(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	must(proxyd.verify != NULL, "p_verify: nobody verifies here");
+	proxyd.verify(msg);
+}
+
 static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_open, p_open },
 	{ IPC_T_p_ehlo, p_ehlo },
@@ -974,6 +1030,7 @@ static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_auth_line, p_auth_line },
 	{ IPC_T_p_quit, p_quit },
 	{ IPC_T_p_close, p_close },
+	{ IPC_T_p_verify, p_verify },
 	{ 0, NULL }
 };
 

@@ -67,6 +67,10 @@ struct queued {
 	unsigned	 open;		/* transactions */
 	uint32_t	 tid;		/* the last one */
 	uint64_t	 id;
+	uint64_t	 lost;		/* of the last q_fate */
+	unsigned	 fates;
+	bool		 digested;	/* the last commit; and so: */
+	uint8_t		 digest[32];
 	uint64_t	 got;		/* content bytes, so far or in all */
 	char		*content;	/* the last message with our fields */
 	size_t		 content_len;
@@ -75,6 +79,9 @@ struct queued {
 	bool		 stingy;	/* no q_credit until it is told */
 	uint8_t		 status;	/* enum q_status */
 	uint32_t	 source_count;	/* the last q_source */
+	/* A test of verification answers; without it nobody may ask. */
+	void		(*v_ask)(const struct ipc_v_ask *);
+	void		(*v_tell)(const struct ipc_v_tell *);
 };
 extern struct queued	 queued;
 void	 queued_start(void);
@@ -105,6 +112,7 @@ struct proxyd {
 	struct { uint16_t code; const char *text; } on[ASKED_MAX];
 	/* Instead of all of the above; may answer. */
 	void		(*asked)(uint32_t tid, enum asked);
+	void		(*verify)(const struct ipc_p_verify *);	/* as v_ask */
 };
 extern struct proxyd	 proxyd;
 void	 proxyd_start(void);

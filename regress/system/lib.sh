@@ -46,9 +46,11 @@ need_root() {
 	skip "$1: needs root"
 	return 1
 }
+# need_peers WHAT [SERVER ...]: their packages, Postfix's if none is named.
 need_peers() {
-	"$TOP/regress/peers" "$PEERS" >"$T/peers" 2>&1 && return 0
-	skip "$1: Postfix's package could not be fetched"
+	_what=$1; shift
+	"$TOP/regress/peers" "$PEERS" "$@" >"$T/peers" 2>&1 && return 0
+	skip "$_what: the package of ${*:-postfix} could not be fetched"
 	return 1
 }
 
@@ -73,13 +75,14 @@ ours() {
 			print p
 	}'
 }
-# Notes sockets of ours that are not within 127.0.0.0/8 or ::1, now.
+# Notes sockets of ours that are not within 127.0.0.0/8 or ::1, now; nor where
+# INSIDE, a pattern, says that a test has a network of its own.
 look_around() {
 	ours >"$T/ours"
-	ss -Htunap 2>/dev/null | awk '
+	ss -Htunap 2>/dev/null | awk -v more="${INSIDE:-^$}" '
 	function inside(a) {
 		return a ~ /^127\./ || a ~ /^\[::1\]/ ||
-		    a ~ /^\[::ffff:127\./
+		    a ~ /^\[::ffff:127\./ || a ~ more
 	}
 	FNR == NR { mine[$1] = 1; next }
 	{
@@ -152,6 +155,27 @@ sink() {
 	PIDS="$PIDS $SINK"
 	wait_until 5 listening "$_at"
 }
+# peer NAME ADDRESS:PORT [options]: a scripted server, regress/lib/peer.py, that
+# writes to T/peer/NAME; sets PEER.
+peer() {
+	mkdir -p "$T/peer"
+	_name=$1; shift
+	: >"$T/peer/$_name.out"
+	python3 "$TOP/regress/lib/peer.py" "$@" --log "$T/peer/$_name" \
+	    >"$T/peer/$_name.out" 2>&1 &
+	PEER=$!
+	PIDS="$PIDS $PEER"
+	wait_until 10 grep -q ready "$T/peer/$_name.out"
+}
+# got NAME TEXT: has that peer a message with TEXT in it? T/got then has it.
+got() {
+	python3 "$TOP/regress/lib/peerlog.py" "$T/peer/$1" "$2" >"$T/got" &&
+	    [ -s "$T/got" ]
+}
+# has, lacks PATTERN; once: what got found.
+has() { grep -q -e "$1" "$T/got"; }
+lacks() { ! grep -q -e "$1" "$T/got"; }
+once() { [ "$(grep -c '^END$' "$T/got")" -eq 1 ]; }
 listening() { ss -Hltn "src $1" | grep -q .; }
 
 # What each test must not have, whatever it is about.

@@ -36,6 +36,8 @@ match from any for domain "rule.sink.example" action "sinklive"
 match from any for domain "peer.example" action "peer"
 match from any for domain "rule.peer.example" action "peerlive"
 listen on $A port 2527 tag rule
+listen on $A port 2528 bare-newline normalize
+listen on $A port 2529 proxy "pflive" bare-newline normalize
 limit errors 10000
 EOF2
 smuggle() {
@@ -52,7 +54,9 @@ smuggle send "$T/pf.good" rule $A:2527 user@example.org & c=$!
 smuggle send "$T/sink.good" queue $A:2525 user@sink.example & d=$!
 smuggle send "$T/sink.good" proxy $A:2536 user@sink.example & e=$!
 smuggle send "$T/sink.good" rule $A:2525 user@rule.sink.example & f=$!
-together $a $b $c $d $e $f
+smuggle send "$T/pf.good" mend-queue $A:2528 user@example.org & g=$!
+smuggle send "$T/pf.good" mend-proxy $A:2529 user@example.org & h=$!
+together $a $b $c $d $e $f $g $h
 smuggle arrived "$T/pf.good" "$T/pf/mail/user/new" || FAILED=1
 smuggle arrived "$T/sink.good" "$T/in" || FAILED=1
 

@@ -14,34 +14,7 @@ M=$(head -n 1 /etc/mailname 2>/dev/null) || :
 [ -n "$M" ] || M=$(hostname -f 2>/dev/null || hostname)
 U=$(id -un)
 sm() { "$D/sendmail" -s "$T/gw/run" -O Timeout.connect=3s "$@"; }
-# peer NAME ADDRESS [options]: a scripted server; sets PEER.
-peer() {
-	_n=$1; shift
-	python3 "$TOP/regress/lib/peer.py" "$@" --log "$T/peer/$_n" \
-	    >"$T/peer/$_n.out" 2>&1 &
-	PEER=$!
-	PIDS="$PIDS $PEER"
-	wait_until 5 grep -q ready "$T/peer/$_n.out"
-}
-# Each message in a peer's log as text: envelope in lines of its own, content.
-cat >"$T/show.py" <<'E2'
-import json, sys
-for line in open(sys.argv[1]):
-    m = json.loads(line)
-    if m["event"] != "message" or sys.argv[2] not in m["content"]:
-        continue
-    print("MAIL", m["mail"])
-    for r in m["rcpt"]:
-        print("RCPT", r)
-    print(m["content"].encode("latin-1").decode("utf-8", "replace")
-          .replace("\r\n", "\n"), end="")
-    print("END")
-E2
-got() { python3 "$T/show.py" "$T/peer/sink" "$1" >"$T/got" && [ -s "$T/got" ]; }
-arrives() { wait_until 10 got "$1"; }
-has() { grep -q -e "$1" "$T/got"; }
-hasnt() { ! grep -q -e "$1" "$T/got"; }
-once() { [ "$(grep -c '^END$' "$T/got")" -eq 1 ]; }
+arrives() { wait_until 10 got sink "$1"; }
 
 peer sink $A:2500 --caps PIPELINING,8BITMIME,ENHANCEDSTATUSCODES,SMTPUTF8,DSN
 gateway_start <<E2 || exit 1
@@ -73,7 +46,7 @@ check "PHP: taken" test $? -eq 0
 check "PHP: arrives" arrives 'php body'
 check "PHP: to all that the header names" sh -c \
     "[ \$(grep -c '^RCPT TO:<\(php\|c\|hidden\)@dest.example>' '$T/got') = 3 ]"
-check "PHP: Bcc is not shown" hasnt '^Bcc\|hidden@dest.example$'
+check "PHP: Bcc is not shown" lacks '^Bcc\|hidden@dest.example$'
 check "PHP: lines end alike" has '^X-PHP: 1$'
 
 printf 'From: Author <author@dev.example>\nTo: list@dest.example\nCc: c@dest.example\nSubject: [PATCH] a\n\n---\n.\ndiff\n' |
@@ -100,12 +73,15 @@ check "mailx: From is added" has "^From: .*$U@$M"
 
 printf 'to: l@dest.example\nsubject: changes\n\nlistchanges body\n' | sm -oi -t
 check "apt-listchanges: arrives" arrives 'listchanges body'
+printf 'To: t@dest.example\nSubject: both\n\n' | sm -t -- more@dest.example
+check "-t and recipients" arrives 'Subject: both'
+check "are added" sh -c "[ \$(grep -c ^RCPT '$T/got') = 2 ]"
 echo 'no header at all' | sm -r '' x@dest.example
 check "text alone, the null sender" arrives 'no header at all'
 check "is the null sender" has '^MAIL FROM:<>'
 printf 'Subject: dots\n\none\n.\ntwo\n' | sm x@dest.example
 check "without -i a point ends the message" arrives 'Subject: dots'
-check "nothing behind it" hasnt '^two'
+check "nothing behind it" lacks '^two'
 { printf 'Subject: long\n\n'; head -c 5000 /dev/zero | tr '\0' x; echo; } |
     sm -i x@dest.example
 check "a long line" arrives 'Subject: long'
@@ -189,10 +165,17 @@ check "the second arrives" arrives 'while it is down'
 check "once" once
 gateway_stop
 
-sm() { "$D/sendmail" -s "$T/gw/run" -O Timeout.connect=1s "$@"; }
+sm() { "$D/sendmail" -s "$T/gw/run" -O Timeout.connect=0s "$@"; }
 umask 022
 printf 'Subject: dead\nBcc: b@dest.example\n\nFrom here\n' | sm -t 2>"$T/err"
 check "no gateway: 75" test $? -eq 75
+start=$(date +%s)
+echo late | HOME=/nonexistent "$D/sendmail" -s "$T/gw/run" -O Timeout.connect=2s \
+    b@dest.example 2>"$T/err2"
+check "not before it has been tried for that time" test $? -eq 75 -a \
+    $(($(date +%s) - start)) -ge 2
+check "without a home nothing is kept, and that is said" \
+    grep -q 'could not be kept' "$T/err2"
 check "it says where the message is" grep -q "$HOME/dead.letter" "$T/err"
 check "dead.letter is for its owner alone" test "$(stat -c %a "$HOME/dead.letter")" = 600
 check "it has all of the message" sh -c \
@@ -241,7 +224,7 @@ check "one message" test "$(messages)" -eq 1
 step "451 to the content, then not" 0 --on dot@1 "reply:451 4.3.0 no"
 check "twice, since the first was not taken" test "$(messages)" -eq 2
 step "452 to one of two" 0 --on "rcpt@1=<y" "reply:452 4.5.3 another way"
-check "each has one" sh -c "python3 '$T/show.py' '$T/peer/step' once | grep -c ^RCPT | grep -q 2"
+check "each has one" sh -c "python3 '$TOP/regress/lib/peerlog.py' '$T/peer/step' once | grep -c ^RCPT | grep -q 2"
 step "cut behind the final dot" 75 --on dot drop
 check "no second try" test "$(messages)" -eq 1
 check "and it says so" grep -q 'it may have been sent' "$T/err"

@@ -104,7 +104,8 @@ enter(void **state)
 	path = help_dir();
 	help_clock();
 	memset(&h, 0, sizeof(h));
-	conf = help_conf();
+	if (conf == NULL)
+		conf = help_conf();
 	help_open(&h, conf);
 	base = event_base_new();
 	v = verify_new();

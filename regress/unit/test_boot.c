@@ -118,6 +118,13 @@ holds(void **state)
 	assert_true(plan_make(&p, conf_of(4000, 200, false, false), 2, 1 << 19,
 	    8 * GIB, &msgs));
 	assert_int_equal(role(&p, IPC_PROXYD)->count, 0);
+	/* But where servers are asked for recipients, for a few connections. */
+	relay.backup_mx = true;
+	assert_true(plan_make(&p, conf_of(4000, 200, false, false), 2, 1 << 19,
+	    8 * GIB, &msgs));
+	relay.backup_mx = false;
+	assert_int_equal(role(&p, IPC_PROXYD)->count, 2);
+	assert_in_range(role(&p, IPC_PROXYD)->nofile, 64 + 64, 1000);
 	buf_clear(&msgs);
 }
 

@@ -138,6 +138,8 @@ feed(struct smtp_content_in *c, struct span *in, size_t cut, bool bytewise,
 	buf_clear(&out);
 }
 
+static bool	normalize;
+
 static void
 check(const struct row *r, bool bdat, size_t cut, bool bytewise, size_t room)
 {
@@ -147,6 +149,7 @@ check(const struct row *r, bool bdat, size_t cut, bool bytewise, size_t room)
 
 	buf_init(&out, 4096);
 	smtp_content_begin(&c, bdat);
+	c.normalize = normalize;
 	feed(&c, &in, cut, bytewise, room, &out);
 	if (bdat)
 		smtp_content_bdat_end(&c, &out);
@@ -202,6 +205,18 @@ smuggled(void **state)
 			assert_int_equal(s.len, 0);
 			assert_int_equal(c.faults, smuggling[i].faults);
 			is_canonical(buf_content(&out));
+			/* Made whole it is no end either. */
+			buf_reset(&out);
+			smtp_content_begin(&c, false);
+			c.normalize = true;
+			s = buf_content(&in);
+			feed(&c, &s, cut, false, 4096, &out);
+			assert_true(c.done);
+			assert_int_equal(s.len, 0);
+			assert_int_equal(c.faults, smuggling[i].faults & NL);
+			is_canonical(buf_content(&out));
+			assert_true(span_caseends(buf_content(&out),
+			    span_str("MAIL FROM:<evil@example.org>\r\n")));
 		}
 	}
 	buf_clear(&in);
@@ -227,6 +242,50 @@ bdat(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		check_all(&rows[i], true);
+}
+
+/* A bare CR or LF is made a CR LF, and what it divides is content. */
+static void
+mended(void **state)
+{
+	static const struct row rows[] = {
+		{ SPAN("a\nb\r\n.\r\n"), SPAN("a\r\nb\r\n"), 0, true, 0 },
+		{ SPAN("a\rb\r\n.\r\n"), SPAN("a\r\nb\r\n"), 0, true, 0 },
+		{ SPAN("a\n.\nb\r\n.\r\n"), SPAN("a\r\n.\r\nb\r\n"), 0,
+		    true, 0 },
+		{ SPAN("a\n.\r\nb\r\n.\r\n"), SPAN("a\r\n.\r\nb\r\n"), 0,
+		    true, 0 },
+		{ SPAN("a\r\n.\nb\r\n.\r\n"), SPAN("a\r\n.\r\nb\r\n"), 0,
+		    true, 0 },
+		{ SPAN("a\r\n.\rb\r\n.\r\n"), SPAN("a\r\n.\r\nb\r\n"), 0,
+		    true, 0 },
+		{ SPAN("a\r.\rb\r\n.\r\n"), SPAN("a\r\n.\r\nb\r\n"), 0,
+		    true, 0 },
+		{ SPAN("a\r\n.\r\r\n.\r\n"), SPAN("a\r\n.\r\n\r\n"), 0,
+		    true, 0 },
+		{ SPAN("a\n..b\r\n.\r\n"), SPAN("a\r\n..b\r\n"), 0, true,
+		    0 },
+		{ SPAN("a\r\r\n.\r\n"), SPAN("a\r\n\r\n"), 0, true, 0 },
+		{ SPAN("a\n\n\n.\n"), SPAN("a\r\n\r\n\r\n.\r\n"), 0, false,
+		    0 },
+		{ SPAN("\n\r\n.\r\n"), SPAN("\r\n\r\n"), 0, true, 0 },
+		{ SPAN("a\0\n.\r\n\r\n.\r\n"), SPAN("a\r\n.\r\n\r\n"),
+		    NL, true, 0 },
+	};
+	static const struct row chunks[] = {
+		{ SPAN("a\nb\rc"), SPAN("a\r\nb\r\nc\r\n"), 0, false, 0 },
+		{ SPAN("a\r"), SPAN("a\r\n"), 0, false, 0 },
+		{ SPAN("a\n"), SPAN("a\r\n"), 0, false, 0 },
+		{ SPAN("\n.\n"), SPAN("\r\n.\r\n"), 0, false, 0 },
+	};
+
+	(void)state;
+	normalize = true;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		check_all(&rows[i], false);
+	for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++)
+		check_all(&chunks[i], true);
+	normalize = false;
 }
 
 static void
@@ -352,6 +411,7 @@ main(void)
 		cmocka_unit_test(data),
 		cmocka_unit_test(smuggled),
 		cmocka_unit_test(bdat),
+		cmocka_unit_test(mended),
 		cmocka_unit_test(measures),
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(noise),

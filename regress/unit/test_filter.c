@@ -49,7 +49,7 @@ fits_msg(const char *words)
 static void
 test_parse_bad(void **state)
 {
-	char	 big[400] = "sender=";
+	char	 big[600] = "sender=";
 
 	(void)state;
 	assert_non_null(parse("nonsense"));
@@ -60,7 +60,7 @@ test_parse_bad(void **state)
 	assert_non_null(parse("rcpt="));
 	assert_non_null(parse("Sender=a@b"));
 	assert_non_null(parse("all state="));
-	memset(big + 7, 'x', 390);
+	memset(big + 7, 'x', 590);
 	assert_non_null(parse(big));
 	assert_null(parse("all"));
 	assert_null(parse("all sender=a@b rcpt=c@d domain=e action=f client=g "

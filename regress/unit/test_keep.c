@@ -408,7 +408,7 @@ test_reroute(void **state)
 	queue_flush(h.q);
 	queue_run(h.q);		/* fresh jobs of the old action are ready */
 	reroute("all", false, 0, 3, 0);
-	rule->action = conf->actions[1];
+	rule->action = rule->actions[0] = conf->actions[1];
 	reroute("all", true, 3, 0, 0);
 	assert_true(store_rcpt_get(h.q->store, 1, 0, &r));
 	assert_true(span_is(r.action, "relay"));
@@ -423,13 +423,13 @@ test_reroute(void **state)
 	assert_true(span_is(r.action, "list"));
 	rule->action = NULL;		/* it rejects */
 	reroute("all", false, 0, 0, 3);
-	rule->action = conf->actions[1];
+	rule->action = rule->actions[0] = conf->actions[1];
 	reroute("all", false, 2, 1, 0);
 	deliver();
 	/* One destination now: two messages, a job each. */
 	assert_string_equal(actions, "list list ");
 	assert_int_equal(h.q->messages, 0);
-	rule->action = conf->actions[0];
+	rule->action = rule->actions[0] = conf->actions[0];
 }
 
 /* What was accepted just now is delivered by the new action, once. */
@@ -441,14 +441,14 @@ test_reroute_fresh(void **state)
 	(void)state;
 	help_send(&h, 1, "a@from.example", "b@one.example c@two.example", 500);
 	queue_flush(h.q);
-	rule->action = conf->actions[1];
+	rule->action = rule->actions[0] = conf->actions[1];
 	reroute("domain=one.example", false, 1, 0, 0);
 	deliver();
 	assert_true(strcmp(actions, "list relay ") == 0 ||
 	    strcmp(actions, "relay list ") == 0);
 	assert_int_equal(h.handed, 2);
 	assert_int_equal(h.q->messages, 0);
-	rule->action = conf->actions[0];
+	rule->action = rule->actions[0] = conf->actions[0];
 }
 
 int

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#include <db.h>
+
 #include "common/base/clock.h"
 #include "queued/diskio.h"
 #include "queued/known.h"
@@ -34,7 +36,8 @@ enter(void **state)
 	help_clock();
 	memset(&h, 0, sizeof(h));
 	h.can_hand = true;
-	conf = help_conf();
+	if (conf == NULL)
+		conf = help_conf();
 	conf->actions[0]->known = &server;
 	conf->actions[0]->nknown = 1;
 	conf->actions[0]->known_cache_ms = params.cache_ms;
@@ -230,6 +233,15 @@ any(void **state)
 }
 
 static void
+killed(void *arg)
+{
+	(void)arg;
+	help_open(&h, conf);
+	CHECK(!h.q->down);
+	tell("w@x.example", V_BAD, V_ANY_NOT_ASKED, "550 no");
+}
+
+static void
 restart(void **state)
 {
 	struct verify_row	 r;
@@ -253,8 +265,8 @@ restart(void **state)
 	assert_false(r.by_delivery);
 	assert_true(span_is(r.reply, "250 again"));
 	/* As by kill -9, without an orderly end. */
-	tell("w@x.example", V_BAD, V_ANY_NOT_ASKED, "550 no");
-	queue_forget(h.q);
+	help_close(&h);
+	assert_int_equal(help_child(killed, NULL), 0);
 	help_open(&h, conf);
 	assert_false(h.q->down);
 	is("w@x.example", V_BAD, true, false);
@@ -268,6 +280,43 @@ restart(void **state)
 	assert_int_equal(h.q->messages, 1);
 	assert_int_equal(count(), 0);
 	is("u@x.example", V_NONE, false, false);
+}
+
+/* Rows that can't be read are none, and go with the next ones. */
+static void
+damaged(void **state)
+{
+	static const char	 name[] = "kx.example\0u\0action relay\0x.example";
+	static const char *const rows[] = { "", "\1", "\2\1\1\1", "\1\1\1\1"
+	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\377\377" };
+	DB			*db;
+	DBT			 k, d;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		tell("u@x.example", V_BAD, V_ANY_NOT_ASKED, "550 no");
+		help_close(&h);
+		memset(&k, 0, sizeof(k));
+		memset(&d, 0, sizeof(d));
+		k.data = (void *)(uintptr_t)name;
+		k.size = sizeof(name) - 1;
+		d.data = (void *)(uintptr_t)rows[i];
+		d.size = (uint32_t)strlen(rows[i]);
+		assert_int_equal(db_create(&db, NULL, 0), 0);
+		assert_int_equal(db->open(db, NULL, "verify.db", NULL,
+		    DB_BTREE, 0, 0), 0);
+		assert_int_equal(db->put(db, NULL, &k, &d, 0), 0);
+		assert_int_equal(db->close(db, 0), 0);
+		help_open(&h, conf);
+		assert_false(h.q->down);
+		is("u@x.example", V_NONE, false, false);
+		tell("u@x.example", V_BAD, V_ANY_NOT_ASKED, "550 no");
+		is("u@x.example", V_BAD, true, false);
+	}
+	help_advance(KNOWN_BAD_MS + 1);
+	while (known_sweep(h.q))
+		continue;
+	assert_int_equal(count(), 0);
 }
 
 /* Those go first whose time ends first; and what is over goes by itself. */
@@ -454,6 +503,7 @@ main(void)
 		CASE(bad),
 		CASE(any),
 		CASE(restart),
+		CASE(damaged),
 		CASE(bounds),
 		CASE(walks),
 		CASE(deliveries),

@@ -526,6 +526,8 @@ test_postmaster(void **state)
 	assert_string_equal(told[1].to, "a@b.example");
 	assert_string_equal(told[2].to, "pm@b.example");
 	has(2, "Final-Recipient: rfc822; a@b.example\r\n");
+	has(2, "Content-Type: message/rfc822\r\n");
+	has(2, "Final-Recipient: rfc822; c@x.example\r\n");
 	assert_int_equal(h.q->messages, 0);
 	/* Success and delay are no matter of his. */
 	by_action[0] = D_OK;
@@ -537,8 +539,8 @@ test_postmaster(void **state)
 
 /* ---- records ---- */
 
-/* More than one notification has room for: each recipient is in one, and after
- * a crash, with the index made anew, nobody is told twice. */
+/* More than one notification has room for: each recipient is in one, and with
+ * the index made anew from their records nobody is told twice. */
 static void
 test_many(void **state)
 {
@@ -555,7 +557,7 @@ test_many(void **state)
 	queue_flush(h.q);
 	queue_run(h.q);
 	queue_flush(h.q);
-	queue_forget(h.q);
+	help_close(&h);
 	assert_int_equal(system("rm -f log.* *.db"), 0);
 	help_open(&h, conf);
 	settle();

@@ -14,6 +14,7 @@
 
 #define L63	"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggg"
 #define L64	L63 "h"
+#define L255	L64 L64 L64 L63
 
 enum { PLAIN = 0, NULLOK = 1, UTF8 = 2 };
 
@@ -55,7 +56,7 @@ static const struct {
 	{ "<>", NULLOK, "", "", "" },
 	{ "<a@1.2.3>", 0, "a@1.2.3", "a@1.2.3", "1.2.3" },
 	{ "<a@x--y.b>", 0, "a@x--y.b", "a@x--y.b", "x--y.b" },
-	{ "<" L64 "@b.c>", 0, L64 "@b.c", L64 "@b.c", "b.c" },
+	{ "<" L255 "@b.c>", 0, L255 "@b.c", L255 "@b.c", "b.c" },
 	{ "<a@" L63 ".c>", 0, "a@" L63 ".c", "a@" L63 ".c", L63 ".c" },
 	{ "<a@" L63 "." L63 "." L63 ".c>", 0, "a@" L63 "." L63 "." L63 ".c",
 	    "a@" L63 "." L63 "." L63 ".c", L63 "." L63 "." L63 ".c" },
@@ -134,7 +135,7 @@ static const struct { struct span in; int flags; } bad[] = {
 	{ SPAN("<\xff@b.c>"), UTF8 },
 	{ SPAN("<\"\xc3\"@b.c>"), UTF8 },
 	{ SPAN("<a@\xff.c>"), UTF8 },
-	{ SPAN("<" L64 "x@b.c>"), 0 },
+	{ SPAN("<" L255 "x@b.c>"), 0 },
 	{ SPAN("<a@" L64 ".c>"), 0 },
 	{ SPAN("<a@" L63 "." L63 "." L63 "." L63 ".c>"), 0 },
 };

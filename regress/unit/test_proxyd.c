@@ -294,7 +294,7 @@ teardown(void **state)
 	server_reset(a);
 	server_reset(b);
 	server_reset(c);
-	script_time(SERVERS_DOWN_MS + 1000);
+	script_time(SERVERS_PROBE_MIN_MS * 6 / 5 + 1000);
 	script_turn();
 	assert_int_equal(link_count(), 0);
 	return 0;
@@ -623,7 +623,7 @@ next_server(void **state)
 	/* A greeting with 4xx or 5xx: the next one, too. */
 	server_reset(b);
 	server_reset(c);
-	script_time(SERVERS_DOWN_MS + 1000);
+	script_time(SERVERS_PROBE_MIN_MS * 6 / 5 + 1000);
 	SERVE(b, "S 554 5.7.1 not you", "E");
 	SERVE(c, "S 220 hi");
 	opens("three", "");

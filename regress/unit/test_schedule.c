@@ -140,7 +140,7 @@ test_fair(void **state)
 	for (size_t i = 0, n = nseen; i < n; i++)
 		if (job_find(h.q, seen[i].id, dest_of(conf, span_str("relay"),
 		    span_str(seen[i].id < 1000 ? "u@x" : "u@big.example"),
-		    (char[256]){ 0 })) != NULL)
+		    span_str(""), span_str(""), (char[256]){ 0 })) != NULL)
 			help_end(&h, seen[i].job, D_OK, "250", D_DEST_OK);
 	settle();
 	assert_int_equal(nseen, 1010);

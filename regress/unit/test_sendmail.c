@@ -18,7 +18,7 @@
 
 #define WORDS_MAX	32
 
-/* ---- options --------------------------------------------------------------- */
+/* ---- options ------------------------------------------------------------- */
 
 static char	 words[512];
 static char	*args[WORDS_MAX];
@@ -101,14 +101,15 @@ modes(void **state)
 		{ "mailq", JOB_LIST }, { "mailq -v", JOB_LIST },
 		{ "newaliases", JOB_ALIASES }, { "sendmail -bi", JOB_ALIASES },
 		{ "sendmail -I", JOB_ALIASES }, { "sendmail -q", JOB_RUN },
-		{ "sendmail -q30m", JOB_RUN }, { "sendmail -qRexample", JOB_RUN }
+		{ "sendmail -q30m", JOB_RUN },
+		{ "sendmail -qRexample", JOB_RUN }
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		assert_int_equal(parsed(t[i].line).job, t[i].job);
-	assert_true(parsed("sendmail -q30m").due);
-	assert_false(parsed("sendmail -q").due);
+	assert_true(parsed("sendmail -q30m").every);
+	assert_false(parsed("sendmail -q").every);
 	assert_int_equal(parsed("sendmail -oep x").tell, TELL_PRINT);
 	assert_int_equal(parsed("sendmail -oee x").tell, TELL_BERKNET);
 	assert_int_equal(parsed("sendmail -eq x").tell, TELL_QUIET);
@@ -154,7 +155,7 @@ wrong(void **state)
 	}
 }
 
-/* ---- the message ----------------------------------------------------------- */
+/* ---- the message --------------------------------------------------------- */
 
 static void
 comes_as(const char *in, size_t len, bool dots, const char *head,
@@ -280,7 +281,7 @@ long_lines(void **state)
 	folded("", 998, 998 * 3);
 }
 
-/* ---- the envelope ---------------------------------------------------------- */
+/* ---- the envelope -------------------------------------------------------- */
 
 static void
 envelope(void **state)
@@ -340,6 +341,27 @@ senders(void **state)
 	}
 }
 
+/* Whatever a login's name is, it is one local part. */
+static void
+logins(void **state)
+{
+	static const struct { const char *user, *want; } t[] = {
+		{ "user", "user@h" }, { "a.b-c_d", "a.b-c_d@h" },
+		{ "1000", "1000@h" }, { "DOM\\user", "\"DOM\\\\user\"@h" },
+		{ "a b", "\"a b\"@h" }, { "x@y", "\"x@y\"@h" }
+	};
+	struct sendmail	 o = parsed("sendmail");
+	struct letter	 l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		letter_begin(&l, &o, "h");
+		assert_int_equal(letter_from(&l, NULL, t[i].user), 0);
+		assert_true(span_is(buf_content(&l.from), t[i].want));
+		letter_clear(&l);
+	}
+}
+
 static void
 statuses(void **state)
 {
@@ -380,6 +402,7 @@ main(void)
 		cmocka_unit_test(long_lines),
 		cmocka_unit_test(envelope),
 		cmocka_unit_test(senders),
+		cmocka_unit_test(logins),
 		cmocka_unit_test(statuses),
 	};
 

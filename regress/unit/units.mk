@@ -32,11 +32,14 @@ QUEUED	= $(filter-out queued/main.o queued/ctl%.o queued/job.o queued/sources.o 
 UNIT_test_record = queued/record.o queued/envelope.o
 UNIT_test_envelope = queued/record.o queued/envelope.o
 UNIT_test_retry = queued/retry.o
+UNIT_test_readers = queued/readers.o
 UNIT_test_sources = queued/sources.o
 UNIT_test_segment = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_segment = -ldb-5.3
 UNIT_test_dest = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_dest = -ldb-5.3
+UNIT_test_bytable = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_bytable = -ldb-5.3
 UNIT_test_filter = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_filter = -ldb-5.3
 UNIT_test_upgrade = regress/lib/queuehelp.o $(QUEUED)
@@ -63,26 +66,39 @@ UNITLIBS_test_known = -ldb-5.3
 UNIT_test_asked = regress/lib/queuehelp.o queued/verify.o $(QUEUED)
 UNITLIBS_test_asked = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
-UNIT_test_deliverd = regress/lib/script.o deliverd/job.o deliverd/pool.o deliverd/remote.o deliverd/send.o
-PROXYD = $(addprefix proxyd/,link.o relay.o flow.o servers.o caps.o verify.o \
-    verify_conn.o)
+PROXYD	= $(filter-out proxyd/main.o proxyd/ctl.o,\
+	$(patsubst %.c,%.o,$(wildcard proxyd/*.c)))
 UNIT_test_proxyd = regress/lib/script.o $(PROXYD)
 UNIT_test_asks = regress/lib/script.o $(PROXYD)
+# deliverd, all but its main(), and the world around it.
+DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o) \
+	$(filter-out deliverd/main.o deliverd/ctl.o,\
+	$(patsubst %.c,%.o,$(wildcard deliverd/*.c)))
+UNIT_test_deliverd = $(DELIVERD)
+UNIT_test_pool = $(DELIVERD)
+UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
+UNIT_test_pools = $(DELIVERD)
 UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
+UNIT_test_again = queued/again.o
 # A worker of smtpd, all but its main(), and the world around it.
-SMTPD = regress/lib/smtpdhelp.o $(addprefix smtpd/,cmd_auth.o cmd_data.o \
-    cmd_helo.o cmd_mail.o cmd_misc.o cmd_rcpt.o content.o dispatch.o \
-    handoff_proxy.o handoff_queue.o known.o link.o listener.o peer.o reader.o \
-    route.o session.o source.o txn.o verify.o)
+SMTPD	= regress/lib/smtpdhelp.o $(filter-out smtpd/main.o smtpd/ctl.o,\
+	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
+$(foreach t,session session_content session_limits session_options proxied \
+    byrule routing listener peer,$(eval UNITLIBS_test_$t = -lcrypto))
+UNITLIBS_fuzz_session = -lcrypto
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
 UNIT_test_session_limits = $(SMTPD)
 UNIT_test_proxied = $(SMTPD)
 UNIT_test_byrule = $(SMTPD)
+UNIT_test_routing = $(SMTPD)
+UNIT_test_session_options = $(SMTPD)
 UNIT_test_listener = $(SMTPD)
+UNIT_test_verify = $(SMTPD)
+UNITLIBS_test_verify = -lcrypto
 UNIT_test_peer = $(SMTPD)
 UNIT_test_source = smtpd/source.o
 UNIT_fuzz_session = $(SMTPD)

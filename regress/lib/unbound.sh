@@ -1,0 +1,63 @@
+# A real unbound that answers for zones of a test and asks nobody: run from its
+# unpacked package, as the caller; sourced by tests.
+#
+#	unbound_start DIR ADDRESS PORT <ZONE
+#				ZONE is a zone file of test.; what stands below
+#				dead.test. is asked of ADDRESS port 54, below
+#				mute.test. of port 55, where the test puts
+#				nobody, or one who never answers; sets UNBOUND
+
+unbound_start() {
+	d=$1
+	mkdir -p "$d"
+	{
+		echo '$ORIGIN test.'
+		echo '$TTL 60'
+		echo '@ SOA ns hostmaster 1 3600 600 86400 60'
+		echo '@ NS ns'
+		echo "ns A $2"
+		cat
+	} >"$d/test.zone"
+	cat >"$d/unbound.conf" <<-EOF2
+	server:
+	  interface: $2
+	  port: $3
+	  username: ""
+	  chroot: ""
+	  directory: "$d"
+	  pidfile: ""
+	  use-syslog: no
+	  logfile: "$d/log"
+	  do-ip6: no
+	  do-not-query-localhost: no
+	  access-control: 127.0.0.0/8 allow
+	  outgoing-interface: $2
+	  outgoing-range: 64
+	  num-queries-per-thread: 32
+	  so-rcvbuf: 0
+	  module-config: "iterator"
+	  local-zone: "test." nodefault
+	  root-hints: "$d/hints"
+	auth-zone:
+	  name: "test."
+	  zonefile: "$d/test.zone"
+	  for-downstream: no
+	  for-upstream: yes
+	stub-zone:
+	  name: "dead.test."
+	  stub-addr: $2@54
+	stub-zone:
+	  name: "mute.test."
+	  stub-addr: $2@55
+	remote-control:
+	  control-enable: no
+	EOF2
+	# The root is not asked either.
+	printf '. 3600 NS a.\na. 3600 A %s\n' "$2" >"$d/hints"
+	"$PEERS/unbound/usr/sbin/unbound" -d -c "$d/unbound.conf" \
+	    >"$d/out" 2>&1 &
+	UNBOUND=$!
+	PIDS="$PIDS $UNBOUND"
+	wait_until 10 unbound_listens "$2:$3"
+}
+unbound_listens() { ss -Hlun "src $1" | grep -q .; }

@@ -1,0 +1,733 @@
+/*
+ * Recipients that are verified at RCPT: what tables say, what queued remembers,
+ * what the server says through proxyd; order of replies, joined questions,
+ * backup-mx, and who is away.
+ */
+#include "regress/lib/smtpdtest.h"
+
+#include "common/conf/known.h"
+#include "smtpd/verify.h"
+
+#define QUESTIONS	1000
+
+static const char	conf_text[] =
+    "hostname gw.example.org\n"
+    "table people { anna@sel.example }\n"
+    "table staff { dora@staff.example }\n"
+    "pool \"p\" { \"192.0.2.9\" }\n"
+    "table t { one.example = \"192.0.2.7\" }\n"
+    "action \"sel\" relay to \"192.0.2.9\" "
+    "recipients { <people>, server cache 2h } known-good 3d\n"
+    "action \"late\" relay to pool \"p\" "
+    "recipients { server, directory <staff>, <people> } unknown 450\n"
+    "action \"tables\" relay to \"192.0.2.9\" recipients { <people> }\n"
+    "action \"by\" relay to <t> by rcpt-domain recipients { server }\n"
+    "action \"mx\" relay recipients { server }\n"
+    "action \"backup\" relay to \"192.0.2.9\" recipients "
+    "{ directory <staff>, <people> } backup-mx\n"
+    "action \"plain\" relay to \"192.0.2.9\"\n"
+    "action \"live\" proxy to \"192.0.2.9\"\n"
+    "listen on 192.0.2.1 port 25\n"
+    "listen on 192.0.2.1 port 26 proxy \"live\"\n"
+    "match tag nobody for any action \"live\"\n"
+    "match from any for domain \"sel.example\" action \"sel\"\n"
+    "match from any for domain { late.example } action \"late\"\n"
+    "match from any for domain \"tables.example\" action \"tables\"\n"
+    "match from any for rcpt-to { late2@staff.example } action \"late\"\n"
+    "match from any for domain { \"backup.example\", staff.example } "
+    "action \"backup\"\n"
+    "match from any for domain \"one.example\" action \"by\"\n"
+    "match from any for domain \"mx.example\" action \"mx\"\n"
+    "match from any for domain \"plain.example\" action \"plain\"\n";
+
+/* ---- queued and proxyd by hand ------------------------------------------- */
+
+/* What was asked there, the oldest first; what is answered is taken out. */
+static struct asked_q {
+	uint32_t	 tid;
+	char		 text[300];
+	bool		 probe;
+} at_queued[QUESTIONS], at_proxyd[QUESTIONS];
+static size_t		 nqueued, nproxyd;
+static char		 told[1000];	/* "1 state any reply;" */
+static struct ipc_v_ask	 last_ask;
+
+static void
+on_ask(const struct ipc_v_ask *m)
+{
+	struct asked_q	*q = &at_queued[nqueued++];
+
+	q->tid = m->tid;
+	last_ask = *m;
+	snprintf(q->text, sizeof(q->text), "%.*s|%.*s|%.*s",
+	    (int)m->where.len, (const char *)m->where.p,
+	    (int)m->target.len, (const char *)m->target.p,
+	    (int)m->to.len, (const char *)m->to.p);
+}
+
+static void
+on_tell(const struct ipc_v_tell *m)
+{
+	size_t	n = strlen(told);
+
+	snprintf(told + n, sizeof(told) - n, "%u %u %.*s;", m->state, m->any,
+	    (int)m->reply.len, (const char *)m->reply.p);
+}
+
+static void
+on_verify(const struct ipc_p_verify *m)
+{
+	struct asked_q	*q = &at_proxyd[nproxyd++];
+
+	q->tid = m->tid;
+	q->probe = m->probe;
+	snprintf(q->text, sizeof(q->text), "%.*s|%.*s|%.*s",
+	    (int)m->action.len, (const char *)m->action.p,
+	    (int)m->target.len, (const char *)m->target.p,
+	    (int)m->to.len, (const char *)m->to.p);
+}
+
+static uint32_t
+take(struct asked_q *q, size_t *n, const char *text)
+{
+	size_t		 i = 0;
+	uint32_t	 t;
+
+	world_run();
+	while (i < *n && strcmp(q[i].text, text) != 0)
+		i++;
+	if (i == *n)
+		fail_msg("\"%s\" is not asked (\"%s\")", text,
+		    *n > 0 ? q[0].text : "nothing");
+	t = q[i].tid;
+	memmove(&q[i], &q[i + 1], (*n - i - 1) * sizeof(*q));
+	(*n)--;
+	return t;
+}
+
+/* queued says what it knows of the one who was asked for. */
+static void
+knows(const char *text, uint8_t state, bool ask, bool good, const char *reply)
+{
+	CHAN_SEND(queued.chan, v_answer, .tid = take(at_queued, &nqueued,
+	    text), .state = state, .ask = ask, .probe = ask, .good = good,
+	    .reply = span_str(reply), .server = span_str("s[192.0.2.9]:25"));
+	world_run();
+}
+
+static void
+server_says(const char *text, uint8_t state, uint8_t any, const char *reply)
+{
+	CHAN_SEND(proxyd.chan, p_verified, .tid = take(at_proxyd, &nproxyd,
+	    text), .state = state, .any = any, .reply = span_str(reply),
+	    .server = span_str("s[192.0.2.9]:25"));
+	world_run();
+}
+
+#define SEL(x)		"action sel|" "|" x "@sel.example"
+#define ASKED(x)	"sel||" x "@sel.example"
+
+/* Nothing is asked, or waits. */
+static void
+nothing_open(void)
+{
+	world_run();
+	assert_int_equal(nqueued, 0);
+	assert_int_equal(nproxyd, 0);
+	assert_int_equal(verify_count(), 0);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	queued.v_ask = on_ask;
+	queued.v_tell = on_tell;
+	proxyd.verify = on_verify;
+	world_reset();
+	/* What a case that failed has left open. */
+	queued_die();
+	proxyd_die();
+	world_reset();
+	nqueued = nproxyd = 0;
+	told[0] = '\0';
+	return 0;
+}
+
+static struct client *
+begun(void)
+{
+	struct client	*c = hello(REGULAR);
+
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	return c;
+}
+
+/* ---- cases ----------------------------------------------------------------- */
+
+static void
+sources(void **state)
+{
+	const struct conf_action	*a;
+	size_t				 n = 0;
+
+	(void)state;
+	a = conf_action_find(world_conf, span_str("late"));
+	assert_int_equal(conf_known(world_conf, a,
+	    span_str("anna@sel.example"), &n), KNOWN_SAYS_ASK);
+	assert_int_equal(conf_known(world_conf, a,
+	    span_str("anna@sel.example"), &n), KNOWN_SAYS_YES);
+	n = 1;
+	assert_int_equal(conf_known(world_conf, a, span_str("x@staff.example"),
+	    &n), KNOWN_SAYS_NO);
+	n = 1;
+	assert_int_equal(conf_known(world_conf, a, span_str("x@y.example"),
+	    &n), KNOWN_SAYS_END);
+	a = conf_action_find(world_conf, span_str("backup"));
+	n = 0;
+	assert_int_equal(conf_known(world_conf, a, span_str("x@y.example"),
+	    &n), KNOWN_SAYS_ASK);
+	assert_int_equal(conf_known(world_conf, a, span_str("x@y.example"),
+	    &n), KNOWN_SAYS_END);
+	a = conf_action_find(world_conf, span_str("plain"));
+	assert_false(conf_verifies(a));
+}
+
+static void
+tables(void **state)
+{
+	struct client	*c = begun();
+
+	(void)state;
+	say(c, "RCPT TO:<anna@sel.example>", "250 2.1.5");
+	say(c, "RCPT TO:<Anna+x@SEL.example>", "250 2.1.5");
+	say(c, "RCPT TO:<nina@tables.example>", "550 5.1.1 unknown user");
+	say(c, "RCPT TO:<x@plain.example>", "250 2.1.5");
+	nothing_open();
+	quit(c);
+}
+
+static void
+asked(void **state)
+{
+	struct client	*c = begun();
+
+	(void)state;
+	client_say(c, "RCPT TO:<u@sel.example>");
+	expect_nothing(c);
+	assert_int_equal(last_ask.cache_ms, 2 * 3600000);
+	assert_int_equal(last_ask.good_ms, 3 * 86400000);
+	knows(SEL("u"), V_NONE, true, false, "");
+	expect_nothing(c);
+	assert_true(at_proxyd[0].probe);
+	server_says(ASKED("u"), V_GOOD, V_ANY_NO, "250 2.1.5 fine");
+	expect(c, "250 2.1.5 Ok");
+	assert_string_equal(told, "1 1 250 2.1.5 fine;");
+	/* One who is unknown, in the server's words, made harmless. */
+	client_say(c, "RCPT TO:<v@sel.example>");
+	knows(SEL("v"), V_NONE, true, false, "");
+	server_says(ASKED("v"), V_BAD, V_ANY_NOT_ASKED,
+	    "550 5.1.1 no \303\274 \"here\"");
+	expect(c, "550 5.1.1 unknown user; his server said: 550 5.1.1 no ?? "
+	    "'here'");
+	/* No answer at all. */
+	client_say(c, "RCPT TO:<w@sel.example>");
+	knows(SEL("w"), V_NONE, true, false, "");
+	server_says(ASKED("w"), V_LATER, V_ANY_NOT_ASKED, "451 later");
+	expect(c, "450 4.4.1 ");
+	say(c, "DATA", "354");
+	say(c, ".", "250");
+	assert_non_null(strstr(queued.log, "rcpt u@sel.example sel;commit"));
+	nothing_open();
+	quit(c);
+}
+
+static void
+remembered(void **state)
+{
+	struct client	*c = begun();
+
+	(void)state;
+	client_say(c, "RCPT TO:<u@sel.example>");
+	knows(SEL("u"), V_GOOD, false, true, "250 ok");
+	expect(c, "250 2.1.5 Ok");
+	client_say(c, "RCPT TO:<v@sel.example>");
+	knows(SEL("v"), V_BAD, false, false, "550 5.1.1 no");
+	expect(c, "550 5.1.1 unknown user; his server said: 550 5.1.1 no");
+	nothing_open();
+	/* Asked anew, while the client has its answer. */
+	client_say(c, "RCPT TO:<v@sel.example>");
+	knows(SEL("v"), V_BAD, true, false, "550 5.1.1 no");
+	expect(c, "550 5.1.1 unknown user");
+	assert_int_equal(verify_count(), 1);
+	/* Who comes in between asks queued, not the question that is open. */
+	client_say(c, "RCPT TO:<v@sel.example>");
+	knows(SEL("v"), V_BAD, false, false, "550 5.1.1 no");
+	expect(c, "550 5.1.1 unknown user");
+	server_says(ASKED("v"), V_GOOD, V_ANY_NO, "250 ok");
+	assert_string_equal(told, "1 1 250 ok;");
+	nothing_open();
+	/* queued is asked by too many. */
+	client_say(c, "RCPT TO:<w@sel.example>");
+	knows(SEL("w"), V_BUSY, false, false, "");
+	expect(c, "450 4.4.1 ");
+	client_say(c, "RCPT TO:<w@sel.example>");
+	knows(SEL("w"), V_BUSY, false, true, "");
+	expect(c, "250");
+	nothing_open();
+	quit(c);
+}
+
+static void
+known_good(void **state)
+{
+	struct client	*c = begun();
+
+	(void)state;
+	client_say(c, "RCPT TO:<u@sel.example>");
+	knows(SEL("u"), V_NONE, true, true, "");
+	server_says(ASKED("u"), V_DOWN, V_ANY_NOT_ASKED, "refused");
+	expect(c, "250 2.1.5");
+	client_say(c, "RCPT TO:<v@sel.example>");
+	knows(SEL("v"), V_NONE, true, false, "");
+	server_says(ASKED("v"), V_DOWN, V_ANY_NOT_ASKED, "refused");
+	expect(c, "450 4.4.1 ");
+	/* A no is a no, whatever was before. */
+	client_say(c, "RCPT TO:<w@sel.example>");
+	knows(SEL("w"), V_NONE, true, true, "");
+	server_says(ASKED("w"), V_BAD, V_ANY_NOT_ASKED, "550 no");
+	expect(c, "550 5.1.1");
+	/* No answer in time; it still is of use to others. */
+	client_send(c, "RCPT TO:<x@sel.example>\r\nRCPT TO:<y@sel.example>\r\n");
+	knows(SEL("x"), V_NONE, true, true, "");
+	knows(SEL("y"), V_NONE, true, false, "");
+	world_skip_ms(VERIFY_WAIT_MS - 3000);
+	expect_nothing(c);
+	world_skip_ms(3000);
+	expect(c, "250 2.1.5");
+	expect(c, "450 4.4.1 ");
+	told[0] = '\0';
+	server_says(ASKED("x"), V_GOOD, V_ANY_NO, "250 ok");
+	server_says(ASKED("y"), V_BAD, V_ANY_NOT_ASKED, "550 no");
+	assert_string_equal(told, "1 1 250 ok;2 0 550 no;");
+	nothing_open();
+	quit(c);
+}
+
+/* Sources behind the server. */
+static void
+behind(void **state)
+{
+	struct client	*c = begun();
+
+	(void)state;
+	client_say(c, "RCPT TO:<u@late.example>");
+	knows("pool p||u@late.example", V_NONE, true, false, "");
+	server_says("late||u@late.example", V_BAD, V_ANY_NOT_ASKED, "550 no");
+	expect(c, "450 4.1.1 unknown user; his server said: 550 no");
+	/* The directory is whole for its domain, so a server that is down
+	 * makes no difference. */
+	client_say(c, "RCPT TO:<late2@staff.example>");
+	knows("pool p||late2@staff.example", V_NONE, true, false, "");
+	server_says("late||late2@staff.example", V_DOWN, V_ANY_NOT_ASKED, "");
+	expect(c, "450 4.1.1 unknown user");
+	nothing_open();
+	quit(c);
+}
+
+static void
+targets(void **state)
+{
+	struct client	*c = begun();
+
+	(void)state;
+	client_say(c, "RCPT TO:<u@one.example>");
+	knows("action by|192.0.2.7|u@one.example", V_NONE, true, false, "");
+	server_says("by|192.0.2.7|u@one.example", V_GOOD, V_ANY_YES, "250 ok");
+	expect(c, "250");
+	client_say(c, "RCPT TO:<u@MX.example>");
+	knows("action mx|mx.example|u@mx.example", V_GOOD, false, true, "");
+	expect(c, "250");
+	nothing_open();
+	quit(c);
+}
+
+/* A group is asked for as a whole; replies and content keep their order. */
+static void
+pipelined(void **state)
+{
+	struct client	*c = hello(REGULAR), *d = hello(REGULAR);
+
+	(void)state;
+	client_send(c, "MAIL FROM:<a@b.example>\r\nRCPT TO:<u@sel.example>\r\n"
+	    "RCPT TO:<anna@sel.example>\r\nRCPT TO:<v@sel.example>\r\n"
+	    "RCPT TO:<x@plain.example>\r\nDATA\r\n");
+	expect(c, "250 2.1.0");
+	expect_nothing(c);
+	assert_int_equal(nqueued, 2);
+	knows(SEL("v"), V_BAD, false, false, "550 5.1.1 no");
+	expect_nothing(c);
+	/* Other sessions go on. */
+	say(d, "MAIL FROM:<a@b.example>", "250");
+	say(d, "RCPT TO:<anna@sel.example>", "250");
+	say(d, "DATA", "354");
+	say(d, ".", "250");
+	queued.log[0] = '\0';
+	client_free(d);
+	knows(SEL("u"), V_GOOD, false, true, "");
+	expect(c, "250 2.1.5");
+	expect(c, "250 2.1.5");
+	expect(c, "550 5.1.1");
+	expect(c, "250 2.1.5");
+	expect(c, "354");
+	client_send(c, "x\r\n.\r\n");
+	expect(c, "250");
+	assert_non_null(strstr(queued.log, "rcpt u@sel.example sel;"
+	    "rcpt anna@sel.example sel;rcpt x@plain.example plain;commit"));
+	nothing_open();
+	quit(c);
+}
+
+/* All of the group are refused: DATA is, too, and BDAT with its bytes. */
+static void
+none_left(void **state)
+{
+	struct client	*c = hello(REGULAR);
+
+	(void)state;
+	client_send(c, "MAIL FROM:<a@b.example>\r\nRCPT TO:<u@sel.example>\r\n"
+	    "RCPT TO:<v@sel.example>\r\nDATA\r\n");
+	expect(c, "250 2.1.0");
+	knows(SEL("u"), V_BAD, false, false, "550 no");
+	expect(c, "550 5.1.1");
+	expect_nothing(c);
+	knows(SEL("v"), V_BAD, false, false, "550 no");
+	expect(c, "550 5.1.1");
+	expect(c, "554 5.5.1 No valid recipients");
+	client_send(c, "MAIL FROM:<a@b.example>\r\nRCPT TO:<u@sel.example>\r\n"
+	    "BDAT 6 LAST\r\nNOOP\r\nNOOP\r\n");
+	expect(c, "250 2.1.0");
+	expect_nothing(c);
+	knows(SEL("u"), V_BAD, false, false, "550 no");
+	expect(c, "550 5.1.1");
+	expect(c, "554 5.5.1 No valid recipients");
+	expect(c, "250 2.0.0");
+	expect_nothing(c);
+	/* BDAT that waits, and is fine. */
+	client_send(c, "MAIL FROM:<a@b.example>\r\nRCPT TO:<u@sel.example>\r\n"
+	    "BDAT 3 LAST\r\nx\r\n");
+	expect(c, "250 2.1.0");
+	expect_nothing(c);
+	knows(SEL("u"), V_GOOD, false, true, "");
+	expect(c, "250 2.1.5");
+	expect(c, "250 2.0.0");
+	assert_int_equal(queued.commits, 1);
+	nothing_open();
+	quit(c);
+}
+
+/* The same recipient in many sessions is one question. */
+static void
+joined(void **state)
+{
+	struct client	*c[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		c[i] = begun();
+		client_say(c[i], "RCPT TO:<u@sel.example>");
+	}
+	world_run();
+	assert_int_equal(nqueued, 1);
+	assert_int_equal(verify_count(), 1);
+	/* One goes away; the question does not. */
+	client_free(c[1]);
+	knows(SEL("u"), V_NONE, true, false, "");
+	assert_int_equal(nproxyd, 1);
+	client_free(c[0]);
+	client_free(c[2]);
+	server_says(ASKED("u"), V_GOOD, V_ANY_NO, "250 ok");
+	assert_null(world_leak());
+	assert_string_equal(told, "1 1 250 ok;");
+	nothing_open();
+}
+
+/* RSET and QUIT come behind a recipient that is still asked for. */
+static void
+reset(void **state)
+{
+	struct client	*c = hello(REGULAR);
+
+	(void)state;
+	client_send(c, "MAIL FROM:<a@b.example>\r\nRCPT TO:<u@sel.example>\r\n"
+	    "RCPT TO:<v@sel.example>\r\nRSET\r\nMAIL FROM:<c@d.example>\r\n"
+	    "RCPT TO:<anna@sel.example>\r\nDATA\r\n");
+	expect(c, "250 2.1.0");
+	expect_nothing(c);
+	knows(SEL("v"), V_BAD, false, false, "550 no");
+	knows(SEL("u"), V_GOOD, false, true, "");
+	expect(c, "250 2.1.5");
+	expect(c, "550 5.1.1");
+	expect(c, "250 2.0.0");
+	expect(c, "250 2.1.0");
+	expect(c, "250 2.1.5");
+	expect(c, "354");
+	client_send(c, "x\r\n.\r\n");
+	expect(c, "250");
+	assert_null(strstr(queued.log, "u@sel.example"));
+	client_send(c, "MAIL FROM:<a@b.example>\r\nRCPT TO:<u@sel.example>\r\n"
+	    "QUIT\r\n");
+	expect(c, "250 2.1.0");
+	expect_nothing(c);
+	knows(SEL("u"), V_GOOD, false, true, "");
+	expect(c, "250 2.1.5");
+	expect(c, "221");
+	expect_closed(c);
+	nothing_open();
+	leave(c);
+}
+
+/* Too many errors end the session in the middle of a group. */
+static void
+errors(void **state)
+{
+	struct client	*c;
+
+	(void)state;
+	world_conf->limits.errors = 2;
+	c = hello(REGULAR);
+	client_send(c, "MAIL FROM:<a@b.example>\r\nRCPT TO:<u@sel.example>\r\n"
+	    "RCPT TO:<v@sel.example>\r\nRCPT TO:<w@sel.example>\r\nDATA\r\n");
+	expect(c, "250 2.1.0");
+	knows(SEL("u"), V_BAD, false, false, "550 no");
+	expect(c, "550 5.1.1");
+	knows(SEL("v"), V_BAD, false, false, "550 no");
+	expect(c, "421 4.7.0");
+	expect_closed(c);
+	knows(SEL("w"), V_GOOD, false, true, "");
+	nothing_open();
+	leave(c);
+}
+
+/* ---- backup-mx ---- */
+
+#define BACKUP(x)	"action backup||" x "@backup.example"
+#define PRIMARY(x)	"backup||" x
+
+static void
+backup_up(void **state)
+{
+	struct client	*c = begun();
+
+	(void)state;
+	/* Asked for on the side, and remembered. */
+	client_say(c, "RCPT TO:<u@backup.example>");
+	knows(BACKUP("u"), V_NONE, true, false, "");
+	expect_nothing(c);
+	server_says(PRIMARY("u@backup.example"), V_GOOD, V_ANY_NO, "250 ok");
+	expect(c, "450 4.3.2 The primary mail server is up");
+	assert_string_equal(told, "1 1 250 ok;");
+	client_say(c, "RCPT TO:<v@backup.example>");
+	knows(BACKUP("v"), V_NONE, true, false, "");
+	server_says(PRIMARY("v@backup.example"), V_BAD, V_ANY_NO, "550 no");
+	expect(c, "450 4.3.2 ");
+	/* Known: it is only asked whether the server is there. */
+	client_say(c, "RCPT TO:<u@backup.example>");
+	knows(BACKUP("u"), V_GOOD, false, true, "");
+	server_says(PRIMARY(""), V_GOOD, V_ANY_NOT_ASKED, "");
+	expect(c, "450 4.3.2 ");
+	/* So it is of those whom a table knows; whom a directory does not is
+	 * refused. */
+	client_say(c, "RCPT TO:<dora@staff.example>");
+	server_says(PRIMARY(""), V_LATER, V_ANY_NOT_ASKED, "");
+	expect(c, "450 4.3.2 ");
+	say(c, "RCPT TO:<x@staff.example>", "550 5.1.1");
+	nothing_open();
+	quit(c);
+}
+
+static void
+backup_down(void **state)
+{
+	struct client	*c = begun();
+
+	(void)state;
+	client_say(c, "RCPT TO:<u@backup.example>");
+	knows(BACKUP("u"), V_GOOD, false, true, "");
+	server_says(PRIMARY(""), V_DOWN, V_ANY_NOT_ASKED, "refused");
+	expect(c, "250");
+	/* Within known-good. */
+	client_say(c, "RCPT TO:<v@backup.example>");
+	knows(BACKUP("v"), V_NONE, true, true, "");
+	server_says(PRIMARY("v@backup.example"), V_DOWN, V_ANY_NOT_ASKED, "");
+	expect(c, "250");
+	client_say(c, "RCPT TO:<w@backup.example>");
+	knows(BACKUP("w"), V_NONE, true, false, "");
+	server_says(PRIMARY("w@backup.example"), V_DOWN, V_ANY_NOT_ASKED, "");
+	expect(c, "450 4.4.1 ");
+	client_say(c, "RCPT TO:<x@backup.example>");
+	knows(BACKUP("x"), V_BAD, false, false, "550 no");
+	server_says(PRIMARY(""), V_DOWN, V_ANY_NOT_ASKED, "");
+	expect(c, "450 4.4.1 ");
+	client_say(c, "RCPT TO:<dora@staff.example>");
+	server_says(PRIMARY(""), V_DOWN, V_ANY_NOT_ASKED, "");
+	expect(c, "250");
+	/* Nobody could be asked: then it may well be up. */
+	client_say(c, "RCPT TO:<u@backup.example>");
+	knows(BACKUP("u"), V_GOOD, false, true, "");
+	server_says(PRIMARY(""), V_BUSY, V_ANY_NOT_ASKED, "");
+	expect(c, "450 4.4.1 ");
+	nothing_open();
+	quit(c);
+}
+
+/* ---- who is away ---- */
+
+static void
+queued_away(void **state)
+{
+	struct client	*c = begun();
+
+	(void)state;
+	client_say(c, "RCPT TO:<u@sel.example>");
+	world_run();
+	assert_int_equal(nqueued, 1);
+	queued_die();
+	/* The server is asked without it; there is no queue, though. */
+	server_says(ASKED("u"), V_BAD, V_ANY_NOT_ASKED, "550 no");
+	expect(c, "550 5.1.1");
+	client_say(c, "RCPT TO:<v@sel.example>");
+	expect_nothing(c);
+	assert_int_equal(nproxyd, 1);
+	assert_false(at_proxyd[0].probe);
+	queued_start();
+	server_says(ASKED("v"), V_GOOD, V_ANY_NOT_ASKED, "250 ok");
+	expect(c, "250");
+	assert_string_equal(told, "");
+	/* Dead while the server is asked: nobody is told. */
+	nqueued = 0;
+	client_say(c, "RCPT TO:<w@sel.example>");
+	knows(SEL("w"), V_NONE, true, false, "");
+	queued_die();
+	queued_start();
+	server_says(ASKED("w"), V_GOOD, V_ANY_NO, "250 ok");
+	expect(c, "250");
+	assert_string_equal(told, "");
+	nothing_open();
+	quit(c);
+}
+
+static void
+proxyd_away(void **state)
+{
+	struct client	*c = begun();
+
+	(void)state;
+	client_say(c, "RCPT TO:<u@sel.example>");
+	knows(SEL("u"), V_NONE, true, false, "");
+	proxyd_die();
+	expect(c, "450 4.4.1 ");
+	/* Others, who wait at queued, hear it. */
+	assert_string_equal(told, "5 0 ;");
+	client_say(c, "RCPT TO:<v@sel.example>");
+	knows(SEL("v"), V_NONE, true, true, "");
+	expect(c, "250");
+	client_say(c, "RCPT TO:<w@sel.example>");
+	knows(SEL("w"), V_GOOD, true, true, "");
+	expect(c, "250");
+	say(c, "RCPT TO:<anna@sel.example>", "250");
+	say(c, "RCPT TO:<dora@staff.example>", "450 4.3.2 Recipients can't");
+	queued_die();
+	say(c, "RCPT TO:<x@sel.example>", "450 4.3.2 ");
+	nproxyd = 0;
+	queued_start();
+	proxyd_start();
+	nothing_open();
+	quit(c);
+}
+
+/* On a proxied listener the actual server decides. */
+static void
+proxied(void **state)
+{
+	struct client	*c;
+
+	(void)state;
+	c = client_at(PROXIED);
+	expect(c, "220");
+	say(c, "EHLO client.example", "250");
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	say(c, "RCPT TO:<u@sel.example>", "250");
+	nothing_open();
+	quit(c);
+}
+
+static void
+too_many(void **state)
+{
+	struct client	*c[20];
+	char		 line[100];
+
+	(void)state;
+	world_conf->limits.sessions_per_source = 100;
+	for (unsigned i = 0; i < 16; i++) {
+		c[i] = begun();
+		for (unsigned k = 0; k < 60; k++) {
+			snprintf(line, sizeof(line),
+			    "RCPT TO:<u%u.%u@sel.example>", i, k);
+			client_say(c[i], line);
+		}
+	}
+	/* Each is asked, and all sessions take their leave. */
+	assert_int_equal(nqueued, 16 * 60);
+	assert_int_equal(verify_count(), 16 * 60);
+	world_skip_ms(VERIFY_WAIT_MS);
+	for (unsigned i = 0; i < 16; i++)
+		for (unsigned k = 0; k < 60; k++)
+			expect(c[i], "450 4.4.1");
+	for (unsigned i = 0; i < 16; i++)
+		client_free(c[i]);
+	queued_die();
+	while (nproxyd > 0)
+		server_says(at_proxyd[0].text, V_DOWN, V_ANY_NOT_ASKED, "");
+	nqueued = 0;
+	queued_start();
+	nothing_open();
+}
+
+static int
+init(void **state)
+{
+	(void)state;
+	world_init(conf_text);
+	return 0;
+}
+
+#define CASE(f)	cmocka_unit_test_setup(f, setup)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(sources),
+		CASE(tables),
+		CASE(asked),
+		CASE(remembered),
+		CASE(known_good),
+		CASE(behind),
+		CASE(targets),
+		CASE(pipelined),
+		CASE(none_left),
+		CASE(joined),
+		CASE(reset),
+		CASE(errors),
+		CASE(backup_up),
+		CASE(backup_down),
+		CASE(queued_away),
+		CASE(proxyd_away),
+		CASE(proxied),
+		CASE(too_many),
+	};
+
+	return cmocka_run_group_tests(tests, init, NULL);
+}

@@ -1,0 +1,18 @@
+/*
+ * Archives of a message: which of the configuration's see it, and their
+ * recipients among those that queued gets. What they see of the envelope is
+ * made there, where all of it is known.
+ */
+#ifndef SMTPD_ARCHIVE_H
+#define SMTPD_ARCHIVE_H
+
+#include "common/ipc/chan.h"
+#include "smtpd/txn.h"
+
+/* Content is to come: false if an archive that must see it can't. */
+bool	 archive_possible(const struct txn *);
+/* Sends the archives' recipients behind those of the message; n is the number
+ * of the next one. */
+void	 archive_send(const struct txn *, struct chan *, uint32_t n);
+
+#endif
