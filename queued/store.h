@@ -17,7 +17,8 @@
  * are one transaction; a crash takes the index back to an earlier hwm.
  *
  * Files: msg.db (id), rcpt.db (id, n), sched.db (next, id, dest), dest.db
- * (dest, next, id), keep.db (until, id), meta.db, log.*. Keys are big-endian, so they sort.
+ * (dest, next, id), keep.db (until, id), meta.db, log.*. Keys are big-endian,
+ * so they sort.
  * A function that meets a fault ends the process (diskio.h); what is said to
  * be damaged is made anew at the next start.
  */
