@@ -15,6 +15,7 @@
 struct rows {
 	struct store_due few[4], *v;
 	size_t		 n, cap;
+	uint64_t	 sender;	/* of all, or 0: not asked for */
 };
 
 static void
@@ -22,6 +23,7 @@ rows_init(struct rows *r)
 {
 	r->v = r->few;
 	r->n = 0;
+	r->sender = 0;
 	r->cap = sizeof(r->few) / sizeof(r->few[0]);
 }
 
@@ -48,7 +50,7 @@ rows_add(struct rows *r, uint64_t id, const struct store_rcpt *rc)
 		r->cap *= 4;
 	}
 	r->v[r->n++] = (struct store_due){ rc->next_ms, id, rc->dest,
-	    rc->last_ms };
+	    rc->last_ms, r->sender };
 }
 
 static int
@@ -310,6 +312,7 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 		store_msg_put(q->store, r->id, &sm, true);
 	}
 	rows_init(&after);
+	after.sender = due_sender_key(m->from, &m->client);
 	for (s = m->rcpts; rec_rcpt_next(&s, &e);) {
 		rc = (struct store_rcpt){ .state = e.state,
 		    .notify = e.notify, .attempt = e.attempt,

@@ -61,20 +61,27 @@ job_free(struct queue *q, struct job *j)
 }
 
 struct job *
-job_push(struct queue *q, struct dest *d, uint64_t id, bool fresh)
+job_push(struct queue *q, struct dest *d, const struct store_due *row,
+    bool fresh)
 {
+	struct sender	*s = sender_get(q, d, row->sender);
 	struct job	*j;
 
-	if ((j = calloc(1, sizeof(*j))) == NULL)
+	if (s == NULL)
 		return NULL;
-	j->id = id;
-	j->dest = d;
-	j->fresh = fresh;
-	if (!map_set_u64(q->jobs, job_key(id, d->key), j)) {
+	if ((j = calloc(1, sizeof(*j))) == NULL ||
+	    !map_set_u64(q->jobs, job_key(row->id, d->key), j)) {
 		free(j);
+		sender_rest(q, d, s);
 		return NULL;
 	}
-	TAILQ_INSERT_TAIL(&d->ready, j, entry);
+	j->id = row->id;
+	j->dest = d;
+	j->fresh = fresh;
+	j->sender = row->sender;
+	j->next_ms = row->next_ms;
+	TAILQ_INSERT_TAIL(&s->ready, j, entry);
+	s->nready++;
 	d->njobs++;
 	d->nready++;
 	q->nready++;
@@ -84,9 +91,13 @@ job_push(struct queue *q, struct dest *d, uint64_t id, bool fresh)
 void
 job_unready(struct queue *q, struct job *j)
 {
-	TAILQ_REMOVE(&j->dest->ready, j, entry);
+	struct sender	*s = sender_find(q, j->dest, j->sender);
+
+	TAILQ_REMOVE(&s->ready, j, entry);
+	s->nready--;
 	j->dest->nready--;
 	q->nready--;
+	sender_rest(q, j->dest, s);
 }
 
 /* ---- its recipients ---- */
@@ -127,6 +138,10 @@ job_row(uint32_t n, const struct store_rcpt *r, void *arg)
 	    !span_is(r->action, l->j->dest->action) ||
 	    (r->next_ms > l->now + DUE_NOW_MS && !l->j->early))
 		return true;
+	if (l->j->nrcpts >= JOB_RCPTS) {
+		l->j->again = true;	/* the others have their turn then */
+		return false;
+	}
 	return job_add(l, n, r->attempt + 1, r->notify, r->to);
 }
 
@@ -177,10 +192,15 @@ job_load(struct queue *q, struct job *j, struct rec *r, struct rec_msg *m)
 	if (!j->fresh)
 		job_rcpts(q, j);
 	else
-		for (s = m->rcpts; rec_rcpt_next(&s, &e);)
+		for (s = m->rcpts; rec_rcpt_next(&s, &e) && !j->again;) {
 			if (dest_of(q->conf, e.action, e.to, m->from, m->auth,
-			    domain) == j->dest->key)
+			    domain) != j->dest->key)
+				continue;
+			if (j->nrcpts < JOB_RCPTS)
 				job_add(&l, e.n, 1, e.notify, e.to);
+			else
+				j->again = true;
+		}
 	if (j->nrcpts > 0)
 		return true;
 	job_gone(q, j);
@@ -199,11 +219,11 @@ job_adopt(struct queue *q, uint64_t id, uint32_t n, uint32_t attempt)
 	if (!store_rcpt_get(q->store, id, n, &rc) ||
 	    rc.state != RCPT_WAITING || rc.attempt + 1 != attempt)
 		return NULL;
-	row = (struct store_due){ .id = id, .dest = rc.dest };
+	row = (struct store_due){ .id = id, .dest = rc.dest, .sender = 1 };
 	if ((d = dest_of_row(q, &row)) == NULL)
 		return NULL;
 	if ((j = job_find(q, id, d->key)) == NULL &&
-	    (j = job_push(q, d, id, false)) == NULL) {
+	    (j = job_push(q, d, &row, false)) == NULL) {
 		dest_rest(q, d);
 		return NULL;
 	}
@@ -234,20 +254,23 @@ static void
 expire_ready(struct queue *q, struct dest *d)
 {
 	struct store_msg m;
+	struct sender	*s, *snext;
 	struct job	*j, *next;
 	int64_t		 now = queue_now(q);
 
-	TAILQ_FOREACH_SAFE(j, &d->ready, entry, next) {
-		if (!store_msg_get(q->store, j->id, &m) ||
-		    !retry_expired(now, m.expire_ms))
-			continue;
-		job_unready(q, j);
-		job_clear(j);
-		j->ended = true;
-		if (job_rcpts(q, j))
-			result_expire(q, j);
-		job_release(q, j);
-	}
+	/* With its last job a sender goes. */
+	TAILQ_FOREACH_SAFE(s, &d->senders, entry, snext)
+		TAILQ_FOREACH_SAFE(j, &s->ready, entry, next) {
+			if (!store_msg_get(q->store, j->id, &m) ||
+			    !retry_expired(now, m.expire_ms))
+				continue;
+			job_unready(q, j);
+			job_clear(j);
+			j->ended = true;
+			if (job_rcpts(q, j))
+				result_expire(q, j);
+			job_release(q, j);
+		}
 }
 
 void
@@ -320,6 +343,7 @@ void
 job_again(struct queue *q, struct job *j, bool crashed)
 {
 	struct dest	*d = j->dest;
+	struct sender	*s;
 	bool		 results = false;
 
 	for (size_t i = 0; i < j->nrcpts; i++)
@@ -339,7 +363,10 @@ job_again(struct queue *q, struct job *j, bool crashed)
 	j->agent = NULL;
 	d->running--;
 	q->nrunning--;
-	TAILQ_INSERT_HEAD(&d->ready, j, entry);
+	if ((s = sender_get(q, d, j->sender)) == NULL)
+		fatal("sender");
+	TAILQ_INSERT_HEAD(&s->ready, j, entry);
+	s->nready++;
 	d->nready++;
 	q->nready++;
 	dest_place(q, d);

@@ -24,8 +24,9 @@ UNITLIBS_test_bind = -Wl,--wrap=socket
 
 # queued's core: all but its channels and its control socket.
 QUEUED = $(addprefix queued/,apply.o body.o bounce.o commit.o compact.o dest.o \
-    diskio.o due.o due_dest.o due_job.o envelope.o filter.o load.o queue.o \
-    record.o recover.o result.o retry.o segment.o space.o store.o)
+    diskio.o due.o due_dest.o due_job.o due_sender.o envelope.o \
+    filter.o load.o queue.o record.o recover.o result.o retry.o segment.o \
+    space.o store.o)
 UNIT_test_record = queued/record.o queued/envelope.o
 UNIT_test_envelope = queued/record.o queued/envelope.o
 UNIT_test_retry = queued/retry.o
@@ -36,6 +37,8 @@ UNIT_test_dest = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_dest = -ldb-5.3
 UNIT_test_bytable = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_bytable = -ldb-5.3
+UNIT_test_turns = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_turns = -ldb-5.3
 UNIT_test_filter = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_filter = -ldb-5.3
 UNIT_test_queue = regress/lib/queuehelp.o $(QUEUED)
