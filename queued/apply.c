@@ -256,6 +256,7 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 		store_msg_put(q->store, r->id, &sm, true);
 	}
 	rows_init(&after);
+	after.sender = due_sender_key(m->from, &m->client);
 	for (s = m->rcpts; rec_rcpt_next(&s, m->version, &e);) {
 		rc = (struct store_rcpt){ .state = e.state,
 		    .notify = e.notify, .flags = e.flags, .group = e.group,

@@ -14,6 +14,7 @@ rows_init(struct rows *r)
 {
 	r->v = r->few;
 	r->n = 0;
+	r->sender = 0;
 	r->cap = sizeof(r->few) / sizeof(r->few[0]);
 }
 
@@ -40,7 +41,7 @@ rows_add(struct rows *r, uint64_t id, const struct store_rcpt *rc)
 		r->cap *= 4;
 	}
 	r->v[r->n++] = (struct store_due){ rc->next_ms, id, rc->dest,
-	    rc->last_ms };
+	    rc->last_ms, r->sender };
 }
 
 static int

@@ -10,6 +10,7 @@
 struct rows {
 	struct store_due few[4], *v;
 	size_t		 n, cap;
+	uint64_t	 sender;	/* of all, or 0: not asked for */
 };
 
 void	 rows_init(struct rows *);

@@ -65,6 +65,7 @@ struct store_due {		/* a row of sched.db and dest.db */
 	int64_t		 next_ms;
 	uint64_t	 id, dest;
 	int64_t		 last_ms;	/* dest.db: the last attempt */
+	uint64_t	 sender;	/* in memory: due_sender_key(), or 0 */
 };
 
 /*
