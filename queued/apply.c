@@ -177,7 +177,7 @@ static void
 apply_dues(struct queue *q, uint64_t id, const struct store_msg *m,
     const struct rows *before, bool routed)
 {
-	struct rows	 after;
+	struct rows	 after = { .n = 0 };
 
 	rows_collect(q, &after, id, m);
 	rows_replace(q, before, &after, false);
@@ -191,7 +191,7 @@ static void
 apply_change(struct queue *q, uint64_t id, const struct rec_change *ch)
 {
 	struct store_msg m;
-	struct rows	 before;
+	struct rows	 before = { .n = 0 };
 	bool		 remove = ch->what & CHANGE_REMOVE;
 	bool		 route = ch->what & CHANGE_ROUTE;
 	uint32_t	 left;
@@ -240,7 +240,7 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 	struct store_msg old;
 	struct store_rcpt rc;
 	struct rec_rcpt	 e;
-	struct rows	 before, after;
+	struct rows	 before = { .n = 0 }, after = { .n = 0 };
 	struct span	 s = m->rcpts;
 	char		 domain[CONF_TARGET_MAX];
 
@@ -359,7 +359,7 @@ redest_one(struct queue *q, uint64_t id)
 {
 	struct store_msg m;
 	struct store_rcpt rc;
-	struct rows	 before, after;
+	struct rows	 before = { .n = 0 }, after = { .n = 0 };
 	struct due_sender s;
 	char		 domain[CONF_TARGET_MAX];
 	uint64_t	 dest;

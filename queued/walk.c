@@ -27,7 +27,7 @@ walk_new(struct queue *q, enum walk_what what, uint32_t uid)
 	buf_init(&w->reason, 2048);
 	buf_init(&w->fates, REC_ENV_MAX);
 	buf_init(&w->env, REC_ENV_MAX);
-	buf_init(&w->froms, WALK_PAGE * 4096);
+	buf_init(&w->senders, WALK_PAGE * 4096);
 	return w;
 }
 
@@ -43,7 +43,7 @@ walk_free(void *arg)
 	buf_clear(&w->reason);
 	buf_clear(&w->fates);
 	buf_clear(&w->env);
-	buf_clear(&w->froms);
+	buf_clear(&w->senders);
 	free(w);
 }
 
@@ -85,25 +85,25 @@ page_msg(uint64_t id, const struct store_msg *m, void *arg)
 	}
 	p = &w->page[w->npage++];
 	*p = (struct walk_msg){ .id = id, .m = *m, .fits =
-	    !w->filter.any_rcpt, .from_at = buf_len(&w->froms) };
-	buf_span(&w->froms, m->from);
+	    !w->filter.any_rcpt, .from_at = buf_len(&w->senders) };
+	buf_span(&w->senders, m->from);
 	return true;
 }
 
 static void
 page_read(struct walk *w)
 {
-	struct span	 froms;
+	struct span	 senders;
 
 	w->npage = 0;
 	w->page_looked = 0;
 	w->more = false;
-	buf_reset(&w->froms);
+	buf_reset(&w->senders);
 	store_msgs(w->q->store, w->from, page_msg, w);
 	w->looked += w->page_looked;
-	froms = buf_content(&w->froms);
+	senders = buf_content(&w->senders);
 	for (size_t i = 0; i < w->npage; i++)
-		w->page[i].m.from = span_sub(froms, w->page[i].from_at,
+		w->page[i].m.from = span_sub(senders, w->page[i].from_at,
 		    w->page[i].m.from.len);
 }
 

@@ -19,7 +19,7 @@ enum walk_what { WALK_LIST, WALK_COUNT, WALK_SCHEDULE, WALK_HOLD, WALK_RELEASE,
 
 struct walk_msg {		/* one of the page */
 	uint64_t	 id;
-	struct store_msg m;	/* m.from lies in walk.froms, from_at on */
+	struct store_msg m;	/* m.from lies in walk.senders, from_at on */
 	size_t		 from_at;
 	bool		 fits;
 };
@@ -59,7 +59,7 @@ struct walk {
 	size_t		 npage;
 	unsigned	 page_looked, step_changed;
 	bool		 more;
-	struct buf	 froms, env;
+	struct buf	 senders, env;
 };
 
 /* NULL: no memory. The filter and row are the caller's to set. */
