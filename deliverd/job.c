@@ -11,6 +11,7 @@
 
 #include "common/base/log.h"
 #include "common/base/map.h"
+#include "deliverd/servers.h"
 
 struct result {				/* sent, not yet recorded */
 	uint64_t	 id;
@@ -47,6 +48,7 @@ static const struct chan_row rows[] = {
 	{ IPC_T_d_go, on_go },
 	{ IPC_T_d_recorded, on_recorded },
 	{ IPC_T_d_sync, on_sync },
+	{ IPC_T_d_server_state, servers_heard },
 	{ 0, NULL }
 };
 
@@ -130,6 +132,7 @@ lost(struct chan *c, const char *why)
 		proc_report(proc, IPC_QUEUED, queued_worker, why);
 	if (queued == c) {
 		queued = NULL;
+		servers_peer(NULL);
 		orphan_all();
 	}
 	chan_free(c);
@@ -147,6 +150,7 @@ job_peer(uint16_t worker, int fd)
 	    lost, NULL);
 	if (queued == NULL)
 		fatal("chan_new");
+	servers_peer(queued);
 	if (draining)
 		CHAN_SEND(queued, d_back, .tid = 0);
 }
@@ -416,8 +420,16 @@ job_done(struct job *j)
 		    "");
 	if (!j->orphan && queued != NULL)
 		CHAN_SEND(queued, d_done, .tid = j->tid, .id = j->id,
-		    .dest = (uint8_t)j->dest);
+		    .dest = (uint8_t)j->dest, .ms = j->ms);
 	job_free(j);
+}
+
+void
+job_back_up(const char *action, const char *domain)
+{
+	if (queued != NULL)
+		CHAN_SEND(queued, d_back_up, .tid = 0,
+		    .action = span_str(action), .domain = span_str(domain));
 }
 
 static void

@@ -48,6 +48,8 @@ struct job {
 	const struct conf_action *action;	/* NULL: we have none such */
 	struct arena	*arena;		/* all spans below */
 	struct span	 from, prefix;
+	struct span	 sender;	/* sender_of() has made it */
+	bool		 has_sender;
 	struct buf	 front, suffix;	/* of an archive's copy; front has the
 					 * prefix in it once all is there */
 	struct smtp_mail_params params;	/* SIZE: all of these */
@@ -57,11 +59,15 @@ struct job {
 	struct rcpt	*rcpts;
 	size_t		 nrcpts, left;	/* left: without result */
 	enum d_dest	 dest;		/* for d_done */
+	uint32_t	 ms;		/* the slowest reply */
 	bool		 broken;	/* no memory, no descriptor */
 	bool		 going;		/* d_go has come */
 	bool		 orphan;	/* queued has gone: no d_done */
 	bool		 retried;	/* once more after a stale connection */
 	bool		 dsn;		/* its server knows DSN (RFC 3461) */
+	/* It was lost on this server: another one is to have it. */
+	struct addr	 avoid;		/* family 0: none */
+	unsigned	 tries;		/* lost so often */
 };
 
 /* deliver gets each complete job. */
@@ -86,6 +92,8 @@ struct span job_bytes(const struct job *, uint64_t pos, size_t n);
  * static storage or the job's. Empty: the end, or it can't be read. */
 struct span job_content(const struct job *, uint64_t pos, size_t n);
 uint64_t job_content_size(const struct job *);
+/* Tells queued that a destination has a server that answers again. */
+void	 job_back_up(const char *action, const char *domain);
 size_t	 job_count(void);
 size_t	 job_unrecorded(void);
 uint64_t job_count_results(enum d_status);

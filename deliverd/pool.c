@@ -1,11 +1,12 @@
 /*
- * The destinations. Each has a list of addresses (asked for when needed, used
- * for its TTL), jobs in order of arrival, and connections up to its limit. A
+ * The destinations. Each has a list of servers (asked for when needed, used for
+ * its TTL), jobs in order of arrival, and connections up to its limit. A
  * connection takes the next job when it has finished one, so nobody waits for a
- * round trip to queued; addresses that failed are passed over while others are
- * there; when none is left, all that waits is given back with the last reason.
+ * round trip to queued. Which server is next is choose.c's, whether one answers
+ * servers.c's; when none does, all that waits is given back with the last
+ * reason, and queued hears when one is back.
  */
-#include "deliverd/pool.h"
+#include "deliverd/pool_i.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,25 +14,13 @@
 
 #include "common/base/log.h"
 #include "common/base/map.h"
+#include "common/conf/dest.h"
 #include "common/conf/table.h"
 
-#define SWEEP_S		5		/* destinations without use are freed */
-
-struct dest {
-	const struct conf_action *action;
-	char		 domain[256];
-	TAILQ_HEAD(, job) jobs;
-	size_t		 nwaiting;
-	TAILQ_HEAD(, conn) conns;
-	size_t		 nconns, limit;
-	struct find	*find;		/* being asked for */
-	bool		 starting;	/* inside find_start() */
-	struct hosts_cand *cands;	/* NULL: not known */
-	struct mono	*down_until;	/* one each */
-	size_t		 ncands;
-	struct mono	 expires;
-	char		 why[1024];	/* the last reason that one failed */
-};
+#define TICK_S		1
+#define IDLE_KEEP_MS	5000	/* destinations without use are freed */
+#define DOWN_KEEP_MS	900000	/* but those that may come back */
+#define FEW_JOBS	4	/* so many get a connection each */
 
 static struct proc		*proc;
 static const struct conf	*conf;
@@ -40,47 +29,106 @@ static struct map		*dests;
 static size_t			 nconns, conns_max;
 static bool			 starved;	/* a destination waits */
 static bool			 aborted;	/* nothing is begun any more */
-static struct event		*sweeper;
+static struct event		*ticker, *rechecker;
 
 static void	 run(struct dest *);
+
+/* ---- destinations ------------------------------------------------------ */
 
 static void
 dest_forget(struct dest *d)
 {
+	for (size_t i = 0; i < d->ncands; i++)
+		srv_unref(d->cands[i].srv);
 	free(d->cands);
-	free(d->down_until);
 	d->cands = NULL;
-	d->down_until = NULL;
 	d->ncands = 0;
 }
 
+static void
+dest_free(struct dest *d)
+{
+	dest_forget(d);
+	dest_list_free(d->own);
+	free(d);
+}
+
+/* One that is down is kept for as long as it may come back, so that its servers
+ * are probed and queued is told. */
 static bool
-sweep_one(struct span key, void *v, void *arg)
+in_use(const struct dest *d)
+{
+	int64_t	idle = clock_mono().ms - d->used.ms;
+
+	return d->nwaiting > 0 || d->nconns > 0 || d->nprobes > 0 ||
+	    d->find != NULL || idle < IDLE_KEEP_MS ||
+	    (d->told_down && idle < DOWN_KEEP_MS &&
+	    map_count(dests) < POOL_DESTS_MAX / 2);
+}
+
+static bool
+tick_one(struct span key, void *v, void *arg)
 {
 	struct dest	*d = v;
 
 	(void)arg;
-	if (d->nwaiting > 0 || d->nconns > 0 || d->find != NULL)
-		return true;
-	map_del(dests, key);
-	dest_forget(d);
-	free(d);
+	if (!in_use(d)) {
+		map_del(dests, key);
+		dest_free(d);
+	} else if (d->nwaiting > 0 || (d->told_down && d->pool != NULL))
+		run(d);
 	return true;
 }
 
 static void
-sweep(evutil_socket_t fd, short what, void *arg)
+tick(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	(void)arg;
-	map_each(dests, sweep_one, NULL);
+	map_each(dests, tick_one, NULL);
+	servers_tick();
+}
+
+static bool
+recheck_one(struct span key, void *v, void *arg)
+{
+	struct dest	*d = v;
+
+	(void)key;
+	(void)arg;
+	if (d->told_down && (choose_any(d, false, NULL) ||
+	    choose_any(d, true, NULL))) {
+		d->told_down = false;
+		job_back_up(d->action->name, d->domain);
+	}
+	run(d);
+	return true;
+}
+
+static void
+recheck(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	map_each(dests, recheck_one, NULL);
+}
+
+/* A server went down or came back: all that it concerns, a little later. */
+static void
+server_changed(const struct srv *s)
+{
+	static const struct timeval	 now = { 0, 0 };
+
+	(void)s;
+	evtimer_add(rechecker, &now);
 }
 
 void
 pool_init(struct proc *p, const struct conf *c, struct ask *a)
 {
-	const struct timeval	 tv = { SWEEP_S, 0 };
+	const struct timeval	 tv = { TICK_S, 0 };
 
 	proc = p;
 	conf = c;
@@ -89,10 +137,13 @@ pool_init(struct proc *p, const struct conf *c, struct ask *a)
 	    c->limits.deliveries;
 	if ((dests = map_new(POOL_DESTS_MAX)) == NULL)
 		fatal("map_new");
-	sweeper = event_new(proc_base(p), -1, EV_PERSIST, sweep, NULL);
-	if (sweeper == NULL || event_add(sweeper, &tv) == -1)
+	ticker = event_new(proc_base(p), -1, EV_PERSIST, tick, NULL);
+	rechecker = evtimer_new(proc_base(p), recheck, NULL);
+	if (ticker == NULL || rechecker == NULL ||
+	    event_add(ticker, &tv) == -1)
 		fatalx("event_new");
-	remote_init(proc_base(p));
+	servers_init(server_changed);
+	remote_init(proc_base(p), c);
 }
 
 size_t
@@ -125,36 +176,95 @@ limit_of(const struct conf_action *a, const char *domain)
 	return n > 0 ? n : 1;
 }
 
-static struct dest *
-dest_get(const struct conf_action *a, const char *domain)
+/* The servers of a pool with its own interval, or the usual one; but where the
+ * queue tries again sooner, so are they. */
+static void
+set_times(struct dest *d)
 {
-	char		 key[512];
-	struct span	 k;
+	d->times = (struct health_times){ POOL_PROBE_MIN_MS,
+	    POOL_PROBE_MAX_MS };
+	if (d->pool != NULL)
+		d->times = (struct health_times){ d->pool->probe_min_ms,
+		    d->pool->probe_max_ms };
+	if (conf->retry_min_ms > 0 && conf->retry_min_ms < d->times.min_ms)
+		d->times.min_ms = conf->retry_min_ms;
+	if (conf->retry_max_ms > 0 && conf->retry_max_ms < d->times.max_ms)
+		d->times.max_ms = conf->retry_max_ms;
+}
+
+static bool
+evict_one(struct span key, void *v, void *arg)
+{
+	struct dest	*d = v;
+
+	(void)arg;
+	if (d->nwaiting > 0 || d->nconns > 0 || d->nprobes > 0 ||
+	    d->find != NULL)
+		return true;
+	map_del(dests, key);
+	dest_free(d);
+	return true;
+}
+
+/* NULL with a whole reply in *why: none can be made. */
+static struct dest *
+dest_new(const struct conf_action *a, const char *domain, struct span key,
+    const char **why)
+{
 	struct dest	*d;
 
-	snprintf(key, sizeof(key), "%s\n%s", a->name, domain);
-	k = span_str(key);
-	if ((d = map_get(dests, k)) != NULL)
-		return d;
 	if ((d = calloc(1, sizeof(*d))) == NULL)
 		fatal("dest");
-	if (!map_set(dests, k, d)) {
+	if (a->by != BY_NONE && (d->own = dest_list(span_str(domain),
+	    why)) == NULL) {
+		*why = domain[0] == '\0' ? "451 4.3.5 The table of the action "
+		    "has no entry for this mail any more" :
+		    "451 4.3.5 The entry in the action's table is no list of "
+		    "servers";
 		free(d);
 		return NULL;
 	}
+	if (map_count(dests) == POOL_DESTS_MAX)
+		map_each(dests, evict_one, NULL);
+	if (!map_set(dests, key, d)) {
+		dest_free(d);
+		*why = "451 4.3.0 Too many destinations";
+		return NULL;
+	}
 	d->action = a;
+	d->pool = d->own != NULL ? d->own : a->pool;
 	strlcpy(d->domain, domain, sizeof(d->domain));
 	TAILQ_INIT(&d->jobs);
 	TAILQ_INIT(&d->conns);
 	d->limit = limit_of(a, domain);
+	set_times(d);
 	return d;
 }
 
-static struct job *
-take_job(struct dest *d)
+static struct dest *
+dest_get(const struct conf_action *a, const char *domain, const char **why)
 {
-	struct job	*j = TAILQ_FIRST(&d->jobs);
+	char		 key[512];
+	struct dest	*d;
 
+	snprintf(key, sizeof(key), "%s\n%s", a->name, domain);
+	if ((d = map_get(dests, span_str(key))) != NULL)
+		return d;
+	return dest_new(a, domain, span_str(key), why);
+}
+
+/* The first job that may go over this connection. */
+static struct job *
+take_job(struct dest *d, const struct conn *c)
+{
+	struct job	*j;
+
+	TAILQ_FOREACH(j, &d->jobs, entry) {
+		if (c == NULL || j->avoid.family == 0 ||
+		    !addr_eq(&j->avoid, &c->srv->addr) ||
+		    j->avoid.port != c->srv->addr.port)
+			break;
+	}
 	if (j != NULL) {
 		TAILQ_REMOVE(&d->jobs, j, entry);
 		d->nwaiting--;
@@ -168,7 +278,7 @@ fail_all(struct dest *d, enum d_status status, const char *reply,
 {
 	struct job	*j;
 
-	while ((j = take_job(d)) != NULL) {
+	while ((j = take_job(d, NULL)) != NULL) {
 		j->dest = state;
 		job_fail(j, status, reply, "");
 		job_done(j);
@@ -177,26 +287,41 @@ fail_all(struct dest *d, enum d_status status, const char *reply,
 
 /* ---- addresses --------------------------------------------------------- */
 
+static const char *
+label(const struct dest *d)
+{
+	return d->pool != NULL && d->pool->name != NULL ? d->pool->name :
+	    d->action->name;
+}
+
 static void
 found(void *arg, const struct hosts_list *l)
 {
 	struct dest	*d = arg;
+	struct cand	*v;
+	size_t		 n = 0;
 	char		 reply[512];
 
 	d->find = NULL;
-	dest_forget(d);
 	if (l->n == 0) {
+		dest_forget(d);
 		snprintf(reply, sizeof(reply), "%u %s", l->code, l->text);
 		fail_all(d, l->code / 100 == 5 ? D_PERM : D_TEMP, reply,
 		    l->code / 100 == 5 ? D_DEST_OK : D_DEST_DOWN);
 		return;
 	}
-	d->cands = calloc(l->n, sizeof(*d->cands));
-	d->down_until = calloc(l->n, sizeof(*d->down_until));
-	if (d->cands == NULL || d->down_until == NULL)
+	if ((v = calloc(l->n, sizeof(*v))) == NULL)
 		fatal("candidates");
-	memcpy(d->cands, l->cand, l->n * sizeof(*d->cands));
-	d->ncands = l->n;
+	/* The new references first: what is known of a server stays. */
+	for (size_t i = 0; i < l->n; i++) {
+		v[n].id = l->cand[i];
+		v[n].srv = srv_ref(&l->cand[i].addr, l->cand[i].name,
+		    label(d), &d->times);
+		n += v[n].srv != NULL;
+	}
+	dest_forget(d);
+	d->cands = v;
+	d->ncands = n;
 	/* A second at least, so that what was asked for can be used. */
 	d->expires.ms = clock_mono().ms +
 	    (l->ttl > 0 ? (int64_t)l->ttl * 1000 : 1000);
@@ -213,86 +338,118 @@ have_cands(struct dest *d)
 	if (d->cands != NULL && clock_mono().ms <= d->expires.ms)
 		return true;
 	d->starting = true;
-	d->find = find_start(ask, conf, d->action, d->domain, found, d);
+	d->find = find_in(ask, conf, d->action, d->own, d->domain, found, d);
 	d->starting = false;
 	return d->find == NULL && d->cands != NULL;
-}
-
-/* The first address that is not known to be down, or ncands. */
-static size_t
-choose(const struct dest *d)
-{
-	int64_t	now = clock_mono().ms;
-	size_t	i;
-
-	for (i = 0; i < d->ncands; i++) {
-		if (d->down_until[i].ms <= now)
-			break;
-	}
-	return i;
-}
-
-static void
-mark_down(struct dest *d, const struct addr *a, const char *why)
-{
-	/* By address: the list may be newer than the connection. */
-	for (size_t i = 0; i < d->ncands; i++) {
-		if (addr_eq(&d->cands[i].addr, a) &&
-		    d->cands[i].addr.port == a->port)
-			d->down_until[i].ms = clock_mono().ms + POOL_DOWN_MS;
-	}
-	strlcpy(d->why, why, sizeof(d->why));
 }
 
 /* ---- connections ------------------------------------------------------- */
 
 static bool
-open_conn(struct dest *d)
+open_conn(struct dest *d, const struct cand *cand, bool probe)
 {
 	const char	*helo = d->action->helo != NULL ? d->action->helo :
 			    conf->hostname;
-	char		 why[512], ip[ADDR_STRLEN];
+	char		 ip[ADDR_STRLEN], why[512];
 	struct conn	*c;
-	size_t		 i;
 
-	while ((i = choose(d)) < d->ncands) {
-		c = remote_connect(d, &d->cands[i].addr, d->cands[i].name,
-		    &d->action->source, helo);
-		if (c != NULL) {
-			TAILQ_INSERT_TAIL(&d->conns, c, entry);
-			d->nconns++;
-			nconns++;
-			return true;
-		}
+	if (probe)
+		srv_probe(cand->srv);
+	c = remote_connect(d, cand->srv, cand->id.name, &d->action->source,
+	    helo);
+	if (c == NULL) {
 		snprintf(why, sizeof(why), "451 4.4.1 %s[%s]:%u: %s",
-		    d->cands[i].name, addr_str(&d->cands[i].addr, ip),
-		    d->cands[i].addr.port, strerror(errno));
-		mark_down(d, &d->cands[i].addr, why);
+		    cand->id.name, addr_str(&cand->id.addr, ip),
+		    cand->id.addr.port, strerror(errno));
+		srv_failed(cand->srv, probe, why);
+		return false;
+	}
+	cand->srv->refs++;
+	srv_conns(cand->srv, 1);
+	c->probe = probe;
+	TAILQ_INSERT_TAIL(&d->conns, c, entry);
+	if (probe)
+		d->nprobes++;
+	else
+		d->nconns++;
+	nconns++;
+	return true;
+}
+
+static void
+release(struct conn *c)
+{
+	TAILQ_REMOVE(&c->dest->conns, c, entry);
+	if (c->probe)
+		c->dest->nprobes--;
+	else
+		c->dest->nconns--;
+	nconns--;
+	srv_conns(c->srv, -1);
+	srv_unref(c->srv);
+	remote_free(c);
+}
+
+/* Those that may become ready soon; jobs that are at work. */
+static size_t
+count_conns(const struct dest *d, bool busy)
+{
+	const struct conn	*c;
+	int64_t			 now = clock_mono().ms;
+	size_t			 n = 0;
+
+	TAILQ_FOREACH(c, &d->conns, entry) {
+		if (busy)
+			n += c->phase == CONN_BUSY;
+		else
+			n += !c->probe && c->phase < CONN_IDLE &&
+			    now - c->begun.ms < (c->phase == CONN_CONNECT ?
+			    POOL_SLOW_MS : POOL_LATE_MS);
+	}
+	return n;
+}
+
+/* Two jobs a connection, where there are many: so the next one is at hand when
+ * one ends. */
+static size_t
+conns_wanted(const struct dest *d)
+{
+	size_t	jobs = d->nwaiting + count_conns(d, true), n = jobs;
+
+	if (n > FEW_JOBS)
+		n = (jobs + 1) / 2 > FEW_JOBS ? (jobs + 1) / 2 : FEW_JOBS;
+	return n < d->limit ? n : d->limit;
+}
+
+/* An idle connection of whoever has one makes room; where servers are full, one
+ * to any of those. */
+struct room {
+	const struct dest *d;
+	bool		 full;
+	bool		 made;
+};
+
+static bool
+is_of(const struct dest *d, const struct srv *s)
+{
+	for (size_t i = 0; i < d->ncands; i++) {
+		if (d->cands[i].srv == s)
+			return true;
 	}
 	return false;
 }
 
-static size_t
-count_connecting(const struct dest *d)
-{
-	const struct conn	*c;
-	size_t			 n = 0;
-
-	TAILQ_FOREACH(c, &d->conns, entry)
-		n += c->phase < CONN_IDLE;
-	return n;
-}
-
-/* An idle connection of whoever has one makes room. */
 static bool
 close_idle(struct span key, void *v, void *arg)
 {
+	struct room	*r = arg;
 	struct dest	*d = v;
 	struct conn	*c;
 
 	(void)key;
 	TAILQ_FOREACH(c, &d->conns, entry) {
-		if (c->phase == CONN_IDLE && d != arg) {
+		if (c->phase == CONN_IDLE && d != r->d &&
+		    (!r->full || is_of(r->d, c->srv))) {
 			remote_quit(c);
 			return false;
 		}
@@ -301,42 +458,112 @@ close_idle(struct span key, void *v, void *arg)
 }
 
 static void
-open_conns(struct dest *d)
+make_room(const struct dest *d, bool full)
 {
-	size_t	connecting = count_connecting(d);
+	struct room	r = { .d = d, .full = full };
 
-	while (connecting < d->nwaiting && d->nconns < d->limit) {
-		if (nconns >= conns_max) {
-			starved = true;
-			map_each(dests, close_idle, d);
-			return;
-		}
-		if (!open_conn(d))
-			break;
-		connecting++;
-	}
-	if (d->nconns > 0 || d->nwaiting == 0)
+	starved = true;
+	map_each(dests, close_idle, &r);
+}
+
+/* The server for the first job that waits. */
+static enum choice
+choose_next(struct dest *d, size_t *i)
+{
+	struct job	*j = TAILQ_FIRST(&d->jobs);
+	enum choice	 choice;
+
+	if (j == NULL || j->avoid.family == 0)
+		return choose(d, NULL, i);
+	choice = choose(d, &j->avoid, i);
+	if (choice != CHOICE_DEAD)
+		return choice;
+	j->avoid.family = 0;
+	return choose(d, NULL, i);
+}
+
+/* None is known to answer, and none is being tried. queued decides when it is
+ * time for the next attempt, or is told before. */
+static void
+all_dead(struct dest *d)
+{
+	const char	*why = "451 4.4.1 No server can be tried";
+
+	if (d->nprobes > 0 || choose_probed(d))
 		return;
-	/* No address answers. They are tried afresh with the next job: queued
-	 * decides when that is. */
+	for (size_t i = 0; i < d->ncands; i++) {
+		if (d->cands[i].srv->why[0] != '\0')
+			why = d->cands[i].srv->why;
+	}
 	log_debug("event=down action=%s domain=%s why=%s",
 	    log_quote(span_str(d->action->name)),
 	    log_quote(span_str(d->domain)),
-	    log_quote_reply(span_str(d->why)));
-	fail_all(d, D_TEMP, d->why, D_DEST_DOWN);
-	dest_forget(d);
+	    log_quote_reply(span_str(why)));
+	d->told_down = true;
+	fail_all(d, D_TEMP, why, D_DEST_DOWN);
 }
 
-static struct conn *
-idle_conn(const struct dest *d)
+static void
+open_conns(struct dest *d)
+{
+	size_t		 connecting = count_conns(d, false), i = 0;
+	enum choice	 choice = CHOICE_ONE;
+
+	while (connecting < d->nwaiting && d->nconns < conns_wanted(d)) {
+		if (nconns >= conns_max) {
+			make_room(d, false);
+			return;
+		}
+		if ((choice = choose_next(d, &i)) != CHOICE_ONE)
+			break;
+		connecting += open_conn(d, &d->cands[i], false);
+	}
+	if (d->nconns > 0 || d->nwaiting == 0)
+		return;
+	if (choice == CHOICE_FULL)
+		make_room(d, true);
+	else if (choice == CHOICE_DEAD)
+		all_dead(d);
+}
+
+/* Each server that is down is tried when its time has come, beside the mail
+ * that goes to the others. */
+static void
+probe(struct dest *d)
+{
+	size_t	i;
+
+	while (nconns < conns_max && choose_probe(d, &i))
+		open_conn(d, &d->cands[i], true);
+}
+
+/* Does a job wait that was lost on a better server? Such stand first. */
+static bool
+is_wanted(const struct dest *d, const struct conn *c)
+{
+	const struct job	*j = TAILQ_FIRST(&d->jobs);
+
+	return j != NULL && j->avoid.family != 0 && (!addr_eq(&j->avoid,
+	    &c->srv->addr) || j->avoid.port != c->srv->addr.port);
+}
+
+static void
+quit_outdated(struct dest *d)
 {
 	struct conn	*c;
 
 	TAILQ_FOREACH(c, &d->conns, entry) {
-		if (c->phase == CONN_IDLE)
-			break;
+		if (c->phase == CONN_IDLE && !is_wanted(d, c) &&
+		    choose_outdated(d, c))
+			remote_quit(c);
 	}
-	return c;
+}
+
+static void
+begin(struct conn *c, struct job *j)
+{
+	choose_given(c->dest, c);
+	remote_begin(c, j);
 }
 
 /* Jobs to idle connections, then as many new connections as are of use. Each
@@ -345,38 +572,70 @@ static void
 run(struct dest *d)
 {
 	struct conn	*c;
+	struct job	*j;
+	size_t		 i;
 
 	if (aborted)
 		return;
-	while (d->nwaiting > 0 && (c = idle_conn(d)) != NULL)
-		remote_begin(c, take_job(d));
-	if (d->nwaiting > 0 && have_cands(d))
+	quit_outdated(d);
+	while (d->nwaiting > 0 && (c = choose_idle(d)) != NULL) {
+		if ((j = take_job(d, c)) != NULL)
+			begin(c, j);
+		else
+			remote_quit(c);	/* they are to have another server */
+	}
+	if (d->nwaiting == 0 && !(d->told_down && d->pool != NULL) &&
+	    d->nconns == 0)
+		return;
+	if (!have_cands(d))
+		return;
+	probe(d);
+	if (d->nwaiting > 0)
 		open_conns(d);
+	if (nconns < conns_max && d->nconns > 0 && d->nconns < d->limit &&
+	    choose_owed(d, &i))
+		open_conn(d, &d->cands[i], false);
 }
 
 void
 pool_add(struct job *j)
 {
-	struct dest	*d = dest_get(j->action, j->domain);
+	const char	*why;
+	struct dest	*d = dest_get(j->action, j->domain, &why);
 
 	if (d == NULL) {
-		job_fail(j, D_TEMP, "451 4.3.0 Too many destinations", "");
+		job_fail(j, D_TEMP, why, "");
 		job_done(j);
 		return;
 	}
 	TAILQ_INSERT_TAIL(&d->jobs, j, entry);
 	d->nwaiting++;
+	d->used = clock_mono();
 	run(d);
 }
 
 void
 pool_ready(struct conn *c)
 {
-	struct job	*j = take_job(c->dest);
+	struct dest	*d = c->dest;
+	struct job	*j;
 
-	if (j != NULL)
-		remote_begin(c, j);
-	else if (starved)
+	if (c->probe) {
+		c->probe = false;
+		d->nprobes--;
+		d->nconns++;
+	}
+	if (c->mails == 0)
+		srv_works(c->srv);
+	if (remote_spent(c) || (!is_wanted(d, c) && choose_outdated(d, c))) {
+		remote_quit(c);
+		run(d);
+	} else if ((j = take_job(d, c)) != NULL)
+		begin(c, j);
+	else if (d->nwaiting > 0) {
+		remote_quit(c);
+		run(d);
+	} else if (starved)
 		remote_quit(c);
 }
 
@@ -389,15 +648,6 @@ run_one(struct span key, void *v, void *arg)
 	if (((struct dest *)v)->nwaiting > 0)
 		run(v);
 	return true;
-}
-
-static void
-release(struct conn *c)
-{
-	TAILQ_REMOVE(&c->dest->conns, c, entry);
-	c->dest->nconns--;
-	nconns--;
-	remote_free(c);
 }
 
 static void
@@ -417,7 +667,7 @@ pool_unreachable(struct conn *c, const char *reply)
 
 	log_debug("event=connect server=%s result=failed reply=%s",
 	    log_quote(span_str(c->server)), log_quote_reply(span_str(reply)));
-	mark_down(d, &c->addr, reply);
+	srv_failed(c->srv, c->probe, reply);
 	release(c);
 	go_on(d);
 }
@@ -431,6 +681,18 @@ pool_lost(struct conn *c)
 	go_on(d);
 }
 
+/* Back to the first place, with the recipients that have no result. */
+static void
+put_back(struct dest *d, struct job *j)
+{
+	for (size_t i = 0; i < j->nrcpts; i++) {
+		if (j->rcpts[i].state != RCPT_DONE)
+			j->rcpts[i].state = RCPT_WAITS;
+	}
+	TAILQ_INSERT_HEAD(&d->jobs, j, entry);
+	d->nwaiting++;
+}
+
 void
 pool_retry(struct conn *c, struct job *j)
 {
@@ -439,19 +701,46 @@ pool_retry(struct conn *c, struct job *j)
 
 	log_debug("id=%s event=try server=%s result=stale", j->ids,
 	    log_quote(span_str(c->server)));
-	for (size_t i = 0; i < j->nrcpts; i++) {
-		if (j->rcpts[i].state != RCPT_DONE)
-			j->rcpts[i].state = RCPT_WAITS;
-	}
-	TAILQ_INSERT_HEAD(&d->jobs, j, entry);
-	d->nwaiting++;
+	put_back(d, j);
 	/* Its neighbours are most likely as stale as it was. */
 	TAILQ_FOREACH(o, &d->conns, entry) {
-		if (o != c && o->phase == CONN_IDLE)
+		if (o != c && o->srv == c->srv && o->phase == CONN_IDLE)
 			remote_quit(o);
 	}
 	release(c);
 	go_on(d);
+}
+
+void
+pool_more(struct conn *c, struct job *j)
+{
+	c->job = NULL;
+	c->jobs++;
+	put_back(c->dest, j);
+	remote_quit(c);
+	run(c->dest);
+}
+
+bool
+pool_elsewhere(struct conn *c, struct job *j, const char *reply)
+{
+	struct dest	*d = c->dest;
+
+	if (aborted || j->tries >= POOL_TRIES_MAX)
+		return false;
+	if (choose_any(d, false, &c->srv->addr))
+		j->avoid = c->srv->addr;
+	else if (!choose_any(d, true, &c->srv->addr))
+		return false;
+	/* Only standbys: this one has its chance, and if it is dead they have. */
+	j->tries++;
+	log_debug("id=%s event=try server=%s result=lost reply=%s", j->ids,
+	    log_quote(span_str(c->server)), log_quote_reply(span_str(reply)));
+	c->job = NULL;
+	put_back(d, j);
+	release(c);
+	go_on(d);
+	return true;
 }
 
 static bool

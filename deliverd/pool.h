@@ -1,6 +1,6 @@
 /*
  * Destinations, their waiting jobs in order, and their connections: how many,
- * to which address, and who takes the next job.
+ * to which server, and who takes the next job.
  */
 #ifndef DELIVERD_POOL_H
 #define DELIVERD_POOL_H
@@ -9,7 +9,12 @@
 #include "deliverd/remote.h"
 
 #define POOL_DESTS_MAX	10000
-#define POOL_DOWN_MS	60000	/* an address that failed is passed over */
+#define POOL_PROBE_MIN_MS	10000	/* where no pool says another */
+#define POOL_PROBE_MAX_MS	300000
+/* Not connected, not ready by then: others are tried beside it. */
+#define POOL_SLOW_MS	3000
+#define POOL_LATE_MS	10000
+#define POOL_TRIES_MAX	4	/* connections that one attempt may lose */
 
 void	 pool_init(struct proc *, const struct conf *, struct ask *);
 /* A complete job; it is the pool's until it is done. */
@@ -18,12 +23,17 @@ void	 pool_add(struct job *);
 void	 pool_abort(const char *reply);
 
 /* From remote.c: the connection may take a job; could not be used at all
- * ("CODE TEXT"); is over; its job is to be tried once more at once. The first
- * may begin a job, the next two free the connection. */
+ * ("CODE TEXT"); is over; its job is to be tried once more at once; the job has
+ * recipients left that this connection can't have, and ends. The first may
+ * begin a job, the next two free the connection, as does the third. */
 void	 pool_ready(struct conn *);
 void	 pool_unreachable(struct conn *, const char *reply);
 void	 pool_lost(struct conn *);
 void	 pool_retry(struct conn *, struct job *);
+void	 pool_more(struct conn *, struct job *);
+/* Its job was lost with it: if another server of the destination answers, that
+ * one gets the job at once, and the connection is freed. */
+bool	 pool_elsewhere(struct conn *, struct job *, const char *reply);
 
 /* For ctl.c. */
 struct dest_info {

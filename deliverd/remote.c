@@ -1,9 +1,9 @@
 /*
- * A transaction step by step: what is pushed into the client machine, and what
- * each reply means for the recipients. Replies decide by their first digit
- * alone (RFC 5321, 4.2.1); a connection that breaks is always temporary.
+ * A connection from its first packet to its last: greeting, EHLO, and what its
+ * loss means for the job on it. One that breaks is always temporary, and while
+ * another server is there, no more than a reason to go on with that one.
  */
-#include "deliverd/remote.h"
+#include "deliverd/remote_i.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -11,21 +11,22 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
-#include "common/base/utf8.h"
 #include "deliverd/pool.h"
+#include "deliverd/sender.h"
 
 static struct event_base	*base;
 /* The connection whose replies are read; NULL once it has been freed. */
 static struct conn		*alive;
 
-static void	 transaction(struct conn *);
 static void	 lost(struct conn *, const char *, ...)
 	    __attribute__((format(printf, 2, 3)));
+static void	 gone(struct conn *, const char *why, bool remote);
 
 void
-remote_init(struct event_base *b)
+remote_init(struct event_base *b, const struct conf *conf)
 {
 	base = b;
+	sender_init(conf);
 }
 
 const char *
@@ -37,8 +38,8 @@ remote_phase_name(const struct conn *c)
 	return names[c->phase];
 }
 
-static void
-set_phase(struct conn *c, enum conn_phase phase)
+void
+remote_phase(struct conn *c, enum conn_phase phase)
 {
 	c->phase = phase;
 	c->since = clock_mono();
@@ -54,15 +55,14 @@ remote_free(struct conn *c)
 	free(c);
 }
 
-static bool
-has(const struct conn *c, enum smtp_cap cap)
+bool
+remote_has(const struct conn *c, enum smtp_cap cap)
 {
 	return (smtp_client_caps(c->c)->bits & cap) != 0;
 }
 
-/* How long the next thing that has to happen may take. */
-static void
-set_timer(struct conn *c)
+void
+remote_timer(struct conn *c)
 {
 	if (c->phase == CONN_QUIT)
 		stream_timeout(c->s, REMOTE_QUIT_MS);
@@ -75,17 +75,8 @@ set_timer(struct conn *c)
 		stream_timeout(c->s, REMOTE_IDLE_MS);
 }
 
-/* ---- the transaction --------------------------------------------------- */
-
-static enum d_status
-status_of(unsigned code)
-{
-	return code / 100 == 2 ? D_OK : code / 100 == 5 ? D_PERM : D_TEMP;
-}
-
-/* A server's reply as one line "CODE TEXT"; lives until the next call. */
-static struct span
-flat(uint16_t code, struct span text)
+struct span
+remote_flat(uint16_t code, struct span text)
 {
 	static struct buf	b;
 
@@ -96,329 +87,21 @@ flat(uint16_t code, struct span text)
 	return buf_content(&b);
 }
 
-/* The same result for all of the transaction that have none yet. */
-static void
-settle(struct conn *c, enum d_status status, struct span reply, bool remote)
-{
-	for (size_t i = c->first; i < c->end; i++)
-		job_result(c->job, &c->job->rcpts[i], status, reply, remote,
-		    c->server);
-}
-
-static void
-settle_reply(struct conn *c, const struct smtp_client_event *ev)
-{
-	settle(c, status_of(ev->code), flat(ev->code, ev->text), true);
-}
-
-/* The transaction is over: the rest of the recipients, or the next job. */
-static void
-transaction_end(struct conn *c)
-{
-	struct job	*j = c->job;
-
-	c->content = CONTENT_NONE;
-	if (c->end < j->nrcpts) {
-		c->first = c->end;
-		transaction(c);
-		return;
-	}
-	c->job = NULL;
-	c->jobs++;
-	set_phase(c, CONN_IDLE);
-	job_done(j);
-	pool_ready(c);
-}
-
-/* A reason of ours why this server can't get the job at all. */
-static bool
-unfit(struct conn *c)
-{
-	const struct smtp_caps	*caps = smtp_client_caps(c->c);
-	struct job		*j = c->job;
-	bool			 utf8 = !utf8_is_ascii(j->from);
-
-	/* RFC 1870, 6.1. */
-	if ((caps->bits & CAP_SIZE) != 0 && caps->size != 0 &&
-	    j->params.size > caps->size) {
-		job_fail(j, D_PERM, "552 5.3.4 The message is larger than the "
-		    "server takes", c->server);
-		return true;
-	}
-	if (!j->params.utf8 || (caps->bits & CAP_SMTPUTF8) != 0)
-		return false;
-	for (size_t i = 0; i < j->nrcpts; i++)
-		utf8 = utf8 || !utf8_is_ascii(j->rcpts[i].to);
-	/* RFC 6531, 3.5: not in plain form; ASCII all over needs nothing. */
-	if (!utf8 && !send_header_is_8bit(j)) {
-		j->params.utf8 = false;
-		return false;
-	}
-	job_fail(j, D_PERM, "550 5.6.7 The server does not offer SMTPUTF8, "
-	    "which this message needs", c->server);
-	return true;
-}
-
-/* Writes content until the buffer is full to the mark or all is in it. */
-static void
-fill(struct conn *c)
-{
-	switch (send_fill(&c->send, stream_out(c->s), REMOTE_OUT_MARK)) {
-	case SEND_MORE:
-		break;
-	case SEND_DONE:
-		c->content = CONTENT_SENT;
-		if (c->send.stuff && !smtp_client_dot(c->c)) {
-			remote_cut(c, "451 4.3.0 No memory");
-			return;
-		}
-		break;
-	case SEND_FAILED:
-		/* No dot: what the server has is no message. */
-		remote_cut(c, "451 4.3.0 The message could not be read");
-		return;
-	}
-	stream_kick(c->s);
-	set_timer(c);
-}
-
-/* BDAT and all that fits of the content (RFC 3030, 2). */
-static void
-begin_bdat(struct conn *c)
-{
-	if (!smtp_client_bdat(c->c, c->job->params.size, true)) {
-		remote_cut(c, "451 4.3.0 No memory");
-		return;
-	}
-	send_begin(&c->send, c->job, false);
-	c->content = CONTENT_SENDING;
-	fill(c);
-}
-
-static void
-begin_content(struct conn *c)
-{
-	if (has(c, CAP_CHUNKING))
-		begin_bdat(c);
-	else if (!smtp_client_data(c->c))
-		remote_cut(c, "451 4.3.0 No memory");
-	else
-		c->content = CONTENT_ASKED;
-}
-
-static bool
-push_rcpts(struct conn *c)
-{
-	struct rcpt	*r;
-
-	for (size_t i = c->first; i < c->end; i++) {
-		r = &c->job->rcpts[i];
-		if (!smtp_client_rcpt(c->c, r->to, &r->params, (uint32_t)i))
-			return false;
-		c->asked++;
-	}
-	return true;
-}
-
-/*
- * With PIPELINING the whole envelope goes in one write, and DATA with it (RFC
- * 2920, 3.1), or, with CHUNKING, a short message itself.
- */
-static void
-transaction(struct conn *c)
-{
-	struct job	*j = c->job;
-	bool		 ok = true;
-
-	c->end = c->first + REMOTE_RCPTS_MAX < j->nrcpts ?
-	    c->first + REMOTE_RCPTS_MAX : j->nrcpts;
-	for (size_t i = c->first; i < c->end; i++)
-		j->rcpts[i].state = RCPT_ASKED;
-	c->asked = c->taken = 0;
-	c->answered = c->mail_ok = false;
-	c->content = CONTENT_NONE;
-	if (c->rset)
-		ok = smtp_client_simple(c->c, STEP_RSET);
-	c->rset = false;
-	ok = ok && smtp_client_mail(c->c, j->from, &j->params);
-	if (has(c, CAP_PIPELINING))
-		ok = ok && push_rcpts(c);
-	if (!ok) {
-		remote_cut(c, "451 4.3.0 The envelope could not be written");
-		return;
-	}
-	stream_kick(c->s);
-	set_timer(c);
-	if (!has(c, CAP_PIPELINING))
-		return;
-	if (!has(c, CAP_CHUNKING) || j->params.size <= REMOTE_EARLY_MAX)
-		begin_content(c);
-}
-
 void
-remote_begin(struct conn *c, struct job *j)
-{
-	set_phase(c, CONN_BUSY);
-	c->job = j;
-	j->dsn = has(c, CAP_DSN);
-	/* One that comes back (pool_retry) may have results already; they are
-	 * those of whole transactions, from the first recipient on. */
-	c->first = 0;
-	while (c->first < j->nrcpts && j->rcpts[c->first].state == RCPT_DONE)
-		c->first++;
-	log_debug("id=%s event=try server=%s rcpts=%zu", j->ids,
-	    log_quote(span_str(c->server)), j->nrcpts);
-	if (j->params.body == BODY_8BITMIME && !has(c, CAP_8BITMIME))
-		log_info("id=%s event=8bit server=%s what=\"the server does "
-		    "not offer 8BITMIME, sent as it is\"", j->ids,
-		    log_quote(span_str(c->server)));
-	if (unfit(c)) {
-		c->end = j->nrcpts;
-		transaction_end(c);
-		return;
-	}
-	transaction(c);
-}
-
-/* ---- replies ----------------------------------------------------------- */
-
-static void
-reply_mail(struct conn *c, const struct smtp_client_event *ev)
-{
-	c->mail_ok = ev->code / 100 == 2;
-	if (!c->mail_ok) {
-		if (ev->code / 100 == 4)
-			c->job->dest = D_DEST_SLOW;
-		settle(c, ev->code / 100 == 5 ? D_PERM : D_TEMP,
-		    flat(ev->code, ev->text), true);
-	}
-	if (has(c, CAP_PIPELINING))
-		return;
-	if (!c->mail_ok)
-		transaction_end(c);
-	else if (!push_rcpts(c))
-		remote_cut(c, "451 4.3.0 The envelope could not be written");
-}
-
-/* All RCPTs have their reply and content was not asked for with them. */
-static void
-rcpts_answered(struct conn *c)
-{
-	if (c->taken > 0) {
-		begin_content(c);
-		return;
-	}
-	c->rset = c->mail_ok;
-	transaction_end(c);
-}
-
-static void
-reply_rcpt(struct conn *c, const struct smtp_client_event *ev)
-{
-	struct rcpt	*r = &c->job->rcpts[ev->tag];
-
-	if (r->state == RCPT_ASKED && ev->code / 100 == 2) {
-		r->state = RCPT_TAKEN;
-		c->taken++;
-	} else if (r->state == RCPT_ASKED)
-		/* RFC 5321, 4.5.3.1.10: 552 here means "too many". */
-		job_result(c->job, r, ev->code / 100 == 5 && ev->code != 552 ?
-		    D_PERM : D_TEMP, flat(ev->code, ev->text), true, c->server);
-	if (--c->asked == 0 && c->content == CONTENT_NONE)
-		rcpts_answered(c);
-}
-
-static void
-reply_data(struct conn *c, const struct smtp_client_event *ev)
-{
-	if (ev->code != 354) {
-		settle(c, ev->code / 100 == 5 ? D_PERM : D_TEMP,
-		    flat(ev->code, ev->text), true);
-		c->rset = c->mail_ok;
-		transaction_end(c);
-		return;
-	}
-	if (c->taken > 0) {
-		send_begin(&c->send, c->job, true);
-		c->content = CONTENT_SENDING;
-		fill(c);
-		return;
-	}
-	/* RFC 2920, 3.1: no recipient and yet 354: an empty message, whose
-	 * reply does not matter. */
-	c->content = CONTENT_SENT;
-	if (!buf_str(stream_out(c->s), ".\r\n") || !smtp_client_dot(c->c))
-		remote_cut(c, "451 4.3.0 No memory");
-	else
-		stream_kick(c->s);
-}
-
-static void
-reply_content(struct conn *c, const struct smtp_client_event *ev)
-{
-	if (c->content == CONTENT_SENDING) {
-		/* RFC 3030 has no reply before the last byte; the rest of the
-		 * chunk would be taken for commands by whoever gave up. */
-		settle(c, ev->code / 100 == 5 ? D_PERM : D_TEMP,
-		    flat(ev->code, ev->text), true);
-		remote_cut(c, "451 4.5.0 The server answered before the end of "
-		    "the message");
-		return;
-	}
-	settle_reply(c, ev);
-	c->rset = ev->step == STEP_BDAT && ev->code / 100 != 2;
-	transaction_end(c);
-}
-
-/* 421, or no welcome: the server is of no use (RFC 5321, 3.8). */
-static void
-refused(struct conn *c, const struct smtp_client_event *ev)
+remote_refused(struct conn *c, const struct smtp_client_event *ev)
 {
 	char		 why[1024];
-	struct span	 s = flat(ev->code, ev->text);
+	struct span	 s = remote_flat(ev->code, ev->text);
 
-	if (c->phase == CONN_BUSY && (c->answered || c->jobs == 0 ||
-	    c->job->retried)) {
-		c->job->dest = D_DEST_SLOW;
-		settle(c, D_TEMP, s, true);
-	}
-	snprintf(why, sizeof(why), "%.*s", (int)s.len, (const char *)s.p);
-	lost(c, "%s", why);
-}
-
-static void
-reply_busy(struct conn *c, const struct smtp_client_event *ev)
-{
-	if (ev->code == 421) {
-		refused(c, ev);
-		return;
-	}
-	if (ev->step != STEP_RSET)
-		c->answered = true;
-	switch (ev->step) {
-	case STEP_MAIL:
-		reply_mail(c, ev);
-		break;
-	case STEP_RCPT:
-		reply_rcpt(c, ev);
-		break;
-	case STEP_DATA:
-		reply_data(c, ev);
-		break;
-	case STEP_DOT:
-	case STEP_BDAT:
-		reply_content(c, ev);
-		break;
-	default:
-		break;
-	}
+	span_cstr(span_sub(s, 0, sizeof(why) - 1), why, sizeof(why));
+	gone(c, why, true);
 }
 
 static void
 reply_hello(struct conn *c, const struct smtp_client_event *ev)
 {
 	if (ev->code / 100 == 2) {
-		set_phase(c, CONN_IDLE);
+		remote_phase(c, CONN_IDLE);
 		log_debug("event=connect server=%s result=ready",
 		    log_quote(span_str(c->server)));
 		pool_ready(c);
@@ -426,7 +109,7 @@ reply_hello(struct conn *c, const struct smtp_client_event *ev)
 	    smtp_client_ehlo(c->c, c->helo, false))
 		stream_kick(c->s);
 	else
-		refused(c, ev);
+		remote_refused(c, ev);
 }
 
 static void
@@ -435,17 +118,17 @@ reply(struct conn *c, const struct smtp_client_event *ev)
 	switch (c->phase) {
 	case CONN_GREETING:
 		if (ev->code != 220 || !smtp_client_ehlo(c->c, c->helo, true)) {
-			refused(c, ev);
+			remote_refused(c, ev);
 			break;
 		}
-		set_phase(c, CONN_EHLO);
+		remote_phase(c, CONN_EHLO);
 		stream_kick(c->s);
 		break;
 	case CONN_EHLO:
 		reply_hello(c, ev);
 		break;
 	case CONN_BUSY:
-		reply_busy(c, ev);
+		transaction_reply(c, ev);
 		break;
 	default:
 		lost(c, "%s", "");
@@ -458,10 +141,10 @@ reply(struct conn *c, const struct smtp_client_event *ev)
 void
 remote_quit(struct conn *c)
 {
-	set_phase(c, CONN_QUIT);
+	remote_phase(c, CONN_QUIT);
 	if (smtp_client_simple(c->c, STEP_QUIT))
 		stream_kick(c->s);
-	set_timer(c);
+	remote_timer(c);
 }
 
 void
@@ -477,17 +160,13 @@ remote_cut(struct conn *c, const char *why)
 	pool_lost(c);
 }
 
-/* The connection is of no use any more; why is a whole reply. */
+/* The connection is of no use any more; why is a whole reply, the server's own
+ * if `remote`. */
 static void
-lost(struct conn *c, const char *fmt, ...)
+gone(struct conn *c, const char *why, bool remote)
 {
-	char		 why[1024];
-	va_list		 ap;
 	struct job	*j = c->job;
 
-	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
-	va_end(ap);
 	if (c->phase == CONN_CONNECT || c->phase == CONN_GREETING ||
 	    c->phase == CONN_EHLO) {
 		pool_unreachable(c, why);
@@ -497,13 +176,29 @@ lost(struct conn *c, const char *fmt, ...)
 	 * on its way: no attempt at all, so once more on another one. */
 	if (j != NULL && !c->answered && c->jobs > 0 && !j->retried) {
 		j->retried = true;
-		c->job = NULL;
 		pool_retry(c, j);
 		return;
 	}
-	if (j != NULL)
+	if (j != NULL && j->left > 0 && pool_elsewhere(c, j, why))
+		return;
+	if (j != NULL) {
 		j->dest = D_DEST_SLOW;
+		if (remote)
+			transaction_settle(c, D_TEMP, span_str(why), true);
+	}
 	remote_cut(c, why);
+}
+
+static void
+lost(struct conn *c, const char *fmt, ...)
+{
+	char		 why[1024];
+	va_list		 ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	gone(c, why, false);
 }
 
 /* What was under way, for "lost while ...". */
@@ -535,8 +230,8 @@ on_connected(struct stream *s, void *arg)
 	struct conn	*c = arg;
 
 	(void)s;
-	set_phase(c, CONN_GREETING);
-	set_timer(c);
+	remote_phase(c, CONN_GREETING);
+	remote_timer(c);
 }
 
 /*
@@ -557,8 +252,8 @@ gave_up(struct conn *c)
 	is = smtp_reply_feed(&r, &in, false, &why) == PARSE_OK &&
 	    r.code >= 400;
 	if (is) {
-		in = flat(r.code, buf_content(&r.text));
-		settle(c, D_TEMP, in, true);
+		in = remote_flat(r.code, buf_content(&r.text));
+		transaction_settle(c, D_TEMP, in, true);
 		span_cstr(span_sub(in, 0, sizeof(text) - 1), text,
 		    sizeof(text));
 		lost(c, "%s", text);
@@ -607,7 +302,7 @@ on_readable(struct stream *s, void *arg)
 	/* Half a reply gives no more time: one that comes byte by byte would
 	 * hold the connection for ever. */
 	if (whole)
-		set_timer(c);
+		remote_timer(c);
 	if (c->phase == CONN_IDLE)
 		stream_trim(s);
 }
@@ -619,8 +314,8 @@ on_drained(struct stream *s, void *arg)
 
 	(void)s;
 	smtp_client_flush(c->c);
-	if (c->phase == CONN_BUSY && c->content == CONTENT_SENDING)
-		fill(c);
+	if (c->phase == CONN_BUSY)
+		transaction_drained(c);
 }
 
 static void
@@ -653,7 +348,7 @@ static const struct stream_ops ops = {
 };
 
 struct conn *
-remote_connect(struct dest *d, const struct addr *addr, const char *name,
+remote_connect(struct dest *d, struct srv *srv, const char *name,
     const struct addr *source, const char *helo)
 {
 	char		 ip[ADDR_STRLEN];
@@ -661,8 +356,8 @@ remote_connect(struct dest *d, const struct addr *addr, const char *name,
 
 	if ((c = calloc(1, sizeof(*c))) == NULL)
 		return NULL;
-	c->s = stream_connect(base, addr, source->family != 0 ? source : NULL,
-	    REMOTE_IN_MAX, REMOTE_OUT_MAX, &ops, c);
+	c->s = stream_connect(base, &srv->addr, source->family != 0 ? source :
+	    NULL, REMOTE_IN_MAX, REMOTE_OUT_MAX, &ops, c);
 	if (c->s == NULL ||
 	    (c->c = smtp_client_new(stream_out(c->s))) == NULL) {
 		stream_free(c->s);
@@ -670,13 +365,22 @@ remote_connect(struct dest *d, const struct addr *addr, const char *name,
 		return NULL;
 	}
 	c->dest = d;
-	c->addr = *addr;
+	c->srv = srv;
+	c->begun = clock_mono();
 	c->helo = span_str(helo);
 	snprintf(c->server, sizeof(c->server), "%s[%s]:%u", name,
-	    addr_str(addr, ip), addr->port);
-	set_phase(c, CONN_CONNECT);
+	    addr_str(&srv->addr, ip), srv->addr.port);
+	remote_phase(c, CONN_CONNECT);
 	stream_timeout(c->s, REMOTE_CONNECT_MS);
 	log_debug("event=connect server=%s result=begun",
 	    log_quote(span_str(c->server)));
 	return c;
+}
+
+bool
+remote_spent(const struct conn *c)
+{
+	uint32_t	max = smtp_client_caps(c->c)->mail_max;
+
+	return max > 0 && c->mails >= max;
 }

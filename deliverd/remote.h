@@ -14,6 +14,7 @@
 #include "common/smtp/client.h"
 #include "deliverd/job.h"
 #include "deliverd/send.h"
+#include "deliverd/servers.h"
 
 #define REMOTE_RCPTS_MAX	100	/* a transaction; RFC 5321, 4.5.3.1.8 */
 #define REMOTE_IN_MAX		(16 << 10)
@@ -38,32 +39,38 @@ enum conn_content {
 struct conn {
 	TAILQ_ENTRY(conn) entry;	/* in its destination */
 	struct dest	*dest;
-	struct addr	 addr;
+	struct srv	*srv;
 	struct stream	*s;
 	struct smtp_client *c;
 	struct span	 helo;
 	enum conn_phase	 phase;
 	struct mono	 since;		/* of this phase */
+	struct mono	 begun;		/* of the connection */
+	bool		 probe;		/* of a server that is down */
 	unsigned	 jobs;		/* finished on it */
+	unsigned	 mails;		/* transactions begun on it */
+	size_t		 rcpt_max;	/* as it turned out; 0: not yet */
 	bool		 rset;		/* the server has one open */
 	char		 server[DNS_NAME_MAX + ADDR_STRLEN + 16];
 	/* the transaction */
 	struct job	*job;
-	size_t		 first, end;	/* its recipients */
+	size_t		 first, end;	/* its recipients are among these */
 	size_t		 asked;		/* RCPTs without reply */
 	size_t		 taken;
+	size_t		 slow;		/* refused with 421, 450, 451 */
+	struct mono	 asked_at;	/* what is waited for */
 	bool		 answered;	/* the server said something in it */
 	bool		 mail_ok;
 	enum conn_content content;
 	struct send_state send;
 };
 
-void	 remote_init(struct event_base *);
+void	 remote_init(struct event_base *, const struct conf *);
 /* NULL with errno: could not begin. */
-struct conn *remote_connect(struct dest *, const struct addr *,
-	    const char *name, const struct addr *source, const char *helo);
-/* The job is this connection's until job_done() or pool_retry(). Only on an
- * idle one. May end the connection. */
+struct conn *remote_connect(struct dest *, struct srv *, const char *name,
+	    const struct addr *source, const char *helo);
+/* The job is this connection's until job_done(), pool_retry(), pool_elsewhere()
+ * or pool_more(). Only on an idle one. May end the connection. */
 void	 remote_begin(struct conn *, struct job *);
 /* Says QUIT on an idle one; pool_lost() follows later. */
 void	 remote_quit(struct conn *);
@@ -71,6 +78,8 @@ void	 remote_quit(struct conn *);
 void	 remote_cut(struct conn *, const char *reply);
 /* Only from pool_lost() and pool_unreachable(). */
 void	 remote_free(struct conn *);
+/* It has had as many transactions as the server takes (RFC 9422). */
+bool	 remote_spent(const struct conn *);
 const char *remote_phase_name(const struct conn *);
 
 #endif

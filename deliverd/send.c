@@ -6,8 +6,6 @@
 
 #include "common/base/utf8.h"
 
-#define HEADER_LOOK	(64 << 10)	/* bytes of a header looked at */
-
 void
 send_begin(struct send_state *s, const struct job *j, bool stuff)
 {
@@ -43,14 +41,24 @@ send_fill(struct send_state *s, struct buf *out, size_t mark)
 bool
 send_header_is_8bit(const struct job *j)
 {
-	struct span	 s;
-	const uint8_t	*end;
+	static const char	 end[] = "\r\n\r\n";
+	size_t			 seen = 2;	/* an empty line may be first */
+	struct span		 s;
 
 	if (!utf8_is_ascii(j->prefix))
 		return true;
-	s = job_content(j, 0, HEADER_LOOK);
-	end = s.len == 0 ? NULL : memmem(s.p, s.len, "\r\n\r\n", 4);
-	if (end != NULL)
-		s.len = (size_t)(end - s.p);
-	return !utf8_is_ascii(s);
+	for (uint64_t pos = 0; (s = job_content(j, pos, SIZE_MAX)).len > 0;
+	    pos += s.len) {
+		for (size_t i = 0; i < s.len; i++) {
+			if (s.p[i] > 127)
+				return true;
+			if (s.p[i] == (uint8_t)end[seen])
+				seen++;
+			else
+				seen = s.p[i] == '\r';
+			if (seen == 4)
+				return false;
+		}
+	}
+	return false;
 }

@@ -30,6 +30,20 @@ static const struct column session_columns[] = {
 	{ NULL, NULL, 0, 0 }
 };
 
+static const struct column host_columns[] = {
+	{ "server", "SERVER", CELL_TEXT, 36 },
+	{ "pool", "POOL", CELL_TEXT, 12 },
+	{ "state", "STATE", CELL_TEXT, 5 },
+	{ "failures", "FAILURES", CELL_NUM, 8 },
+	{ "since_ms", "SINCE", CELL_AGO, 16 },
+	{ "probe_ms", "PROBE", CELL_IN, 18 },
+	{ "connections", "CONNS", CELL_NUM, 5 },
+	{ "delivered", "DELIVERED", CELL_NUM, 9 },
+	{ "failed", "FAILED", CELL_NUM, 6 },
+	{ "reason", "LAST FAILURE", CELL_TEXT, 0 },
+	{ NULL, NULL, 0, 0 }
+};
+
 struct table {
 	const struct call	*call;
 	const struct column	*columns;
@@ -115,6 +129,15 @@ run_sessions(const struct call *call)
 }
 
 static int
+run_hosts(const struct call *call)
+{
+	struct table	 t = { call, host_columns, "host", false, "hosts", 0 };
+	struct answer	 a = { table_row, NULL, &t };
+
+	return ask(call->dir, "queued", t.verb, 0, NULL, &a, call->quiet);
+}
+
+static int
 run_stats(const struct call *call)
 {
 	static const char *const names[] = { "smtpd", "proxyd", "deliverd",
@@ -182,6 +205,8 @@ const struct command commands_show[] = {
 	{ "sessions", "", "who is connected, in which phase, which way", 0, 0,
 	    run_sessions },
 	{ "listeners", "", "where the gateway listens", 0, 0, run_listeners },
+	{ "hosts", "", "servers that mail goes to, and whether they answer", 0,
+	    0, run_hosts },
 	{ "stats", "", "counters of each daemon", 0, 0, run_stats },
 	{ "dns query", "NAME TYPE", "what the gateway's resolver answers", 2, 2,
 	    run_dns_query },

@@ -90,13 +90,12 @@ txn_rcpt(struct txn *t, const struct rec_rcpt *r)
 {
 	const struct conf_action *a;
 	struct rec_rcpt	 e = *r;
+	uint64_t	 limit = t->q->conf->limits.recipients;
+	bool		 archive = r->flags & RCPT_F_ARCHIVE;
 	int64_t		 ttl;
 
-	if (r->flags & RCPT_F_ARCHIVE)
-		t->narchived++;
-	if (t->m.nrcpts - t->narchived >= t->q->conf->limits.recipients ||
-	    t->narchived > (t->q->conf->narchives + 1) *
-	    (uint64_t)t->q->conf->limits.recipients) {
+	if (archive ? t->narchived >= (t->q->conf->narchives + 1) * limit :
+	    t->m.nrcpts - t->narchived >= limit) {
 		t->status = Q_REFUSED;
 		t->why = "too many recipients";
 		return -1;
@@ -106,6 +105,7 @@ txn_rcpt(struct txn *t, const struct rec_rcpt *r)
 	if (ttl > t->ttl_ms)
 		t->ttl_ms = ttl;
 	e.n = t->m.nrcpts++;
+	t->narchived += archive;
 	e.next_ms = queue_now(t->q);
 	if (e.group != e.n)
 		t->m.flags |= MSG_GROUPS;

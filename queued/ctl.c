@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "queued/diskio.h"
 #include "queued/ctl_recipient.h"
+#include "queued/hosts.h"
 
 static struct queue **queue_at;
 
@@ -140,6 +141,7 @@ run_resume_dest(struct ctl *c, int argc, char **argv)
 }
 
 static const struct ctl_verb verbs[] = {
+	{ "hosts", CTL_READ, hosts_list },
 	{ "queue list", CTL_READ, verb_list },
 	{ "queue count", CTL_READ, verb_count },
 	{ "queue stats", CTL_READ, run_stats },

@@ -5,6 +5,9 @@
 
 #include "common/conf/table.h"
 
+#define FAST_MS		200	/* a reply within this is prompt */
+#define FAST_SLOWLY	512
+
 static uint64_t
 hash(uint64_t h, struct span s)
 {
@@ -15,7 +18,7 @@ hash(uint64_t h, struct span s)
 
 /* FNV-1a with a final mix; it only has to tell destinations apart. Two with the
  * same key would share their turns, never a job: that compares the names. */
-static uint64_t
+uint64_t
 dest_key(struct span action, struct span domain)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
@@ -93,6 +96,7 @@ unsigned
 dest_limit(const struct conf *conf, const struct dest *d)
 {
 	unsigned	 n = conf->limits.deliveries_per_dest;
+	const struct conf_action *a;
 	struct span	 v;
 
 	for (size_t i = 0; i < conf->limits.deliveries_for.n; i++)
@@ -101,6 +105,9 @@ dest_limit(const struct conf *conf, const struct dest *d)
 			n = conf->limits.deliveries_for.v[i].n;
 			break;
 		}
+	a = conf_action_find(conf, span_str(d->action));
+	if (a != NULL && a->max_connections > 0 && a->max_connections < n)
+		n = a->max_connections;
 	/* Twice as many jobs as connections, so that none waits a round trip
 	 * for its next message. */
 	return n == 0 ? 2 : n * 2;
@@ -116,27 +123,72 @@ dest_may_start(const struct dest *d, int64_t now)
 	return d->running < d->window;
 }
 
+/* Are replies as prompt as they can be? What the quickest takes is learnt
+ * again, slowly, so that it follows a server that has become slower for good.
+ * Below FAST_MS nobody is slow. */
+static bool
+prompt(struct dest *d, uint32_t ms)
+{
+	if (ms == 0)
+		return true;
+	if (d->fast_ms == 0 || ms < d->fast_ms)
+		d->fast_ms = ms;
+	else
+		d->fast_ms += (ms - d->fast_ms) / FAST_SLOWLY + 1;
+	d->reply_ms = d->reply_ms == 0 ? ms :
+	    (uint32_t)(((uint64_t)d->reply_ms * 7 + ms) / 8);
+	return d->reply_ms <= FAST_MS || d->reply_ms / 2 < d->fast_ms;
+}
+
+static void
+grow(struct dest *d, unsigned limit)
+{
+	if (d->trouble_window > 0 && d->window >= d->trouble_window &&
+	    ++d->streak < d->window)
+		return;
+	d->streak = 0;
+	d->window++;
+	if (d->window > limit)
+		d->window = limit;
+}
+
+/* Jobs begun before the window was halved tell of the same trouble. */
+static void
+shrink(struct dest *d, int64_t begun, int64_t now)
+{
+	d->streak = 0;
+	if (d->trouble_window > 0 && begun < d->halved_ms)
+		return;
+	d->halved_ms = now;
+	d->window = d->window > 1 ? d->window / 2 : 1;
+	d->trouble_window = d->window;
+}
+
 bool
-dest_seen(struct dest *d, enum d_dest seen, unsigned limit,
+dest_seen(struct dest *d, const struct dest_word *w, unsigned limit,
     const struct retry *retry, int64_t now, uint32_t random)
 {
 	bool	 back = d->state == DEST_DOWN;
 
-	switch (seen) {
+	switch (w->seen) {
 	case D_DEST_OK:
 		d->state = DEST_UP;
 		d->troubles = 0;
-		if (back)
+		if (back) {
 			d->window = DEST_WINDOW / 4;
-		d->window++;
-		if (d->window > limit)
-			d->window = limit;
+			d->trouble_window = d->streak = 0;
+			d->reply_ms = 0;
+		}
+		if (prompt(d, w->reply_ms))
+			grow(d, limit);
+		else
+			d->streak = 0;
 		return back;
 	case D_DEST_SLOW:
 		if (d->state != DEST_DOWN)
 			d->state = DEST_SLOW;
 		d->troubles++;
-		d->window = d->window > 1 ? d->window / 2 : 1;
+		shrink(d, w->begun_ms, now);
 		return false;
 	case D_DEST_DOWN:
 	default:

@@ -20,7 +20,8 @@ due_init(struct queue *q)
 {
 	q->dests = map_new(DESTS_MAX);
 	q->jobs = map_new(READY_TOTAL + 100 * RUNNING_MAX);
-	if (q->dests == NULL || q->jobs == NULL)
+	q->senders = map_new(READY_TOTAL + 100 * RUNNING_MAX);
+	if (q->dests == NULL || q->jobs == NULL || q->senders == NULL)
 		fatal("due");
 }
 
@@ -47,21 +48,59 @@ row_known(struct queue *q, const struct store_due *row)
 	return true;
 }
 
+/* Whose it is. False: the message is gone. */
+static bool
+row_sender(struct queue *q, struct store_due *row)
+{
+	struct store_msg m;
+
+	if (row->sender != 0)
+		return true;
+	if (!store_msg_get(q->store, row->id, &m))
+		return false;
+	row->sender = due_sender_key(m.from, &m.client);
+	return true;
+}
+
+/* Into memory, or noted as one that its sender still has in the index. */
+static struct job *
+take_row(struct queue *q, const struct store_due *row, struct dest *d,
+    bool fresh)
+{
+	struct sender	*s = sender_find(q, d, row->sender);
+	struct job	*j = NULL;
+
+	if (sender_room(q, d, s) &&
+	    (j = job_push(q, d, row, fresh)) != NULL)
+		return j;
+	if (s == NULL && d->nsenders < READY_MAX)
+		s = sender_get(q, d, row->sender);
+	if (s != NULL)
+		sender_skip(d, s, row);
+	else if (!d->backlog || due_cmp(row, &d->pos) < 0) {
+		d->backlog = true;
+		d->pos = *row;
+	}
+	return NULL;
+}
+
 /* A row that is due: into memory, or left for the destination's backlog. */
 static void
 load_row(struct queue *q, const struct store_due *row, struct dest *d,
     bool fresh)
 {
-	if (row_known(q, row) || (d->backlog && due_cmp(row, &d->pos) >= 0))
-		return;			/* it is found from there */
-	if (d->backlog)
-		job_push(q, d, row->id, fresh);
-	else if (d->nready >= READY_MAX || q->nready >= READY_TOTAL ||
-	    job_push(q, d, row->id, fresh) == NULL) {
-		d->backlog = true;
-		d->pos = *row;
-		d->sweep_ms = 0;
-	}
+	struct store_due r = *row;
+	struct sender	*s;
+
+	if (row_known(q, row) || !row_sender(q, &r))
+		return;
+	s = sender_find(q, d, r.sender);
+	/* What is found from where more of it lies; but one of whom nothing is
+	 * known does not wait behind those of others. */
+	if (s != NULL && ((d->backlog && due_cmp(&r, &d->pos) >= 0) ||
+	    (s->skipped && due_cmp(&r, &s->pos) >= 0)))
+		return;
+	take_row(q, &r, d, fresh);
 	dest_place(q, d);
 }
 
@@ -182,7 +221,7 @@ due_scan(struct queue *q, int64_t now)
 		q->behind = p.full;
 		if (!p.full) {
 			/* All up to now is in memory or in a backlog. */
-			q->sched_pos = (struct store_due){ now + 1, 0, 0, 0 };
+			q->sched_pos = (struct store_due){ .next_ms = now + 1 };
 			q->next_due_ms = p.beyond;
 			return;
 		}
@@ -190,33 +229,116 @@ due_scan(struct queue *q, int64_t now)
 	}
 }
 
-/* More rows of a destination that has room again. */
-void
-due_refill(struct queue *q, struct dest *d, int64_t now)
+/* Rows that nobody has looked at: of senders who wait they are taken, or noted
+ * as what those still have. */
+static void
+discover(struct queue *q, struct dest *d, int64_t now)
 {
 	struct page	 p = { .max = SCAN_PAGE, .until = now,
 			    .sweep = d->sweep_ms };
+	struct sender	*s;
 	struct job	*j;
 
-	if (!d->backlog || d->nready > READY_MAX / 2 ||
-	    (d->nready > 0 && q->nready >= READY_TOTAL))
-		return;
 	store_dest(q->store, &d->pos, page_row, &p);
-	for (size_t i = 0; i < p.n; i++) {
-		if (row_known(q, &p.rows[i]))
-			continue;
-		if ((j = job_push(q, d, p.rows[i].id, false)) == NULL) {
-			d->pos = p.rows[i];	/* no room: from there on */
-			return;
-		}
-		j->early = d->sweep_ms != 0;
-	}
+	d->backlog = p.full;
 	if (p.full)
 		d->pos = p.last;
-	else {
-		d->backlog = false;
-		d->sweep_ms = 0;
+	for (size_t i = 0; i < p.n; i++) {
+		if (row_known(q, &p.rows[i]) || !row_sender(q, &p.rows[i]))
+			continue;
+		s = sender_find(q, d, p.rows[i].sender);
+		if (s != NULL && s->skipped)
+			sender_skip(d, s, &p.rows[i]);
+		else if ((j = take_row(q, &p.rows[i], d, false)) != NULL)
+			j->early = d->sweep_ms != 0;
 	}
+}
+
+/* Has it so little in memory that more should come? */
+static bool
+is_low(const struct dest *d, const struct sender *s)
+{
+	return s->skipped && s->nready <= READY_MAX / d->nsenders / 2;
+}
+
+/* One page's rows, in order; of each sender up to the first that stays. */
+static void
+fill_from(struct queue *q, struct dest *d, struct page *p)
+{
+	struct sender	*s;
+	struct job	*j;
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (!row_sender(q, &p->rows[i]))
+			continue;
+		s = sender_find(q, d, p->rows[i].sender);
+		if (s == NULL || s->page != q->page || s->blocked ||
+		    due_cmp(&p->rows[i], &s->pos) < 0 ||
+		    row_known(q, &p->rows[i]))
+			continue;
+		if ((d->nready < READY_MAX && q->nready < READY_TOTAL) ||
+		    (s->nready == 0 && sender_room(q, d, s)))
+			j = job_push(q, d, &p->rows[i], false);
+		else
+			j = NULL;
+		if (j != NULL) {
+			j->early = d->sweep_ms != 0;
+			continue;
+		}
+		s->blocked = true;
+		s->pos = p->rows[i];
+	}
+}
+
+/* More of those that have run low, from where the first of them has more. */
+static void
+fill(struct queue *q, struct dest *d, int64_t now)
+{
+	struct page	 p = { .max = SCAN_PAGE, .until = now,
+			    .sweep = d->sweep_ms };
+	struct store_due from;
+	struct sender	*s, *next, *first = NULL;
+
+	TAILQ_FOREACH(s, &d->senders, entry)
+		if (is_low(d, s) && (first == NULL ||
+		    due_cmp(&s->pos, &first->pos) < 0))
+			first = s;
+	if (first == NULL)
+		return;
+	from = first->pos;
+	q->page++;
+	TAILQ_FOREACH(s, &d->senders, entry)
+		if (s->skipped && due_cmp(&s->pos, &from) >= 0) {
+			s->page = q->page;
+			s->blocked = false;
+		}
+	store_dest(q->store, &from, page_row, &p);
+	fill_from(q, d, &p);
+	TAILQ_FOREACH_SAFE(s, &d->senders, entry, next) {
+		if (s->page != q->page || s->blocked || !s->skipped)
+			continue;
+		if (!p.full) {
+			sender_unskip(d, s);
+			sender_rest(q, d, s);
+		} else if (due_cmp(&s->pos, &p.last) < 0)
+			s->pos = p.last;
+	}
+}
+
+/* More rows of a destination, once a turn or when it has none left. */
+void
+due_refill(struct queue *q, struct dest *d, int64_t now)
+{
+	if (d->looked == q->turn && d->nready > 0)
+		return;
+	d->looked = q->turn;
+	if (d->backlog && d->nsenders < READY_MAX)
+		discover(q, d, now);
+	if (d->nskipped > 0)
+		fill(q, d, now);
+	if (!d->backlog && d->nskipped == 0)
+		d->sweep_ms = 0;
+	q->hungry |= d->nready == 0 && (d->backlog || d->nskipped > 0);
 }
 
 /* Rows that were passed over while a job of theirs was in memory. The index is
@@ -266,13 +388,9 @@ reset_dest(struct span key, void *v, void *arg)
 {
 	struct queue	*q = arg;
 	struct dest	*d = v;
-	struct job	*j;
 
 	(void)key;
-	while ((j = TAILQ_FIRST(&d->ready)) != NULL) {
-		job_unready(q, j);
-		job_free(q, j);
-	}
+	sender_reset(q, d);
 	d->backlog = false;
 	d->sweep_ms = 0;
 	if (d->window > dest_limit(q->conf, d))
@@ -300,6 +418,15 @@ free_job(struct span key, void *v, void *arg)
 }
 
 static bool
+free_sender(struct span key, void *v, void *arg)
+{
+	(void)key;
+	(void)arg;
+	free(v);
+	return true;
+}
+
+static bool
 free_dest(struct span key, void *v, void *arg)
 {
 	struct dest	*d = v;
@@ -317,7 +444,9 @@ due_free(struct queue *q)
 {
 	map_each(q->jobs, free_job, NULL);
 	map_each(q->dests, free_dest, NULL);
+	map_each(q->senders, free_sender, NULL);
 	map_free(q->jobs);
 	map_free(q->dests);
+	map_free(q->senders);
 	free(q->again);
 }

@@ -2,7 +2,9 @@
  * What is to be tried now. Rows of the index that are due are brought into
  * memory as jobs of their destination, oldest first, up to a bound; what goes
  * beyond stays in the index and is fetched when there is room. Destinations
- * take turns.
+ * take turns, and within one its senders do; a message with many recipients has
+ * a turn for every hundred of them. Where memory is full, the sender that has
+ * most of it makes room for others.
  */
 #ifndef QUEUED_DUE_H
 #define QUEUED_DUE_H
@@ -19,6 +21,8 @@ struct due_sender {
 	char		 from[1001], auth[256];
 };
 void	 due_sender(struct queue *, uint64_t id, struct due_sender *);
+/* Who is one sender: the reverse-path, or for <> the client. Never 0. */
+uint64_t due_sender_key(struct span from, const struct addr *client);
 /* What is paused has changed. */
 void	 due_pauses(struct queue *);
 /* The message is over, held, or rescheduled: jobs that don't run go. */
@@ -36,6 +40,8 @@ void	 job_ended(struct queue *, struct job *, enum d_dest);
 /* An administrator wants this message tried now, even if its destination is
  * known to be down. Its row is about to become due. */
 void	 due_first(struct queue *, uint64_t dest, uint64_t id);
+/* A server of this destination answers again: it is tried now. */
+void	 due_back_up(struct queue *, uint64_t dest);
 /* Its deliverd is gone: back to the ready ones. */
 void	 job_again(struct queue *, struct job *, bool crashed);
 /* The same without a word about the destination: nothing was tried. */

@@ -32,7 +32,7 @@ dest_new(struct queue *q, uint64_t key, struct span action, const char *domain)
 	d->action = span_dup(action);
 	d->domain = strdup(domain);
 	d->window = DEST_WINDOW;
-	TAILQ_INIT(&d->ready);
+	TAILQ_INIT(&d->senders);
 	if (d->action == NULL || d->domain == NULL ||
 	    !map_set_u64(q->dests, key, d)) {
 		free(d->action);
@@ -129,7 +129,7 @@ dest_place(struct queue *q, struct dest *d)
 {
 	int	 to = DEST_IDLE;
 
-	if (d->nready > 0 || d->backlog)
+	if (d->nready > 0 || d->backlog || d->nskipped > 0)
 		to = dest_may_start(d, queue_now(q)) ? DEST_ACTIVE :
 		    DEST_PARKED;
 	if (to == DEST_PARKED && d->state == DEST_DOWN && d->running == 0 &&
@@ -206,7 +206,7 @@ due_pauses(struct queue *q)
 
 /* ---- handing out ---- */
 
-/* The one that is wanted first, else the oldest. */
+/* The one that is wanted first, else the oldest of the next sender. */
 static struct job *
 next_job(struct queue *q, struct dest *d, int64_t now)
 {
@@ -220,7 +220,7 @@ next_job(struct queue *q, struct dest *d, int64_t now)
 		if (j != NULL && !j->running && !j->ended)
 			return j;
 	}
-	return TAILQ_FIRST(&d->ready);
+	return sender_next(d);
 }
 
 void
@@ -236,6 +236,18 @@ due_first(struct queue *q, uint64_t dest, uint64_t id)
 	dest_place(q, d);
 }
 
+void
+due_back_up(struct queue *q, uint64_t dest)
+{
+	struct dest	*d = map_get_u64(q->dests, dest);
+
+	if (d == NULL || d->state != DEST_DOWN)
+		return;
+	d->probe_ms = queue_now(q);
+	dest_place(q, d);
+	q->ops->want_run(q);
+}
+
 /* One job of this destination; false if it has none to give now. */
 static bool
 hand_one(struct queue *q, struct dest *d, int64_t now)
@@ -248,6 +260,7 @@ hand_one(struct queue *q, struct dest *d, int64_t now)
 		return false;
 	job_unready(q, j);
 	j->running = true;
+	j->begun_ms = now;
 	d->running++;
 	q->nrunning++;
 	q->ops->hand(q, j);		/* may end it, and free d */
@@ -264,6 +277,8 @@ queue_run(struct queue *q)
 
 	if (q->down || q->mta_paused || q->stuck)
 		return wait;
+	q->turn++;
+	q->hungry = false;
 	if (q->nagain > 0 && buf_len(&q->changes) == 0)
 		due_look_again(q);
 	due_scan(q, now);
@@ -281,6 +296,8 @@ queue_run(struct queue *q)
 		if ((d = map_get_u64(q->dests, key)) != NULL)
 			dest_place(q, d);
 	}
+	if (q->hungry)
+		return 0;
 	if (q->behind)
 		return q->crowded ? CROWDED_MS : 0;
 	if (q->next_due_ms != 0 && q->next_due_ms - now < wait)

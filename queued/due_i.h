@@ -30,11 +30,31 @@ void	 dest_place(struct queue *, struct dest *);
 /* The same, and frees it if nobody needs to remember it. */
 void	 dest_rest(struct queue *, struct dest *);
 
+/* ---- due_sender.c ---- */
+struct sender *sender_find(struct queue *, const struct dest *, uint64_t key);
+/* Made if need be, last in the turns. NULL: no room. */
+struct sender *sender_get(struct queue *, struct dest *, uint64_t key);
+/* Its turn is over; or nothing of it waits, and it goes. */
+void	 sender_turn(struct dest *, struct sender *);
+void	 sender_rest(struct queue *, struct dest *, struct sender *);
+/* The next job by turns, or NULL. */
+struct job *sender_next(struct dest *);
+/* A row of it stays in the index. */
+void	 sender_skip(struct dest *, struct sender *, const struct store_due *);
+/* No row of it is left there. */
+void	 sender_unskip(struct dest *, struct sender *);
+/* Room for one more job of this sender (NULL: a new one), if need be by what
+ * the one with most has. */
+bool	 sender_room(struct queue *, struct dest *, const struct sender *);
+/* All of them go, with their jobs. */
+void	 sender_reset(struct queue *, struct dest *);
+
 /* ---- due_job.c ---- */
 /* The key of (message, destination) in queue.jobs; two may share one. */
 uint64_t job_key(uint64_t id, uint64_t dest);
-/* A job that is ready, last of its destination. NULL: no memory, or no room. */
-struct job *job_push(struct queue *, struct dest *, uint64_t id, bool fresh);
+/* A job that is ready, last of its sender. NULL: no memory, or no room. */
+struct job *job_push(struct queue *, struct dest *, const struct store_due *,
+	    bool fresh);
 /* Takes it out of the ready ones; it is the caller's to run or to free. */
 void	 job_unready(struct queue *, struct job *);
 /* Its recipients go. */

@@ -61,20 +61,27 @@ job_free(struct queue *q, struct job *j)
 }
 
 struct job *
-job_push(struct queue *q, struct dest *d, uint64_t id, bool fresh)
+job_push(struct queue *q, struct dest *d, const struct store_due *row,
+    bool fresh)
 {
+	struct sender	*s = sender_get(q, d, row->sender);
 	struct job	*j;
 
-	if ((j = calloc(1, sizeof(*j))) == NULL)
+	if (s == NULL)
 		return NULL;
-	j->id = id;
-	j->dest = d;
-	j->fresh = fresh;
-	if (!map_set_u64(q->jobs, job_key(id, d->key), j)) {
+	if ((j = calloc(1, sizeof(*j))) == NULL ||
+	    !map_set_u64(q->jobs, job_key(row->id, d->key), j)) {
 		free(j);
+		sender_rest(q, d, s);
 		return NULL;
 	}
-	TAILQ_INSERT_TAIL(&d->ready, j, entry);
+	j->id = row->id;
+	j->dest = d;
+	j->fresh = fresh;
+	j->sender = row->sender;
+	j->next_ms = row->next_ms;
+	TAILQ_INSERT_TAIL(&s->ready, j, entry);
+	s->nready++;
 	d->njobs++;
 	d->nready++;
 	q->nready++;
@@ -84,9 +91,13 @@ job_push(struct queue *q, struct dest *d, uint64_t id, bool fresh)
 void
 job_unready(struct queue *q, struct job *j)
 {
-	TAILQ_REMOVE(&j->dest->ready, j, entry);
+	struct sender	*s = sender_find(q, j->dest, j->sender);
+
+	TAILQ_REMOVE(&s->ready, j, entry);
+	s->nready--;
 	j->dest->nready--;
 	q->nready--;
+	sender_rest(q, j->dest, s);
 }
 
 /* ---- its recipients ---- */
@@ -143,6 +154,10 @@ job_row(uint32_t n, const struct store_rcpt *r, void *arg)
 	    (r->next_ms > l->now + DUE_NOW_MS && !l->j->early) ||
 	    !goes_along(l, r->flags))
 		return true;
+	if (l->j->nrcpts >= JOB_RCPTS) {
+		l->j->again = true;	/* the others have their turn then */
+		return false;
+	}
 	return job_add(l, &(struct job_rcpt){ .n = n,
 	    .attempt = r->attempt + 1, .notify = r->notify,
 	    .flags = r->flags, .group = r->group }, r->to);
@@ -196,12 +211,18 @@ job_load(struct queue *q, struct job *j, struct rec *r, struct rec_msg *m)
 	if (!j->fresh)
 		job_rcpts(q, j);
 	else
-		for (s = m->rcpts; rec_rcpt_next(&s, m->version, &e);)
+		for (s = m->rcpts; rec_rcpt_next(&s, m->version, &e) &&
+		    !j->again;) {
 			if (dest_of(q->conf, e.action, e.to, m->from, m->auth,
-			    domain) == j->dest->key && goes_along(&l, e.flags))
+			    domain) != j->dest->key || !goes_along(&l, e.flags))
+				continue;
+			if (j->nrcpts < JOB_RCPTS)
 				job_add(&l, &(struct job_rcpt){ .n = e.n,
 				    .attempt = 1, .notify = e.notify,
 				    .flags = e.flags, .group = e.group }, e.to);
+			else
+				j->again = true;
+		}
 	if (j->nrcpts > 0)
 		return true;
 	job_gone(q, j);
@@ -220,11 +241,11 @@ job_adopt(struct queue *q, uint64_t id, uint32_t n, uint32_t attempt)
 	if (!store_rcpt_get(q->store, id, n, &rc) ||
 	    rc.state != RCPT_WAITING || rc.attempt + 1 != attempt)
 		return NULL;
-	row = (struct store_due){ .id = id, .dest = rc.dest };
+	row = (struct store_due){ .id = id, .dest = rc.dest, .sender = 1 };
 	if ((d = dest_of_row(q, &row)) == NULL)
 		return NULL;
 	if ((j = job_find(q, id, d->key)) == NULL &&
-	    (j = job_push(q, d, id, false)) == NULL) {
+	    (j = job_push(q, d, &row, false)) == NULL) {
 		dest_rest(q, d);
 		return NULL;
 	}
@@ -257,20 +278,23 @@ static void
 expire_ready(struct queue *q, struct dest *d)
 {
 	struct store_msg m;
+	struct sender	*s, *snext;
 	struct job	*j, *next;
 	int64_t		 now = queue_now(q);
 
-	TAILQ_FOREACH_SAFE(j, &d->ready, entry, next) {
-		if (!store_msg_get(q->store, j->id, &m) ||
-		    !retry_expired(now, m.expire_ms))
-			continue;
-		job_unready(q, j);
-		job_clear(j);
-		j->ended = true;
-		if (job_rcpts(q, j))
-			result_expire(q, j);
-		job_release(q, j);
-	}
+	/* With its last job a sender goes. */
+	TAILQ_FOREACH_SAFE(s, &d->senders, entry, snext)
+		TAILQ_FOREACH_SAFE(j, &s->ready, entry, next) {
+			if (!store_msg_get(q->store, j->id, &m) ||
+			    !retry_expired(now, m.expire_ms))
+				continue;
+			job_unready(q, j);
+			job_clear(j);
+			j->ended = true;
+			if (job_rcpts(q, j))
+				result_expire(q, j);
+			job_release(q, j);
+		}
 }
 
 void
@@ -280,9 +304,10 @@ job_ended(struct queue *q, struct job *j, enum d_dest seen)
 	struct retry	 retry = { q->conf->retry_min_ms,
 			    q->conf->retry_max_ms };
 	enum dest_state	 was = d->state;
+	struct dest_word w = { seen, j->begun_ms, j->reply_ms };
 
 	d->used_ms = queue_now(q);
-	if (dest_seen(d, seen, dest_limit(q->conf, d), &retry, queue_now(q),
+	if (dest_seen(d, &w, dest_limit(q->conf, d), &retry, queue_now(q),
 	    rand_below(UINT32_MAX))) {
 		/* It is back: all that waits for it is due now. */
 		d->backlog = true;
@@ -342,6 +367,7 @@ void
 job_again(struct queue *q, struct job *j, bool crashed)
 {
 	struct dest	*d = j->dest;
+	struct sender	*s;
 	bool		 results = false;
 
 	for (size_t i = 0; i < j->nrcpts; i++)
@@ -362,7 +388,10 @@ job_again(struct queue *q, struct job *j, bool crashed)
 	j->agent = NULL;
 	d->running--;
 	q->nrunning--;
-	TAILQ_INSERT_HEAD(&d->ready, j, entry);
+	if ((s = sender_get(q, d, j->sender)) == NULL)
+		fatal("sender");
+	TAILQ_INSERT_HEAD(&s->ready, j, entry);
+	s->nready++;
 	d->nready++;
 	q->nready++;
 	dest_place(q, d);

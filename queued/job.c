@@ -13,8 +13,10 @@
 #include "common/base/log.h"
 #include "common/base/clock.h"
 #include "common/base/rand.h"
-#include "queued/archive.h"
 #include "common/smtp/param.h"
+#include "queued/archive.h"
+#include "queued/dest.h"
+#include "queued/hosts.h"
 
 #define AGENTS_MAX	64
 #define SETTLE_MS	5000	/* for what agents have, not longer */
@@ -390,6 +392,7 @@ d_done(struct chan *c, const void *msg, int fd)
 		return;
 	map_del_u64(a->agents->jobs, m->tid);
 	agent_ran(a);
+	j->reply_ms = m->ms;
 	result_all(a->agents->q, j, D_TEMP, "4.3.0 no result");
 	job_ended(a->agents->q, j, m->dest);
 }
@@ -450,12 +453,61 @@ d_synced(struct chan *c, const void *msg, int fd)
 		a->agents->q->ops->want_run(a->agents->q);
 }
 
+/* ---- servers ---- */
+
+static unsigned
+slot_of(const struct agent *a)
+{
+	unsigned	 i = 0;
+
+	while (i < AGENTS_MAX && a->agents->v[i] != a)
+		i++;
+	return i;
+}
+
+static void
+tell_state(const struct ipc_d_server_state *st, void *arg)
+{
+	struct agent	*a = arg;
+
+	chan_send(a->chan, IPC_T_d_server_state, st, -1);
+}
+
+/* What one deliverd has found out about a server the others are told. */
+static void
+d_server(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_server *m = msg;
+	struct agent	*a = chan_arg(c);
+	struct ipc_d_server_state st;
+
+	(void)fd;
+	if (!hosts_report(slot_of(a), m) || !hosts_state(&m->addr, &st))
+		return;
+	for (size_t i = 0; i < AGENTS_MAX; i++)
+		if (a->agents->v[i] != NULL && a->agents->v[i] != a)
+			tell_state(&st, a->agents->v[i]);
+}
+
+static void
+d_back_up(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_back_up *m = msg;
+	struct agent	*a = chan_arg(c);
+
+	(void)fd;
+	if (a->agents->q != NULL && !a->agents->q->down)
+		due_back_up(a->agents->q, dest_key(m->action, m->domain));
+}
+
 static const struct chan_row table[] = {
 	{ IPC_T_d_result, d_result },
 	{ IPC_T_d_done, d_done },
 	{ IPC_T_d_back, d_back },
 	{ IPC_T_d_running, d_running },
 	{ IPC_T_d_synced, d_synced },
+	{ IPC_T_d_server, d_server },
+	{ IPC_T_d_back_up, d_back_up },
 	{ 0, NULL }
 };
 
@@ -505,6 +557,7 @@ closed(struct chan *c, const char *why)
 
 	if (why != NULL)
 		proc_report(as->proc, IPC_DELIVERD, a->worker, why);
+	hosts_gone(slot_of(a));
 	for (size_t i = 0; i < AGENTS_MAX; i++)
 		if (as->v[i] == a)
 			as->v[i] = NULL;
@@ -550,6 +603,7 @@ agents_add(struct agents *as, uint16_t worker, int fd)
 	chan_on_drained(a->chan, drained);
 	as->v[at] = a;
 	CHAN_SEND(a->chan, d_sync, .tid = 0);
+	hosts_down(tell_state, a);
 }
 
 void

@@ -35,6 +35,8 @@
 #define BODY_FDS	128		/* open files of uncommitted contents */
 #define READY_MAX	1000		/* jobs in memory for one destination */
 #define READY_TOTAL	100000		/* and for all */
+#define JOB_RCPTS	100		/* recipients of one job; the others
+					 * have the next turn */
 #define RUNNING_MAX	500		/* jobs with one deliverd */
 #define RECENT_MAX	400000		/* ids remembered over a restart */
 #define RECENT_MS	600000		/* for so long */
@@ -94,6 +96,8 @@ struct job_rcpt {
 struct job {
 	uint64_t	 id;
 	struct dest	*dest;
+	int64_t		 begun_ms;	/* handed out */
+	uint32_t	 reply_ms;	/* the server's slowest reply */
 	bool		 fresh;		/* accepted in this run, never tried */
 	bool		 early;		/* its destination has come back */
 	bool		 running, ended, dirty;
@@ -105,10 +109,26 @@ struct job {
 	void		*agent;		/* deliverd's, while running */
 	size_t		 nrcpts;
 	struct job_rcpt	*rcpts;
-	TAILQ_ENTRY(job) entry;		/* ready of dest, or running */
+	uint64_t	 sender;	/* due_sender_key() */
+	int64_t		 next_ms;	/* of its row */
+	TAILQ_ENTRY(job) entry;		/* ready, of its sender */
 	TAILQ_ENTRY(job) dirty_entry;
 };
 TAILQ_HEAD(job_list, job);
+
+/* Whose messages wait at one destination: they take turns. */
+struct sender {
+	uint64_t	 key;		/* due_sender_key() */
+	struct job_list	 ready;
+	unsigned	 nready;
+	/* Rows of it that memory has no room for: from pos on. */
+	bool		 skipped;
+	struct store_due pos;
+	uint64_t	 page;		/* due.c: looked at in this one */
+	bool		 blocked;	/* and has rows there that stayed */
+	TAILQ_ENTRY(sender) entry;	/* of its destination, by turns */
+};
+TAILQ_HEAD(sender_list, sender);
 
 enum dest_state { DEST_UP, DEST_SLOW, DEST_DOWN };
 struct dest {
@@ -116,6 +136,11 @@ struct dest {
 	char		*action, *domain;	/* A-labels, or "" for all */
 	enum dest_state	 state;
 	unsigned	 window, running;	/* jobs at a time, now */
+	/* The window after the last trouble (0: none yet), when that was, and
+	 * successes since the window grew; replies' times in ms. */
+	unsigned	 trouble_window, streak;
+	int64_t		 halved_ms;
+	uint32_t	 fast_ms, reply_ms;
 	uint32_t	 troubles;		/* in a row */
 	int64_t		 probe_ms;		/* DEST_DOWN: not before */
 	int64_t		 down_since_ms;
@@ -124,14 +149,16 @@ struct dest {
 	 * it is waited for until its row is due. 0: none. */
 	uint64_t	 first;
 	int64_t		 first_until_ms;
-	struct job_list	 ready;
+	struct sender_list senders;
+	unsigned	 nsenders, nskipped;
 	unsigned	 nready, njobs;		/* njobs: with those that run */
 	int64_t		 used_ms;		/* last end of a job */
-	/* More rows than memory has: they are fetched from pos on. With sweep
-	 * set all are wanted that were last tried before that time. */
+	/* Rows that nobody has looked at: from pos on. With sweep set all are
+	 * wanted that were last tried before that time. */
 	bool		 backlog;
 	struct store_due pos;
 	int64_t		 sweep_ms;
+	uint64_t	 looked;	/* in this turn of queue_run() */
 	enum { DEST_IDLE, DEST_ACTIVE, DEST_PARKED } place;
 	TAILQ_ENTRY(dest) entry;		/* by place */
 };
@@ -241,7 +268,8 @@ struct queue {
 	struct buf	 scratch;
 
 	/* due.c, due_dest.c, due_job.c */
-	struct map	*dests, *jobs;
+	struct map	*dests, *jobs, *senders;
+	uint64_t	 turn, page;	/* numbers of queue_run()s, of pages */
 	struct dest_list active;	/* have work and may start one */
 	struct dest_list parked;	/* have work, but must wait */
 	unsigned	 nactive;
@@ -252,6 +280,7 @@ struct queue {
 	struct job_list	 dirty;
 	struct store_due sched_pos;	/* rows before are in memory or in a
 					 * destination's backlog */
+	bool		 hungry;	/* a destination looks for its rows */
 	bool		 behind;	/* rows that are due were left there */
 	bool		 crowded;	/* as there are too many destinations */
 	unsigned	 nready, nrunning;

@@ -17,7 +17,8 @@
  * are one transaction; a crash takes the index back to an earlier hwm.
  *
  * Files: msg.db (id), rcpt.db (id, n), sched.db (next, id, dest), dest.db
- * (dest, next, id), keep.db (until, id), meta.db, log.*. Keys are big-endian, so they sort.
+ * (dest, next, id), keep.db (until, id), meta.db, log.*. Keys are big-endian,
+ * so they sort.
  * A function that meets a fault ends the process (diskio.h); what is said to
  * be damaged is made anew at the next start.
  */
@@ -64,6 +65,7 @@ struct store_due {		/* a row of sched.db and dest.db */
 	int64_t		 next_ms;
 	uint64_t	 id, dest;
 	int64_t		 last_ms;	/* dest.db: the last attempt */
+	uint64_t	 sender;	/* in memory: due_sender_key(), or 0 */
 };
 
 /*

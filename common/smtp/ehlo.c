@@ -6,6 +6,7 @@
 
 #define AUTH_LIST_MAX	500	/* octets of mechanisms kept: fits a message */
 #define MECH_MAX	20	/* RFC 4422, 3.1 */
+#define LIMIT_MAX	999999	/* RFC 9422, 4: six digits */
 
 static const struct keyword {
 	const char	*name;
@@ -73,6 +74,30 @@ add_mechs(struct smtp_caps *caps, struct span args)
 		caps->bits |= CAP_AUTH;
 }
 
+/* RFC 9422, 3: "NAME=VALUE" with blanks between; unknown names and values that
+ * make no sense are passed over. */
+static void
+add_limits(struct smtp_caps *caps, struct span args)
+{
+	const struct { const char *name; uint32_t *to; } limits[] = {
+		{ "MAILMAX", &caps->mail_max },
+		{ "RCPTMAX", &caps->rcpt_max },
+		{ "RCPTDOMAINMAX", &caps->rcpt_domain_max }
+	};
+	struct span	word, name;
+	uint64_t	n;
+
+	while (span_word(&args, " \t", &word)) {
+		if (!span_word(&word, "=", &name) ||
+		    !span_u64(word, LIMIT_MAX, &n) || n == 0)
+			continue;
+		for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
+			if (span_caseis(name, limits[i].name))
+				*limits[i].to = (uint32_t)n;
+		}
+	}
+}
+
 void
 smtp_caps_line(struct smtp_caps *caps, struct span line)
 {
@@ -89,6 +114,10 @@ smtp_caps_line(struct smtp_caps *caps, struct span line)
 		n++;
 	key = span_sub(line, 0, n);
 	args = span_trim(span_sub(line, n, line.len));
+	if (span_caseis(key, "LIMITS")) {
+		add_limits(caps, args);
+		return;
+	}
 	for (size_t i = 0; i < NKEYWORDS; i++) {
 		if (!span_caseis(key, keywords[i].name))
 			continue;

@@ -32,7 +32,8 @@ struct smtp_caps {
 	uint32_t	 mail_max, rcpt_max, rcpt_domain_max;
 };
 /* One line behind the first of an EHLO reply, without code. Unknown keywords
- * and malformed lines are passed over; "AUTH=..." is read as AUTH. */
+ * and malformed lines are passed over; "AUTH=..." is read as AUTH. Of LIMITS
+ * only the values are kept: what is announced to others has none. */
 void	 smtp_caps_line(struct smtp_caps *, struct span line);
 /* The text of the reply to EHLO, for reply.h: the host name, then a keyword on
  * each line, LF between. */

@@ -23,6 +23,9 @@ struct got		 got[GOT_MAX];
 size_t			 ngot, nrunning, nsynced, ndone, nback;
 uint64_t		 back[8];
 uint32_t		 tid;
+struct told		 told[65536];
+unsigned		 nback_up;
+char			 back_up[65];
 bool			 record;
 enum dns_status		 dns;
 void			(*deliverdhelp_conf)(char *, size_t);
@@ -117,12 +120,41 @@ on_back(struct chan *ch, const void *msg, int fd)
 	back[nback++ % 8] = m->id;
 }
 
+static void
+on_server(struct chan *ch, const void *msg, int fd)
+{
+	const struct ipc_d_server	*m = msg;
+	struct told			*t = &told[m->addr.port];
+
+	(void)ch;
+	(void)fd;
+	t->n++;
+	t->failures = m->failures;
+	t->probe_ms = m->probe_ms;
+	t->conns = m->conns;
+	t->delivered += m->delivered;
+	t->failed += m->failed;
+}
+
+static void
+on_back_up(struct chan *ch, const void *msg, int fd)
+{
+	const struct ipc_d_back_up	*m = msg;
+
+	(void)ch;
+	(void)fd;
+	nback_up++;
+	span_cstr(m->action, back_up, sizeof(back_up));
+}
+
 static const struct chan_row queued_rows[] = {
 	{ IPC_T_d_result, on_result },
 	{ IPC_T_d_done, on_done },
 	{ IPC_T_d_running, on_running },
 	{ IPC_T_d_synced, on_synced },
 	{ IPC_T_d_back, on_back },
+	{ IPC_T_d_server, on_server },
+	{ IPC_T_d_back_up, on_back_up },
 	{ 0, NULL }
 };
 
@@ -293,6 +325,8 @@ deliverdhelp_setup(void **state)
 {
 	(void)state;
 	ngot = ndone = nrunning = nsynced = 0;
+	nback_up = 0;
+	memset(told, 0, sizeof(told));
 	record = true;
 	dns = DNS_TEMPFAIL;
 	return 0;
@@ -309,8 +343,10 @@ deliverdhelp_teardown(void **state)
 	server_reset(sa);
 	server_reset(sb);
 	server_reset(sc);
-	script_time(POOL_DOWN_MS + 1000);
+	script_time(6000);
 	UNTIL(pool_count_conns() == 0 && job_count() == 0);
+	servers_clear();
+	script_settle(20);	/* queued hears of it */
 	return 0;
 }
 

@@ -22,6 +22,12 @@ struct got {			/* a d_result */
 	char		 reply[1025], server[301];
 };
 
+struct told {			/* d_server of a port */
+	unsigned	 n, conns;
+	uint32_t	 failures, delivered, failed;
+	uint64_t	 probe_ms;
+};
+
 extern struct server	*sa, *sb, *sc;
 extern struct ask	*ask;
 extern struct chan	*queued;	/* the present queued's end */
@@ -31,6 +37,9 @@ extern uint64_t		 back[8];	/* ids of d_back */
 extern uint32_t		 tid;		/* of the last job */
 extern bool		 record;	/* says d_recorded to each result */
 extern enum dns_status	 dns;		/* lookupd's answer to all */
+extern struct told	 told[65536];
+extern unsigned		 nback_up;
+extern char		 back_up[65];	/* the last action of d_back_up */
 /* More statements of the configuration, set before deliverdhelp_start(). */
 extern void		(*deliverdhelp_conf)(char *dst, size_t);
 

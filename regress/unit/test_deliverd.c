@@ -26,7 +26,10 @@ mixed(void **state)
 	    "C RCPT TO:<r1@x.example>", "C RCPT TO:<r2@x.example>",
 	    "C RCPT TO:<r3@x.example>", "C DATA", "Q", "S 250 ok", "S 250 ok",
 	    "R 550-5.1.1 no such\r\n550 5.1.1 user\r\n", "S 450 4.2.1 later",
-	    "S 552 5.5.3 too many", "S 354 go", "D", "S 250 2.0.0 taken");
+	    "S 552 5.5.3 too many", "S 354 go", "D", "S 250 2.0.0 taken",
+	    /* The one too many, at once in a transaction of its own. */
+	    MAIL, "C RCPT TO:<r3@x.example>", "C DATA", "S 250 ok",
+	    "S 552 5.5.3 too many", "S 503 nobody");
 	HAND(.id = 1, .action = "a", .prefix = "Received: x\r\n", .rcpts =
 	    "r0@x.example r1@x.example r2@x.example r3@x.example");
 	UNTIL(is_done(1));
@@ -38,6 +41,122 @@ mixed(void **state)
 	assert_true(result(1, 1)->remote);
 	assert_int_equal(dest_was(1), D_DEST_OK);
 	content_is(sa, "Received: x\r\nSubject: x\r\n\r\nhello\r\n");
+}
+
+/* RFC 5321, 4.5.3.1.10: what is too much for one transaction goes in the next;
+ * with another enhanced code 452 means something else. */
+static void
+too_many(void **state)
+{
+	(void)state;
+	SERVE(sa, PIPE, MAIL, "C RCPT TO:<r0@x.example>",
+	    "C RCPT TO:<r1@x.example>", "C RCPT TO:<r2@x.example>",
+	    "C RCPT TO:<r3@x.example>", "C DATA", "S 250 ok", "S 250 ok",
+	    "S 250 ok", "S 452 too many", "S 452 4.5.3 too many",
+	    "S 354 go", "D",
+	    "S 250 2.0.0 first",
+	    MAIL, "C RCPT TO:<r2@x.example>", "C RCPT TO:<r3@x.example>",
+	    "C DATA", OK, OK, "S 452 4.2.2 mailbox full", "S 354 go", "D",
+	    "S 250 2.0.0 second",
+	    /* It has learnt how many that server takes. */
+	    MAIL, "C RCPT TO:<r0@x.example>", "C RCPT TO:<r1@x.example>",
+	    "C DATA", OK, OK, OK, "S 354 go", "D", OK,
+	    MAIL, "C RCPT TO:<r2@x.example>", "C DATA", OK, OK, "S 354 go",
+	    "D", OK);
+	HAND(.id = 1, .action = "a", .rcpts =
+	    "r0@x.example r1@x.example r2@x.example r3@x.example");
+	UNTIL(is_done(1));
+	HAND(.id = 2, .action = "a", .rcpts =
+	    "r0@x.example r1@x.example r2@x.example");
+	UNTIL(is_done(2));
+	SERVED(sa);
+	is(1, 0, D_OK, "250 2.0.0 first");
+	is(1, 1, D_OK, "250 2.0.0 first");
+	is(1, 2, D_OK, "250 2.0.0 second");
+	is(1, 3, D_TEMP, "452 4.2.2 mailbox full");
+	for (uint32_t i = 0; i < 3; i++)
+		is(2, i, D_OK, "250");
+}
+
+/* RFC 9422. */
+static void
+limits(void **state)
+{
+	(void)state;
+	SERVE(sa, HELLO, "R 250-x\r\n250 LIMITS RCPTMAX=2 RCPTDOMAINMAX=1 "
+	    "MAILMAX=3\r\n",
+	    MAIL, OK, "C RCPT TO:<r0@x.example>", OK,
+	    "C RCPT TO:<r2@X.example>", OK, "C DATA", "S 354 go", "D", OK,
+	    MAIL, OK, "C RCPT TO:<r1@y.example>", OK, "C DATA", "S 354 go",
+	    "D", OK,
+	    MAIL, OK, "C RCPT TO:<r3@x.example>", OK, "C DATA", "S 354 go",
+	    "D", OK, "C QUIT", "S 221 bye", "E");
+	SERVE(sa, HELLO, "S 250 x", "C MAIL FROM:<a@c.example>", OK,
+	    "C RCPT TO:<r4@z.example>", OK, "C DATA", "S 354 go", "D", OK);
+	HAND(.id = 1, .action = "a", .rcpts = "r0@x.example r1@y.example "
+	    "r2@X.example r3@x.example r4@z.example");
+	UNTIL(is_done(1));
+	SERVED(sa);
+	for (uint32_t i = 0; i < 5; i++)
+		is(1, i, D_OK, "250");
+	assert_int_equal(server_conns(sa), 2);
+}
+
+/* `mail-from` of the action. */
+static void
+mail_from(void **state)
+{
+	(void)state;
+	SERVE(sa, PIPE, "C MAIL FROM:<a@out.example>", RCPT, "C DATA", OK, OK,
+	    "S 354 go", "D", OK, "C MAIL FROM:<>", RCPT, "C DATA", OK, OK,
+	    "S 354 go", "D", OK);
+	HAND(.id = 1, .action = "from");
+	UNTIL(is_done(1));
+	HAND(.id = 2, .action = "from", .from = "");
+	UNTIL(is_done(2));
+	SERVED(sa);
+	is(1, 0, D_OK, "250");
+	is(2, 0, D_OK, "250");
+	/* What the table makes is no address: it leaves as it came. */
+	SERVE(sb, PIPE, "C MAIL FROM:<a@c.example>", RCPT, "C DATA", OK, OK,
+	    "S 354 go", "D", OK);
+	log_begin();
+	HAND(.id = 3, .action = "map");
+	UNTIL(is_done(3));
+	assert_true(log_end("event=sender result=invalid"));
+	SERVED(sb);
+}
+
+/* All of a header is looked at, however long, and nothing behind it. */
+static void
+long_header(void **state)
+{
+	const size_t	 len = 200000;
+	char		*big = malloc(len), path[] = "/tmp/postern-test.XXXXXX";
+	int		 fd = mkstemp(path);
+
+	(void)state;
+	assert_non_null(big);
+	unlink(path);
+	for (size_t i = 0; i < len; i++)
+		big[i] = i % 64 == 62 ? '\r' : i % 64 == 63 ? '\n' : 'x';
+	big[150000] = '\xc3';
+	big[150001] = '\xa4';
+	assert_int_equal(pwrite(fd, big, len, 0), (ssize_t)len);
+	SERVE(sa, PIPE, "W", MAIL, RCPT, "C DATA", OK, OK, "S 354 go", "D",
+	    OK);
+	HAND(.id = 1, .action = "a", .utf8 = true, .fd = dup(fd), .len = len);
+	UNTIL(is_done(1));
+	is(1, 0, D_PERM, "550 5.6.7 ");
+	/* The same behind the header's end, which lies across two reads. */
+	memcpy(big + 65534, "\r\n\r\n", 4);
+	assert_int_equal(pwrite(fd, big, len, 0), (ssize_t)len);
+	server_go(sa);
+	HAND(.id = 2, .action = "a", .utf8 = true, .fd = dup(fd), .len = len);
+	UNTIL(is_done(2));
+	is(2, 0, D_OK, "250");
+	close(fd);
+	free(big);
 }
 
 static void
@@ -598,11 +717,24 @@ dsn_passed_on(void **state)
 	SERVED(sa);
 }
 
+static void
+more(char *dst, size_t size)
+{
+	snprintf(dst, size, "table senders { c.example = \"no address\" }\n"
+	    "action from relay to 127.0.0.1:%u mail-from \"@out.example\"\n"
+	    "action map relay to 127.0.0.1:%u mail-from <senders>\n",
+	    server_port(sa), server_port(sb));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(mixed),
+		CASE(too_many),
+		CASE(limits),
+		CASE(mail_from),
+		CASE(long_header),
 		CASE(lockstep),
 		CASE(mail_refused),
 		CASE(data_refused),
@@ -627,5 +759,6 @@ main(void)
 		CASE(short_file),
 	};
 
+	deliverdhelp_conf = more;
 	return cmocka_run_group_tests(tests, deliverdhelp_start, NULL);
 }

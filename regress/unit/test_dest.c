@@ -55,6 +55,21 @@ fresh(void)
 	    .domain = (char *)(uintptr_t)"example.org" };
 }
 
+/* Begun a moment ago, with a reply that took no time. */
+static bool
+seen(struct dest *d, enum d_dest s, int64_t now)
+{
+	return dest_seen(d, &(struct dest_word){ s, now, 0 }, 40, &usual, now,
+	    0);
+}
+
+static bool
+took(struct dest *d, uint32_t ms)
+{
+	return dest_seen(d, &(struct dest_word){ D_DEST_OK, 1, ms }, 40,
+	    &usual, 1, 0);
+}
+
 static void
 test_up(void **state)
 {
@@ -62,7 +77,7 @@ test_up(void **state)
 
 	(void)state;
 	for (int i = 0; i < 100; i++)
-		assert_false(dest_seen(&d, D_DEST_OK, 40, &usual, 1, 0));
+		assert_false(seen(&d, D_DEST_OK, 1));
 	assert_int_equal(d.window, 40);
 	assert_int_equal(d.state, DEST_UP);
 	d.running = 39;
@@ -80,16 +95,78 @@ test_slow(void **state)
 	struct dest	 d = fresh();
 
 	(void)state;
-	dest_seen(&d, D_DEST_SLOW, 40, &usual, 1, 0);
+	seen(&d, D_DEST_SLOW, 1);
 	assert_int_equal(d.state, DEST_SLOW);
 	assert_int_equal(d.window, DEST_WINDOW / 2);
 	for (int i = 0; i < 10; i++)
-		dest_seen(&d, D_DEST_SLOW, 40, &usual, 1, 0);
+		seen(&d, D_DEST_SLOW, 2 + i);
 	assert_int_equal(d.window, 1);		/* never none at all */
 	assert_true(dest_may_start(&d, 1));
-	assert_false(dest_seen(&d, D_DEST_OK, 40, &usual, 1, 0));
+	assert_false(seen(&d, D_DEST_OK, 1));
 	assert_int_equal(d.state, DEST_UP);
 	assert_int_equal(d.window, 2);
+}
+
+/* The jobs that were under way then tell of one trouble; and the window grows
+ * slowly where it was met. */
+static void
+test_once(void **state)
+{
+	struct dest	 d = fresh();
+	struct dest_word w = { D_DEST_SLOW, 1000, 0 };
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		dest_seen(&d, &w, 40, &usual, 1500 + i, 0);
+	assert_int_equal(d.window, DEST_WINDOW / 2);
+	for (int i = 0; i < 9; i++)
+		seen(&d, D_DEST_OK, 2000);
+	assert_int_equal(d.window, 10);
+	seen(&d, D_DEST_OK, 2000);
+	assert_int_equal(d.window, 11);		/* a round of ten */
+	w.begun_ms = 2000;
+	dest_seen(&d, &w, 40, &usual, 2100, 0);
+	assert_int_equal(d.window, 5);
+	/* A server that takes 8 at a time and no more: 4 to 8 it is. */
+	for (int i = 0; i < 1000; i++) {
+		seen(&d, d.window > 8 ? D_DEST_SLOW : D_DEST_OK, 3000 + i);
+		assert_true(d.window >= 4 && d.window <= 9);
+	}
+}
+
+/* A server that answers more slowly the more it has to do gets no more. */
+static void
+test_latency(void **state)
+{
+	struct dest	 d = fresh();
+	unsigned	 was;
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		took(&d, 300);
+	assert_int_equal(d.window, 25);
+	for (int i = 0; i < 20; i++)
+		took(&d, 900);
+	was = d.window;
+	assert_true(was < 33);
+	for (int i = 0; i < 20; i++)
+		took(&d, 900);
+	assert_int_equal(d.window, was);
+	for (int i = 0; i < 40; i++)
+		took(&d, 300);
+	assert_true(d.window > was);
+	/* What is slow for good is no reason to stay small. */
+	d = fresh();
+	took(&d, 300);
+	for (int i = 0; i < 400; i++)
+		took(&d, 900);
+	assert_int_equal(d.window, 40);
+	/* And within a fifth of a second nobody is slow. */
+	d = fresh();
+	took(&d, 1);
+	for (int i = 0; i < 100; i++)
+		took(&d, 150);
+	assert_int_equal(d.window, 40);
 }
 
 static void
@@ -100,13 +177,13 @@ test_down(void **state)
 
 	(void)state;
 	d.running = 5;
-	assert_false(dest_seen(&d, D_DEST_DOWN, 40, &usual, 1000, 0));
+	assert_false(seen(&d, D_DEST_DOWN, 1000));
 	assert_int_equal(d.state, DEST_DOWN);
 	assert_true(d.down_since_ms == 1000 && d.probe_ms > 1000);
 	probe = d.probe_ms;
 	/* The others that were under way say the same; it is one trouble. */
 	for (int i = 0; i < 4; i++)
-		dest_seen(&d, D_DEST_DOWN, 40, &usual, 1010, 0);
+		seen(&d, D_DEST_DOWN, 1010);
 	assert_true(d.probe_ms == probe && d.troubles == 1);
 	assert_false(dest_may_start(&d, probe));	/* some still run */
 	d.running = 0;
@@ -115,17 +192,17 @@ test_down(void **state)
 	d.running = 1;				/* one probe at a time */
 	assert_false(dest_may_start(&d, probe));
 	d.running = 0;
-	dest_seen(&d, D_DEST_DOWN, 40, &usual, probe, 0);
+	seen(&d, D_DEST_DOWN, probe);
 	assert_true(d.troubles == 2 && d.probe_ms - probe > probe - 1000);
 	assert_true(d.down_since_ms == 1000);
 	/* A slow one among those begun before does not bring it back. */
-	dest_seen(&d, D_DEST_SLOW, 40, &usual, probe, 0);
+	seen(&d, D_DEST_SLOW, probe);
 	assert_int_equal(d.state, DEST_DOWN);
 	/* It answers: told once, and carefully at first. */
-	assert_true(dest_seen(&d, D_DEST_OK, 40, &usual, probe, 0));
+	assert_true(seen(&d, D_DEST_OK, probe));
 	assert_int_equal(d.state, DEST_UP);
 	assert_true(d.window < DEST_WINDOW);
-	assert_false(dest_seen(&d, D_DEST_OK, 40, &usual, probe, 0));
+	assert_false(seen(&d, D_DEST_OK, probe));
 	assert_int_equal(d.troubles, 0);
 }
 
@@ -139,6 +216,9 @@ test_limit(void **state)
 	conf->limits.deliveries_per_dest = 0;
 	assert_int_equal(dest_limit(conf, &d), 2);
 	conf->limits.deliveries_per_dest = 20;
+	conf->actions[0]->max_connections = 3;
+	assert_int_equal(dest_limit(conf, &d), 6);
+	conf->actions[0]->max_connections = 0;
 	assert_string_equal(dest_state_str(DEST_UP), "up");
 	assert_string_equal(dest_state_str(DEST_SLOW), "slow");
 	assert_string_equal(dest_state_str(DEST_DOWN), "down");
@@ -151,6 +231,8 @@ main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_up),
 		cmocka_unit_test(test_slow),
+		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_latency),
 		cmocka_unit_test(test_down),
 		cmocka_unit_test(test_limit),
 	};

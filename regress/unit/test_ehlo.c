@@ -64,6 +64,36 @@ many_mechs(void **state)
 	assert_memory_equal(c.auth, "MECH-00 MECH-01 ", 16);
 }
 
+/* RFC 9422. */
+static void
+limits(void **state)
+{
+	static const struct { const char *line; uint32_t mail, rcpt, domain; }
+	    t[] = {
+		{ "LIMITS MAILMAX=20 RCPTMAX=100 RCPTDOMAINMAX=1", 20, 100, 1 },
+		{ "limits rcptmax=7", 0, 7, 0 },
+		{ "LIMITS  X-OTHER=3  RCPTMAX=50\tMAILMAX=2", 2, 50, 0 },
+		{ "LIMITS RCPTMAX=999999", 0, 999999, 0 },
+		{ "LIMITS RCPTMAX=1000000", 0, 0, 0 },
+		{ "LIMITS RCPTMAX=0 MAILMAX", 0, 0, 0 },
+		{ "LIMITS RCPTMAX= MAILMAX=x RCPTDOMAINMAX=-1", 0, 0, 0 },
+		{ "LIMITS RCPTMAX=5=6", 0, 0, 0 },
+		{ "LIMITS", 0, 0, 0 },
+		{ "LIMITSRCPTMAX=5", 0, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct smtp_caps	c = { 0 };
+
+		smtp_caps_line(&c, span_str(t[i].line));
+		assert_int_equal(c.bits, 0);
+		assert_int_equal(c.mail_max, t[i].mail);
+		assert_int_equal(c.rcpt_max, t[i].rcpt);
+		assert_int_equal(c.rcpt_domain_max, t[i].domain);
+	}
+}
+
 static void
 written(void **state)
 {
@@ -99,6 +129,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines),
 		cmocka_unit_test(many_mechs),
+		cmocka_unit_test(limits),
 		cmocka_unit_test(written),
 	};
 

@@ -1,0 +1,60 @@
+/*
+ * What pool.c (destinations, jobs, connections) and choose.c (which server is
+ * next) share; for them alone.
+ */
+#ifndef DELIVERD_POOL_I_H
+#define DELIVERD_POOL_I_H
+
+#include "deliverd/pool.h"
+
+struct cand {				/* an address to try */
+	struct hosts_cand id;
+	struct srv	*srv;		/* a reference */
+};
+struct dest {
+	const struct conf_action *action;
+	struct conf_pool *own;		/* parsed from domain, or NULL */
+	const struct conf_pool *pool;	/* own, the action's, or NULL: by MX */
+	char		 domain[256];
+	struct health_times times;
+	TAILQ_HEAD(, job) jobs;
+	size_t		 nwaiting;
+	TAILQ_HEAD(, conn) conns;
+	size_t		 nconns, limit;	/* probes are not in nconns */
+	size_t		 nprobes;
+	struct find	*find;		/* being asked for */
+	bool		 starting;	/* inside find_start() */
+	struct cand	*cands;		/* NULL: not known */
+	size_t		 ncands;
+	struct mono	 expires, used;
+	/* Messages that each group got, over its weight. */
+	double		 given[HOSTS_MAX];
+	bool		 told_down;	/* queued was told so */
+};
+
+enum choice {
+	CHOICE_ONE,		/* that one */
+	CHOICE_FULL,		/* they answer, but may get no more now */
+	CHOICE_DEAD		/* none is known to answer */
+};
+/* The server for a new connection; avoid (may be NULL) is passed over. */
+enum choice choose(const struct dest *, const struct addr *avoid,
+	    size_t *cand);
+/* Does any answer, of the standbys or of the others, beside this one? */
+bool	 choose_any(const struct dest *, bool standby,
+	    const struct addr *avoid);
+/* The idle connection for the next job; NULL: none. choose_outdated() tells
+ * those that should not be there while better servers answer. */
+struct conn *choose_idle(const struct dest *);
+bool	 choose_outdated(const struct dest *, const struct conn *);
+/* A job goes over this connection. */
+void	 choose_given(struct dest *, const struct conn *);
+/* A server that gets less than its share and has no connection: one is opened
+ * beside what is there. False: none. */
+bool	 choose_owed(const struct dest *, size_t *cand);
+/* One that is down and whose probe is due now. False: none. */
+bool	 choose_probe(const struct dest *, size_t *cand);
+/* Is one being probed, by whoever? */
+bool	 choose_probed(const struct dest *);
+
+#endif

@@ -1,0 +1,248 @@
+/*
+ * A bounded map by address and port. See hosts.h.
+ */
+#include "queued/hosts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/map.h"
+
+struct host {
+	struct addr	 addr;
+	char		 name[256], label[65], why[512];
+	uint32_t	 failures;
+	int64_t		 since_ms, probe_ms, heard_ms;	/* monotonic */
+	uint64_t	 delivered, failed;
+	unsigned	 conns;			/* of all agents */
+	uint16_t	 agent_conns[HOSTS_AGENTS];
+};
+
+static struct map	*hosts;
+
+struct key {
+	uint8_t		 bytes[19];
+};
+
+static struct span
+key_of(struct key *k, const struct addr *a)
+{
+	memset(k, 0, sizeof(*k));
+	k->bytes[0] = a->family;
+	k->bytes[1] = (uint8_t)(a->port >> 8);
+	k->bytes[2] = (uint8_t)a->port;
+	memcpy(k->bytes + 3, a->ip, a->family == 4 ? 4 : 16);
+	return span(k->bytes, sizeof(k->bytes));
+}
+
+static bool
+quieter(struct span key, void *v, void *arg)
+{
+	struct host	**best = arg, *h = v;
+
+	(void)key;
+	if (h->conns == 0 && h->failures == 0 &&
+	    (*best == NULL || h->heard_ms < (*best)->heard_ms))
+		*best = h;
+	return true;
+}
+
+static struct host *
+make(const struct addr *a)
+{
+	struct host	*h = NULL;
+	struct key	 k;
+
+	if (hosts == NULL && (hosts = map_new(HOSTS_KNOWN_MAX)) == NULL)
+		fatal("hosts");
+	if (map_count(hosts) == HOSTS_KNOWN_MAX) {
+		map_each(hosts, quieter, &h);
+		if (h == NULL)
+			return NULL;
+		map_del(hosts, key_of(&k, &h->addr));
+		free(h);
+	}
+	if ((h = calloc(1, sizeof(*h))) == NULL)
+		fatal("hosts");
+	h->addr = *a;
+	if (!map_set(hosts, key_of(&k, a), h)) {
+		free(h);
+		return NULL;
+	}
+	return h;
+}
+
+static struct host *
+find(const struct addr *a)
+{
+	struct key	 k;
+
+	return hosts == NULL ? NULL : map_get(hosts, key_of(&k, a));
+}
+
+/* A duration from now that a deliverd told; nothing reasonable is longer. */
+static int64_t
+duration(uint64_t ms)
+{
+	return ms < (UINT64_C(1) << 40) ? (int64_t)ms : INT64_C(1) << 40;
+}
+
+bool
+hosts_report(unsigned agent, const struct ipc_d_server *m)
+{
+	struct host	*h = find(&m->addr);
+	int64_t		 now = clock_mono().ms;
+	bool		 news;
+
+	if (m->addr.family == 0 || agent >= HOSTS_AGENTS ||
+	    (h == NULL && (h = make(&m->addr)) == NULL))
+		return false;
+	if (m->name.len > 0)
+		span_cstr(m->name, h->name, sizeof(h->name));
+	if (m->label.len > 0)
+		span_cstr(m->label, h->label, sizeof(h->label));
+	h->heard_ms = now;
+	h->delivered += m->delivered;
+	h->failed += m->failed;
+	h->conns -= h->agent_conns[agent];
+	h->agent_conns[agent] = (uint16_t)(m->conns < UINT16_MAX ? m->conns :
+	    UINT16_MAX);
+	h->conns += h->agent_conns[agent];
+	news = h->failures != m->failures ||
+	    (m->failures > 0 && h->probe_ms < now + duration(m->probe_ms));
+	h->failures = m->failures;
+	h->since_ms = now - duration(m->since_ms);
+	h->probe_ms = now + duration(m->probe_ms);
+	span_cstr(m->why, h->why, sizeof(h->why));
+	return news;
+}
+
+static bool
+gone_one(struct span key, void *v, void *arg)
+{
+	struct host	*h = v;
+	unsigned	 agent = *(unsigned *)arg;
+
+	(void)key;
+	h->conns -= h->agent_conns[agent];
+	h->agent_conns[agent] = 0;
+	return true;
+}
+
+void
+hosts_gone(unsigned agent)
+{
+	if (hosts != NULL && agent < HOSTS_AGENTS)
+		map_each(hosts, gone_one, &agent);
+}
+
+static struct ipc_d_server_state
+state_of(const struct host *h)
+{
+	int64_t	 now = clock_mono().ms;
+
+	return (struct ipc_d_server_state){ .addr = h->addr,
+	    .failures = h->failures,
+	    .since_ms = (uint64_t)(now - h->since_ms),
+	    .probe_ms = h->probe_ms > now ? (uint64_t)(h->probe_ms - now) : 0,
+	    .why = span_str(h->why) };
+}
+
+bool
+hosts_state(const struct addr *a, struct ipc_d_server_state *st)
+{
+	const struct host	*h = find(a);
+
+	if (h == NULL)
+		return false;
+	*st = state_of(h);
+	return true;
+}
+
+struct down {
+	void	(*f)(const struct ipc_d_server_state *, void *);
+	void	*arg;
+};
+
+static bool
+down_one(struct span key, void *v, void *arg)
+{
+	struct ipc_d_server_state st = state_of(v);
+	struct down	*d = arg;
+
+	(void)key;
+	if (st.failures > 0)
+		d->f(&st, d->arg);
+	return true;
+}
+
+void
+hosts_down(void (*f)(const struct ipc_d_server_state *, void *), void *arg)
+{
+	if (hosts != NULL)
+		map_each(hosts, down_one, &(struct down){ f, arg });
+}
+
+static bool
+list_one(struct span key, void *v, void *arg)
+{
+	const struct host	*h = v;
+	struct ctl		*c = arg;
+	int64_t			 now = clock_mono().ms, wall = clock_wall().ms;
+	char			 server[400], ip[ADDR_STRLEN];
+
+	(void)key;
+	snprintf(server, sizeof(server), "%s[%s]:%u", h->name,
+	    addr_str(&h->addr, ip), h->addr.port);
+	ctl_row(c, "host");
+	ctl_str(c, "server", server);
+	ctl_str(c, "pool", h->label);
+	ctl_str(c, "state", h->failures > 0 ? "down" : "up");
+	ctl_num(c, "failures", h->failures);
+	ctl_num(c, "since_ms", wall - (now - h->since_ms));
+	if (h->failures > 0)
+		ctl_num(c, "probe_ms", wall + (h->probe_ms - now));
+	ctl_num(c, "connections", h->conns);
+	ctl_num(c, "delivered", (int64_t)h->delivered);
+	ctl_num(c, "failed", (int64_t)h->failed);
+	ctl_str(c, "reason", h->why);
+	ctl_row_end(c);
+	return true;
+}
+
+void
+hosts_list(struct ctl *c, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	if (hosts != NULL)
+		map_each(hosts, list_one, c);
+	ctl_end(c, 0, NULL);
+}
+
+size_t
+hosts_count(void)
+{
+	return hosts == NULL ? 0 : map_count(hosts);
+}
+
+static bool
+forget_one(struct span key, void *v, void *arg)
+{
+	(void)key;
+	(void)arg;
+	free(v);
+	return true;
+}
+
+void
+hosts_forget(void)
+{
+	if (hosts == NULL)
+		return;
+	map_each(hosts, forget_one, NULL);
+	map_free(hosts);
+	hosts = NULL;
+}
