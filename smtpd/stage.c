@@ -11,6 +11,8 @@
 #include "common/mime/date.h"
 #include "smtpd/handoff.h"
 
+_Static_assert(EDIT_ADDR_MAX >= CONF_PATH_MAX, "a rewritten address fits");
+
 static bool
 masquerade(struct span addr, char dst[EDIT_ADDR_MAX], void *arg)
 {

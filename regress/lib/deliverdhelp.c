@@ -200,6 +200,7 @@ void
 hand_over(struct letter l)
 {
 	struct span	 rcpts, to, text, prefix = span_str(l.prefix);
+	struct span	 front = span_str(l.front), end = span_str(l.suffix);
 	uint32_t	 n = 0;
 
 	tid++;
@@ -211,13 +212,18 @@ hand_over(struct letter l)
 	    .domain = span_str(l.domain != NULL ? l.domain : "x.example"),
 	    .from = span_str(l.from != NULL ? l.from : "a@c.example"),
 	    .body = (uint8_t)l.body, .utf8 = l.utf8, .size = l.size > 0 ?
-	    l.size : prefix.len + (l.fd > 0 ? l.len : text.len),
+	    l.size : front.len + end.len + prefix.len + (l.fd > 0 ? l.len : text.len),
 	    .prefix = prefix, .offset = l.offset, .ret = (uint8_t)l.ret,
 	    .envid = span_str(l.envid != NULL ? l.envid : ""));
 	while (span_word(&rcpts, " ", &to))
 		CHAN_SEND(queued, d_rcpt, .tid = tid, .n = n++, .to = to,
 		    .attempt = l.attempt, .notify = l.notify, .orcpt =
 		    span_str(l.orcpt != NULL ? l.orcpt : ""));
+	for (; front.len > 0; span_skip(&front, 7))
+		CHAN_SEND(queued, d_prefix, .tid = tid,
+		    .bytes = span_sub(front, 0, 7));
+	if (end.len > 0)
+		CHAN_SEND(queued, d_suffix, .tid = tid, .bytes = end);
 	for (; l.fd <= 0 && text.len > 0; span_skip(&text, 32000))
 		CHAN_SEND(queued, d_data, .tid = tid,
 		    .bytes = span_sub(text, 0, 32000));

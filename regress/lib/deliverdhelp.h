@@ -50,6 +50,7 @@ struct letter {
 	const char	*from;		/* "a@c.example" */
 	const char	*rcpts;		/* a space between; "b@x.example" */
 	const char	*prefix;
+	const char	*front, *suffix; /* of an archive's copy */
 	const char	*content;
 	size_t		 len;		/* of it, if it is no string */
 	uint64_t	 size;		/* if it shall be a lie */

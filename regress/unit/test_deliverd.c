@@ -334,6 +334,26 @@ byte_by_byte(void **state)
 	content_is(sa, "Subject: x\r\n\r\nhello\r\n");
 }
 
+/* An archive's copy: its envelope before our fields, and an end behind. */
+static void
+wrapped(void **state)
+{
+	(void)state;
+	SERVE(sa, PIPE, TAKES);
+	HAND(.id = 1, .action = "a", .prefix = "Received: y\r\n",
+	    .front = "X-Envelope-From: <a@c.example>\r\n",
+	    .suffix = "\r\n--end--\r\n");
+	UNTIL(is_done(1));
+	is(1, 0, D_OK, "250 2.0.0 ok");
+	SERVED(sa);
+	content_is(sa, "X-Envelope-From: <a@c.example>\r\nReceived: y\r\n"
+	    "Subject: x\r\n\r\nhello\r\n\r\n--end--\r\n");
+	/* Longer than all of it. */
+	HAND(.id = 3, .action = "a", .front = "X: y\r\n", .size = 5);
+	UNTIL(is_done(3));
+	is(3, 0, D_TEMP, "451 4.3.0 ");
+}
+
 static void
 not_smtp(void **state)
 {
@@ -723,6 +743,7 @@ main(void)
 		CASE(says_421),
 		CASE(gives_up),
 		CASE(byte_by_byte),
+		CASE(wrapped),
 		CASE(dsn_passed_on),
 		CASE(not_smtp),
 		CASE(many_rcpts),
