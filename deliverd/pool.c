@@ -53,8 +53,21 @@ dest_free(struct dest *d)
 	free(d);
 }
 
-/* One that is down is kept for as long as it may come back, so that its servers
- * are probed and queued is told. */
+/* Servers that the configuration names are probed without mail for them too. */
+static bool
+wants_probe(const struct dest *d)
+{
+	if (d->pool == NULL)
+		return false;
+	for (size_t i = 0; i < d->ncands; i++) {
+		if (health_is_down(&d->cands[i].srv->health))
+			return true;
+	}
+	return d->told_down;
+}
+
+/* One that has a server that is down is kept for a while, so that this one is
+ * probed and queued is told. */
 static bool
 in_use(const struct dest *d)
 {
@@ -62,7 +75,7 @@ in_use(const struct dest *d)
 
 	return d->nwaiting > 0 || d->nconns > 0 || d->nprobes > 0 ||
 	    d->find != NULL || idle < IDLE_KEEP_MS ||
-	    (d->told_down && idle < DOWN_KEEP_MS &&
+	    ((d->told_down || wants_probe(d)) && idle < DOWN_KEEP_MS &&
 	    map_count(dests) < POOL_DESTS_MAX / 2);
 }
 
@@ -75,7 +88,7 @@ tick_one(struct span key, void *v, void *arg)
 	if (!in_use(d)) {
 		map_del(dests, key);
 		dest_free(d);
-	} else if (d->nwaiting > 0 || (d->told_down && d->pool != NULL))
+	} else if (d->nwaiting > 0 || wants_probe(d))
 		run(d);
 	return true;
 }
@@ -584,8 +597,7 @@ run(struct dest *d)
 		else
 			remote_quit(c);	/* they are to have another server */
 	}
-	if (d->nwaiting == 0 && !(d->told_down && d->pool != NULL) &&
-	    d->nconns == 0)
+	if (d->nwaiting == 0 && d->nconns == 0 && !wants_probe(d))
 		return;
 	if (!have_cands(d))
 		return;
@@ -612,6 +624,23 @@ pool_add(struct job *j)
 	d->nwaiting++;
 	d->used = clock_mono();
 	run(d);
+}
+
+void
+pool_warm(void)
+{
+	const struct conf_action *a;
+	struct dest		 *d;
+	const char		 *why;
+
+	for (size_t i = 0; i < conf->nactions; i++) {
+		a = conf->actions[i];
+		if (a->type != ACT_RELAY || a->ndests == 0 ||
+		    (d = dest_get(a, "", &why)) == NULL)
+			continue;
+		d->used = clock_mono();
+		have_cands(d);
+	}
 }
 
 void
