@@ -55,8 +55,8 @@ UNITLIBS_test_faults = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
 # deliverd, all but its main(), and the world around it.
 DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o) \
-    $(addprefix deliverd/,choose.o job.o pool.o \
-    remote.o send.o sender.o servers.o transaction.o)
+    $(addprefix deliverd/,choose.o dests.o job.o \
+    pool.o remote.o send.o sender.o servers.o transaction.o)
 UNIT_test_deliverd = $(DELIVERD)
 UNIT_test_pool = $(DELIVERD)
 UNIT_test_pools = $(DELIVERD)
