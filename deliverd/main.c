@@ -30,9 +30,10 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 	(void)title;
 	if (role == IPC_LOOKUPD)
 		ask_peer(ask, worker, fd);
-	else if (role == IPC_QUEUED)
+	else if (role == IPC_QUEUED) {
 		job_peer(worker, fd);
-	else if (role == IPC_KEYD)
+		pool_warm();
+	} else if (role == IPC_KEYD)
 		srs_peer(worker, fd);
 	else
 		proc_report(p, role, worker, "no peer of deliverd");

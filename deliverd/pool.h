@@ -17,6 +17,9 @@
 #define POOL_TRIES_MAX	4	/* connections that one attempt may lose */
 
 void	 pool_init(struct proc *, const struct conf *, struct ask *);
+/* The destinations that the configuration names, for probes of servers that an
+ * earlier deliverd found down. */
+void	 pool_warm(void);
 /* A complete job; it is the pool's until it is done. */
 void	 pool_add(struct job *);
 /* Gives all that is not finished a temporary result and cuts connections. */

@@ -1,6 +1,6 @@
 /*
- * What pool.c (destinations, jobs, connections) and choose.c (which server is
- * next) share; for them alone.
+ * What dests.c (destinations and their servers), pool.c (jobs, connections) and
+ * choose.c (which server is next) share; for them alone.
  */
 #ifndef DELIVERD_POOL_I_H
 #define DELIVERD_POOL_I_H
@@ -32,6 +32,28 @@ struct dest {
 	bool		 told_down;	/* queued was told so */
 };
 
+/* ---- dests.c ---- */
+void	 dests_init(struct proc *, const struct conf *, struct ask *);
+/* Made if need be. NULL with a whole reply in *why: none can be made. */
+struct dest *dest_get(const struct conf_action *, const char *domain,
+	    const char **why);
+/* The first job that may go over this connection (NULL: over any). */
+struct job *dest_take(struct dest *, const struct conn *);
+/* The same for all that waits. */
+void	 dest_fail(struct dest *, enum d_status, const char *reply,
+	    enum d_dest);
+/* True when a list of servers is there that may be used; else it is asked for,
+ * and pool_run() follows. */
+bool	 dest_have_cands(struct dest *);
+/* Servers that the configuration names are probed without mail for them too. */
+bool	 dest_wants_probe(const struct dest *);
+void	 dests_each(bool (*)(struct span key, void *dest, void *arg), void *arg);
+
+/* ---- pool.c ---- */
+/* Jobs to idle connections, then as many new connections as are of use. */
+void	 pool_run(struct dest *);
+
+/* ---- choose.c ---- */
 enum choice {
 	CHOICE_ONE,		/* that one */
 	CHOICE_FULL,		/* they answer, but may get no more now */

@@ -10,8 +10,8 @@
  *
  * The window grows by one for each success up to the size at which trouble was
  * met, from there on by one for each round of successes; and not while replies
- * take twice as long as they do when the server has little to do. Trouble halves
- * it, once for all the jobs that were under way then.
+ * take twice as long as when the server has little to do. Trouble halves it,
+ * once for all the jobs that were under way then.
  */
 #ifndef QUEUED_DEST_H
 #define QUEUED_DEST_H
@@ -37,9 +37,9 @@ bool	 dest_moves(const struct conf *, const struct conf *);
 /* Jobs at a time, at most. */
 unsigned dest_limit(const struct conf *, const struct dest *);
 bool	 dest_may_start(const struct dest *, int64_t now_ms);
-/* What a job that was begun at begun_ms says of its destination, with its slowest
- * reply in reply_ms (0: not known). True if the destination has come back: what
- * waited for it is due. */
+/* What a job that was begun at begun_ms says of its destination, with its
+ * slowest reply in reply_ms (0: not known). True if the destination has come
+ * back: what waited for it is due. */
 struct dest_word {
 	enum d_dest	 seen;
 	int64_t		 begun_ms;

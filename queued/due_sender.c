@@ -1,6 +1,6 @@
 /*
- * Senders at a destination: each has its jobs in order, they take turns, and the
- * one with most gives way where memory is full.
+ * Senders at a destination: each has its jobs in order, they take turns, and
+ * the one with most gives way where memory is full.
  */
 #include <stdlib.h>
 

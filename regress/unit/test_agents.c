@@ -17,6 +17,7 @@
 #include "common/base/rand.h"
 #include "common/ipc/chan.h"
 #include "queued/diskio.h"
+#include "queued/hosts.h"
 #include "queued/job.h"
 #include "regress/lib/queuehelp.h"
 
@@ -51,6 +52,9 @@ struct fake {
 	struct old { uint64_t id; uint32_t n; bool running; } old[4];
 	size_t		 nold;
 	bool		 closed;
+	unsigned	 states;	/* d_server_state, and the last one */
+	uint32_t	 failures;
+	uint64_t	 probe_ms;
 };
 static struct fake	 one, two;
 
@@ -118,11 +122,13 @@ on_recorded(struct chan *c, const void *msg, int fd)
 	f->recorded++;
 }
 
+static uint32_t	 attempt = 1;	/* that results are of */
+
 static void
 result(struct fake *f, uint32_t tid, uint64_t id, uint32_t n, uint8_t st)
 {
 	CHAN_SEND(f->chan, d_result, .tid = tid, .id = id, .n = n,
-	    .attempt = 1, .status = st, .reply = span_str("250 2.0.0 Ok"),
+	    .attempt = attempt, .status = st, .reply = span_str("250 2.0.0 Ok"),
 	    .server = span_str("mx[192.0.2.1]:25"), .remote = true);
 }
 
@@ -145,10 +151,23 @@ on_sync(struct chan *c, const void *msg, int fd)
 		CHAN_SEND(c, d_synced, .tid = m->tid);
 }
 
+static void
+on_state(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_server_state *m = msg;
+	struct fake	*f = chan_arg(c);
+
+	(void)fd;
+	f->states++;
+	f->failures = m->failures;
+	f->probe_ms = m->probe_ms;
+}
+
 static const struct chan_row rows[] = {
 	{ IPC_T_d_job, on_job }, { IPC_T_d_rcpt, on_rcpt },
 	{ IPC_T_d_data, on_data }, { IPC_T_d_go, on_go },
 	{ IPC_T_d_recorded, on_recorded }, { IPC_T_d_sync, on_sync },
+	{ IPC_T_d_server_state, on_state },
 	{ 0, NULL }
 };
 
@@ -500,6 +519,128 @@ test_restart(void **state)
 	assert_true(q->messages == 0 && q->nrunning == 0);
 }
 
+static void
+tell(struct fake *f, uint8_t last, uint32_t failures, uint32_t conns)
+{
+	struct addr	 a = { .family = 4, .port = 25,
+			    .ip = { 192, 0, 2, last } };
+
+	CHAN_SEND(f->chan, d_server, .addr = a, .name = span_str("mx.example"),
+	    .label = span_str("pool"), .failures = failures,
+	    .since_ms = 1000, .probe_ms = failures > 0 ? 20000 : 0,
+	    .why = span_str("451 4.4.1 refused"), .conns = conns,
+	    .delivered = 2, .failed = 1);
+}
+
+/* What one deliverd finds out about a server the others hear, also one that
+ * comes later; not what they know, and not of those that are up. */
+static void
+test_servers(void **state)
+{
+	struct addr	 a = { .family = 4, .port = 25,
+			    .ip = { 192, 0, 2, 1 } };
+	struct ipc_d_server_state st;
+
+	(void)state;
+	hosts_forget();
+	connect_fake(&one, 0);
+	turn();
+	tell(&one, 1, 3, 4);
+	tell(&one, 2, 0, 1);
+	turn();
+	assert_int_equal(one.states, 0);
+	connect_fake(&two, 1);
+	turn();
+	assert_true(two.states == 1 && two.failures == 3 &&
+	    two.probe_ms > 18000 && two.probe_ms <= 20000);
+	/* The probe of one succeeds. */
+	tell(&one, 1, 0, 4);
+	turn();
+	assert_true(two.states == 2 && two.failures == 0);
+	tell(&one, 1, 0, 5);
+	turn();
+	assert_int_equal(two.states, 2);
+	tell(&two, 1, 1, 0);
+	turn();
+	assert_true(one.states == 1 && one.failures == 1);
+	assert_int_equal(hosts_count(), 2);
+	/* queued's own view outlives who told of it. */
+	fake_gone(&one);
+	turn();
+	assert_true(hosts_state(&a, &st) && st.failures == 1);
+	hosts_forget();
+	assert_false(hosts_state(&a, &st));
+}
+
+/* More servers than there is room for: those that are down stay. */
+static void
+test_servers_many(void **state)
+{
+	struct ipc_d_server m = { .addr = { .family = 6, .port = 25 } };
+	struct ipc_d_server_state st;
+
+	(void)state;
+	hosts_forget();
+	for (unsigned i = 0; i < 2 * HOSTS_KNOWN_MAX; i++) {
+		m.addr.ip[14] = (uint8_t)(i >> 8);
+		m.addr.ip[15] = (uint8_t)i;
+		m.failures = i < 10;
+		hosts_report(0, &m);
+	}
+	assert_int_equal(hosts_count(), HOSTS_KNOWN_MAX);
+	for (unsigned i = 0; i < 10; i++) {
+		m.addr.ip[14] = 0;
+		m.addr.ip[15] = (uint8_t)i;
+		assert_true(hosts_state(&m.addr, &st) && st.failures == 1);
+	}
+	/* Numbers that make no sense do no harm. */
+	m.since_ms = m.probe_ms = UINT64_MAX;
+	m.conns = UINT32_MAX;
+	m.failures = 7;
+	hosts_report(1, &m);
+	assert_true(hosts_state(&m.addr, &st) && st.failures == 7);
+	hosts_gone(1);
+	assert_false(hosts_report(HOSTS_AGENTS, &m));
+	hosts_forget();
+}
+
+/* A server of a destination that is down answers again: it is tried at once. */
+static void
+test_back_up(void **state)
+{
+	(void)state;
+	connect_fake(&one, 0);
+	turn();
+	send_one(1, "b@x.example", 10);
+	send_one(2, "b@x.example", 10);
+	turn();
+	assert_int_equal(one.njobs, 2);
+	done(&one, &one.jobs[0], D_TEMP, D_DEST_DOWN);
+	done(&one, &one.jobs[1], D_TEMP, D_DEST_DOWN);
+	send_one(3, "b@x.example", 10);
+	turn();
+	assert_int_equal(one.njobs, 2);
+	CHAN_SEND(one.chan, d_back_up, .action = span_str("relay"),
+	    .domain = span_str("other.example"));
+	turn();
+	assert_int_equal(one.njobs, 2);
+	CHAN_SEND(one.chan, d_back_up, .action = span_str("relay"),
+	    .domain = span_str("x.example"));
+	turn();
+	assert_true(one.njobs == 3 && one.jobs[2].id == 3);
+	usleep(5000);		/* so that they were tried before that */
+	done(&one, &one.jobs[2], D_OK, D_DEST_OK);
+	turn();
+	/* It is: those that were deferred come at once. */
+	assert_int_equal(one.njobs, 5);
+	attempt = 2;
+	done(&one, &one.jobs[3], D_OK, D_DEST_OK);
+	done(&one, &one.jobs[4], D_OK, D_DEST_OK);
+	turn();
+	attempt = 1;
+	assert_int_equal(q->messages, 0);
+}
+
 int
 main(void)
 {
@@ -507,6 +648,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_deliver), T(test_long), T(test_done_too_soon),
 		T(test_agent_dies), T(test_two_agents), T(test_restart),
+		T(test_servers), T(test_servers_many), T(test_back_up),
 	};
 
 	conf = help_conf();
