@@ -76,8 +76,6 @@ UNIT_test_asks = regress/lib/script.o $(PROXYD)
 DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o) \
 	$(filter-out deliverd/main.o deliverd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard deliverd/*.c)))
-    $(addprefix deliverd/,choose.o dests.o job.o \
-    pool.o remote.o send.o sender.o servers.o transaction.o)
 UNIT_test_deliverd = $(DELIVERD)
 UNIT_test_pool = $(DELIVERD)
 UNIT_test_servers = proxyd/servers.o
