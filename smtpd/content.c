@@ -106,17 +106,18 @@ static bool
 received(struct txn *t)
 {
 	const struct session	*s = t->s;
-	bool			 mask = s->listen->mask_source;
 	time_t			 now = (time_t)(clock_wall().ms / 1000);
 	struct received		 r = {
-		.helo = span_str(mask ? "" : s->helo),
-		.rdns = mask ? span(NULL, 0) : peer_name(&s->peer),
-		.client = mask ? (struct addr){ 0 } : s->client,
 		.by = span_str(s->listen->hostname),
 		.with = protocol(t),
 		.id = span_str(t->ids)
 	};
 
+	if (!s->listen->mask_source) {
+		r.helo = span_str(s->helo);
+		r.rdns = peer_name(&s->peer);
+		r.client = s->client;
+	}
 	/* 7.2: others' addresses are nobody's business. */
 	if (t->taken == 1)
 		r.rcpt = txn_first(t);

@@ -32,7 +32,8 @@ struct edit {
 };
 
 /* fold, rewrite and arg are the caller's choice. */
-void	 edit_begin(struct edit *, bool fold, edit_addr *, void *arg);
+void	 edit_begin(struct edit *e, bool fold, edit_addr *rewrite,
+	    void *arg);
 /* Eats all of in. out should have room for EDIT_OUT bytes and as many as in
  * has. */
 #define EDIT_OUT	(4 * EDIT_FIELD_MAX)
