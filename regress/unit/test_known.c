@@ -287,8 +287,8 @@ static void
 damaged(void **state)
 {
 	static const char	 name[] = "kx.example\0u\0action relay\0x.example";
-	static const char *const rows[] = { "", "\1", "\2\1\1\1", "\1\1\1\1"
-	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\377\377" };
+	static const char *const rows[] = { "", "\1", "\2\1\1\1", ("\1\1\1\1"
+	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\377\377") };
 	DB			*db;
 	DBT			 k, d;
 
