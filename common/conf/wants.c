@@ -61,10 +61,9 @@ want_lists(struct span key, struct span value, void *arg)
 	struct alias	 a;
 	const char	*why;
 	char		 path[ALIAS_PATH_MAX + 1];
-	enum parse	 got;
 
 	(void)key;
-	while ((got = alias_next(&value, &a, &why)) == PARSE_OK)
+	while (alias_next(&value, &a, &why) == PARSE_OK)
 		if (a.kind == ALIAS_INCLUDE &&
 		    span_cstr(a.text, path, sizeof(path)))
 			want(w, BUNDLE_LIST, path);
