@@ -10,6 +10,11 @@
 #
 # Variables: BUILD, PREFIX, DESTDIR, CC, SANITIZE=1, COVER=1.
 
+# As many jobs as processors, unless told how many.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
 PREFIX	?= /usr
 SYSCONFDIR ?= /etc
 BUILD	?= build
@@ -18,6 +23,7 @@ VERSION	= 0.1
 SECONDS	?= 30
 
 PKGS	= libevent_core libbsd-overlay libcap libseccomp libcares libidn2 libcrypto libssl
+PKGFLAGS := $(shell pkg-config --cflags $(PKGS))
 WARN	= -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wsign-compare \
 	  -Wmissing-prototypes -Wstrict-prototypes -Wmissing-declarations \
 	  -Wwrite-strings -Wundef -Wformat=2 -Wno-missing-field-initializers
@@ -28,7 +34,7 @@ OPT	= -O2 -g
 CPPFLAGS += -I. -I$(BUILD)/gen -D_GNU_SOURCE -DVERSION='"$(VERSION)"' \
 	  -DLIBEXECDIR='"$(PREFIX)/libexec/postern"' \
 	  -DCONFFILE='"$(SYSCONFDIR)/postern/postern.conf"' \
-	  $(shell pkg-config --cflags $(PKGS))
+	  $(PKGFLAGS)
 CFLAGS	+= -std=c11 $(OPT) $(WARN) $(HARDEN) $(WERROR)
 LDFLAGS	+= $(LDHARDEN) -Wl,--as-needed
 
@@ -61,8 +67,8 @@ LIBOBJS	= $(COMMON:%.c=$O/%.o) $(BUILD)/gen/common/conf/gram.o
 SRCS	= $(wildcard $(addsuffix /*.c,postern posternctl $(DAEMONS)))
 OBJS	= $(SRCS:%.c=$O/%.o)
 
-LIBS_all	= $(shell pkg-config --libs libbsd-overlay libidn2) -lcdb
-LIBS_event	= $(shell pkg-config --libs libevent_core)
+LIBS_all	:= $(shell pkg-config --libs libbsd-overlay libidn2) -lcdb
+LIBS_event	:= $(shell pkg-config --libs libevent_core)
 LIBS_proc	= $(LIBS_event) -lseccomp -lcap
 LIBS_postern	= $(LIBS_proc)
 LIBS_smtpd	= $(LIBS_proc) -lcrypto
