@@ -9,7 +9,6 @@
 #include "common/conf/alias.h"
 
 #define READERS_MAX	100	/* that one address may stand for */
-#define READERS_DEPTH	10	/* aliases of aliases */
 
 struct reader {			/* one recipient's copy for one action */
 	char		 to[ALIAS_ADDR_MAX];

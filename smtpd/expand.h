@@ -9,7 +9,6 @@
 
 #include "smtpd/txn.h"
 
-#define EXPAND_DEPTH	10	/* aliases of aliases */
 #define EXPAND_REFUSED_MAX 1000	/* of one RCPT, beside those that are taken */
 
 enum expand_kind {
