@@ -1,8 +1,8 @@
 /*
  * From a recipient to those whom it stands for: the walk over rules and aliases
- * (common/conf/alias.h), with loops found, and to postmaster's reader (RFC 5321,
- * 4.5.1; RFC 2142). What is done with each is the owner's: smtpd makes copies
- * for a session, queued for mail of its own. Pure but for its memory.
+ * (common/conf/alias.h), with loops found, and to postmaster's reader (RFC
+ * 5321, 4.5.1; RFC 2142). What is done with each is the owner's: smtpd makes
+ * copies for a session, queued for mail of its own. Pure but for its memory.
  */
 #ifndef LOOKUP_ALIASES_H
 #define LOOKUP_ALIASES_H
