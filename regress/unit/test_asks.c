@@ -14,52 +14,22 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
-#include "proxyd/link.h"
 #include "proxyd/verify.h"
 #include "regress/lib/confhelp.h"
-#include "regress/lib/script.h"
+#include "regress/lib/proxydhelp.h"
 
 #define HEARD_MAX	3000
 #define HEALTH_MS	10000	/* a server that failed is passed over */
 
-static struct server	*a, *b;
 static const struct conf *conf;
-static struct chan	*smtpd;
-static uint32_t		 tid;
 static struct heard {
 	uint32_t	 tid;
 	uint8_t		 state, any;
 	char		 reply[301], server[301];
 } heard[HEARD_MAX];
 static size_t		 nheard;
-static bool		 chan_gone;
-static const char	*reported;
 
-/* ---- the process around it, and smtpd ------------------------------------- */
-
-struct event_base *
-proc_base(const struct proc *p)
-{
-	(void)p;
-	return script_base;
-}
-
-uint16_t
-proc_sessions(const struct proc *p)
-{
-	(void)p;
-	return 0;
-}
-
-void
-proc_report(struct proc *p, enum ipc_role role, uint16_t worker,
-    const char *why)
-{
-	(void)p;
-	(void)role;
-	(void)worker;
-	reported = why;
-}
+/* ---- smtpd ------------------------------------- */
 
 static void
 on_verified(struct chan *ch, const void *msg, int fd)
@@ -83,29 +53,6 @@ static const struct chan_row rows[] = {
 	{ IPC_T_p_verified, on_verified },
 	{ 0, NULL }
 };
-
-static void
-gone(struct chan *ch, const char *why)
-{
-	(void)ch;
-	(void)why;
-	chan_gone = true;
-}
-
-static void
-smtpd_start(void)
-{
-	int	fds[2];
-
-	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK,
-	    0, fds), 0);
-	chan_free(smtpd);
-	link_peer(0, fds[0]);
-	smtpd = chan_new(script_base, fds[1], IPC_SMTPD, IPC_PROXYD, rows,
-	    gone, NULL);
-	chan_gone = false;
-	reported = NULL;
-}
 
 static uint32_t
 asks_at(const char *action, const char *target, const char *to, bool probe)
@@ -147,9 +94,9 @@ says(uint32_t t, uint8_t state, const char *reply)
 		    h->reply, state, reply);
 }
 
-#define HELLO	"S 220 hi", "C EHLO mail.example.org", "S 250-x", \
+#define WELCOME	"S 220 hi", "C EHLO mail.example.org", "S 250-x", \
 	"S 250-SMTPUTF8", "S 250 PIPELINING"
-#define MAIL	"C MAIL FROM:<>"
+#define FROM_NOBODY	"C MAIL FROM:<>"
 #define RSET	"C RSET", "S 250 ok"
 #define BYE	"C QUIT", "E"
 
@@ -161,11 +108,11 @@ answers(void **state)
 	uint32_t	t[4];
 
 	(void)state;
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<good@x.example>",
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<good@x.example>",
 	    "C RCPT TO:<bad@x.example>", "C RCPT TO:<soft@x.example>",
 	    "S 250 2.1.0 ok", "S 250 2.1.5 fine", "S 550-5.1.1 who",
 	    "S 550 5.1.1 is that", "S 451 4.3.0 later", RSET,
-	    MAIL, "C RCPT TO:<more@x.example>", "S 250 ok", "S 250 ok", RSET,
+	    FROM_NOBODY, "C RCPT TO:<more@x.example>", "S 250 ok", "S 250 ok", RSET,
 	    BYE);
 	/* The first goes as soon as there is a connection, with the others. */
 	t[0] = asks("a", "good@x.example");
@@ -180,11 +127,11 @@ answers(void **state)
 	/* The same connection, which then ends for want of questions. */
 	t[3] = asks("a", "more@x.example");
 	says(t[3], V_GOOD, "250 ok");
-	assert_int_equal(server_conns(a), 1);
+	assert_int_equal(server_conns(sa), 1);
 	script_settle(20);
 	script_time(VERIFY_IDLE_MS + 2000);
 	UNTIL(verify_conns() == 0);
-	SERVED(a);
+	SERVED(sa);
 }
 
 /* A server without PIPELINING, or without EHLO. */
@@ -192,8 +139,8 @@ static void
 plain(void **state)
 {
 	(void)state;
-	SERVE(a, "S 220 hi", "C EHLO mail.example.org", "S 500 what",
-	    "C HELO mail.example.org", "S 250 x", MAIL, "Q", "S 250 ok",
+	SERVE(sa, "S 220 hi", "C EHLO mail.example.org", "S 500 what",
+	    "C HELO mail.example.org", "S 250 x", FROM_NOBODY, "Q", "S 250 ok",
 	    "C RCPT TO:<u@x.example>", "Q", "S 250 ok", RSET, "E");
 	says(asks("a", "u@x.example"), V_GOOD, "250 ok");
 	/* SMTPUTF8 where there is none: nobody there has such an address. */
@@ -204,7 +151,7 @@ static void
 utf8(void **state)
 {
 	(void)state;
-	SERVE(b, HELLO, "C MAIL FROM:<> SMTPUTF8",
+	SERVE(sb, WELCOME, "C MAIL FROM:<> SMTPUTF8",
 	    "C RCPT TO:<\303\274@x.example>", "S 250 ok", "S 250 ok", RSET,
 	    "E");
 	says(asks("b", "\303\274@x.example"), V_GOOD, "250 ok");
@@ -218,12 +165,12 @@ refusals(void **state)
 	char		to[40];
 
 	(void)state;
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<u0@x.example>",
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<u0@x.example>",
 	    "C RCPT TO:<u1@x.example>", "C RCPT TO:<u2@x.example>",
 	    "C RCPT TO:<u3@x.example>", "C RCPT TO:<u4@x.example>",
 	    "S 250 ok", "S 550 no", "S 550 no", "S 550 no", "S 550 no",
 	    "S 550 no", RSET, BYE);
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<u5@x.example>", "S 250 ok",
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<u5@x.example>", "S 250 ok",
 	    "S 550 no", RSET, "E");
 	for (unsigned i = 0; i <= VERIFY_BATCH; i++) {
 		snprintf(to, sizeof(to), "u%u@x.example", i);
@@ -239,7 +186,7 @@ takes_anything(void **state)
 	uint32_t	t[3];
 
 	(void)state;
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<u@x.example>",
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<u@x.example>",
 	    "C RCPT TO:<v@x.example>", "C RCPT TO:<w@y.example>", "S 250 ok",
 	    "S 250 ok", "S 250 ok", "S 250 ok", "C RCPT TO:<nobody-*",
 	    "C RCPT TO:<nobody-*", "S 250 ok", "S 550 no", RSET, "E");
@@ -252,7 +199,7 @@ takes_anything(void **state)
 	assert_int_equal(answer(t[0])->any, V_ANY_YES);
 	assert_int_equal(answer(t[1])->any, V_ANY_NOT_ASKED);
 	assert_int_equal(answer(t[2])->any, V_ANY_NO);
-	SERVE(b, HELLO, MAIL, "C RCPT TO:<u@x.example>", "S 250 ok",
+	SERVE(sb, WELCOME, FROM_NOBODY, "C RCPT TO:<u@x.example>", "S 250 ok",
 	    "S 550 no", RSET, "E");
 	t[0] = asks_at("b", "", "u@x.example", true);
 	says(t[0], V_BAD, "550 no");
@@ -266,7 +213,7 @@ probe_lost(void **state)
 	uint32_t	t;
 
 	(void)state;
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<u@x.example>", "S 250 ok",
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<u@x.example>", "S 250 ok",
 	    "S 250 ok", "C RCPT TO:<nobody-*", "X");
 	t = asks_at("a", "", "u@x.example", true);
 	says(t, V_GOOD, "250 ok");
@@ -279,7 +226,7 @@ no_empty_sender(void **state)
 	uint32_t	t, up;
 
 	(void)state;
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<u@x.example>", "S 550 5.7.1 no null",
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<u@x.example>", "S 550 5.7.1 no null",
 	    "S 503 no mail", RSET, "E");
 	t = asks("a", "u@x.example");
 	up = asks("a", "");
@@ -294,24 +241,24 @@ lost(void **state)
 
 	(void)state;
 	/* An idle connection that the server has closed, then one it ends. */
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<u@x.example>", "X");
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<u@x.example>", "S 250 ok",
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<u@x.example>", "X");
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<u@x.example>", "S 250 ok",
 	    "S 250 ok", RSET, "E");
 	says(asks("a", "u@x.example"), V_GOOD, "250 ok");
-	smtpd_start();
-	server_reset(a);
+	smtpd_connect(rows);
+	server_reset(sa);
 	script_settle(20);
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<u@x.example>",
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<u@x.example>",
 	    "C RCPT TO:<v@x.example>", "S 250 ok", "S 250 ok",
 	    "S 421 4.3.2 bye", "X");
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<v@x.example>", "S 421 4.3.2 bye",
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<v@x.example>", "S 421 4.3.2 bye",
 	    "X");
 	t[0] = asks("a", "u@x.example");
 	t[1] = asks("a", "v@x.example");
 	says(t[0], V_GOOD, "250 ok");
 	/* Twice is enough. */
 	says(t[1], V_LATER, "4.4.2 127.0.0.1");
-	assert_int_equal(server_conns(a), 2);
+	assert_int_equal(server_conns(sa), 2);
 }
 
 static void
@@ -320,12 +267,12 @@ stalls(void **state)
 	uint32_t	t;
 
 	(void)state;
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<u@x.example>", "W");
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<u@x.example>", "W");
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<u@x.example>", "W");
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<u@x.example>", "W");
 	t = asks("a", "u@x.example");
-	UNTIL(server_waits(a));
+	UNTIL(server_waits(sa));
 	script_time(VERIFY_REPLY_MS + 1000);
-	UNTIL(server_conns(a) == 2);
+	UNTIL(server_conns(sa) == 2);
 	script_settle(50);
 	script_time(VERIFY_REPLY_MS + 1000);
 	says(t, V_LATER, "4.4.2 127.0.0.1");
@@ -342,13 +289,13 @@ down(void **state)
 	says(asks("down", ""), V_DOWN, "");
 	/* Without a connection: it is remembered. */
 	assert_int_equal(verify_conns(), 0);
-	SERVE(a, "S 554 5.3.2 go away", "X");
+	SERVE(sa, "S 554 5.3.2 go away", "X");
 	says(asks("a", "u@x.example"), V_DOWN, "");
 	says(asks("a", "u@x.example"), V_DOWN, "");
-	assert_int_equal(server_conns(a), 1);
+	assert_int_equal(server_conns(sa), 1);
 	/* And forgotten. */
 	script_time(VERIFY_DOWN_MS + 1000);
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<u@x.example>", "S 250 ok",
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<u@x.example>", "S 250 ok",
 	    "S 250 ok", RSET, "E");
 	says(asks("a", "u@x.example"), V_GOOD, "250 ok");
 }
@@ -357,26 +304,26 @@ static void
 next_server(void **state)
 {
 	(void)state;
-	SERVE(a, "S 421 4.3.2 busy", "X");
-	SERVE(b, HELLO, MAIL, "C RCPT TO:<u@x.example>", "S 250 ok",
+	SERVE(sa, "S 421 4.3.2 busy", "X");
+	SERVE(sb, WELCOME, FROM_NOBODY, "C RCPT TO:<u@x.example>", "S 250 ok",
 	    "S 250 ok", RSET, "E");
 	says(asks("three", "u@x.example"), V_GOOD, "250 ok");
-	assert_int_equal(server_conns(a), 1);
+	assert_int_equal(server_conns(sa), 1);
 }
 
 static void
 is_it_there(void **state)
 {
 	(void)state;
-	SERVE(a, HELLO, MAIL, "S 250 ok", RSET);
+	SERVE(sa, WELCOME, FROM_NOBODY, "S 250 ok", RSET);
 	says(asks("a", ""), V_GOOD, "");
 	/* Within seconds nobody is asked, later the connection is tried. */
 	says(asks("a", ""), V_GOOD, "");
 	script_settle(20);
 	script_time(VERIFY_UP_MS + 1000);
 	says(asks("a", ""), V_GOOD, "");
-	assert_int_equal(server_conns(a), 1);
-	SERVED(a);
+	assert_int_equal(server_conns(sa), 1);
+	SERVED(sa);
 }
 
 /* A table's value is where the question goes. */
@@ -386,9 +333,9 @@ by_table(void **state)
 	char	target[64];
 
 	(void)state;
-	SERVE(b, HELLO, MAIL, "C RCPT TO:<u@x.example>", "S 250 ok",
+	SERVE(sb, WELCOME, FROM_NOBODY, "C RCPT TO:<u@x.example>", "S 250 ok",
 	    "S 550 5.1.1 no", RSET, "E");
-	snprintf(target, sizeof(target), "127.0.0.1:%u", server_port(b));
+	snprintf(target, sizeof(target), "127.0.0.1:%u", server_port(sb));
 	says(asks_at("table", target, "u@x.example", false), V_BAD,
 	    "550 5.1.1 no");
 	/* None that is not configured. */
@@ -414,8 +361,8 @@ too_many(void **state)
 	size_t	n = 0, busy = 0;
 
 	(void)state;
-	SERVE(a, "W");
-	SERVE(a, "W");
+	SERVE(sa, "W");
+	SERVE(sa, "W");
 	for (unsigned i = 0; i < VERIFY_WAITING + 10; i++)
 		asks("a", "u@x.example");
 	UNTIL(nheard == 10);
@@ -424,7 +371,7 @@ too_many(void **state)
 	assert_int_equal(busy, 10);
 	assert_int_equal(verify_questions(), VERIFY_WAITING);
 	/* Nobody waits for ever. */
-	UNTIL(server_waits(a));
+	UNTIL(server_waits(sa));
 	for (unsigned i = 0; i < 8; i++) {
 		script_time(VERIFY_OPEN_MS + 1000);
 		script_settle(20);
@@ -440,15 +387,15 @@ static void
 smtpd_gone(void **state)
 {
 	(void)state;
-	SERVE(a, HELLO, MAIL, "C RCPT TO:<u@x.example>", "W", "S 250 ok",
+	SERVE(sa, WELCOME, FROM_NOBODY, "C RCPT TO:<u@x.example>", "W", "S 250 ok",
 	    "S 250 ok", RSET, "E");
 	asks("a", "u@x.example");
-	UNTIL(server_waits(a));
+	UNTIL(server_waits(sa));
 	asks("a", "v@x.example");
 	script_settle(20);
-	smtpd_start();
+	smtpd_connect(rows);
 	script_settle(20);
-	server_go(a);
+	server_go(sa);
 	UNTIL(verify_questions() < 2);
 	assert_int_equal(nheard, 0);
 }
@@ -468,8 +415,8 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	server_reset(a);
-	server_reset(b);
+	server_reset(sa);
+	server_reset(sb);
 	/* Connections break, what was asked is answered, health forgotten. */
 	for (unsigned i = 0; i < 6; i++) {
 		script_settle(10);
@@ -478,7 +425,7 @@ teardown(void **state)
 	script_settle(10);
 	assert_int_equal(verify_questions(), 0);
 	assert_int_equal(verify_conns(), 0);
-	smtpd_start();
+	smtpd_connect(rows);
 	return 0;
 }
 
@@ -490,8 +437,8 @@ group_setup(void **state)
 
 	(void)state;
 	script_init();
-	a = server_new();
-	b = server_new();
+	sa = server_new();
+	sb = server_new();
 	snprintf(text, sizeof(text),
 	    "action \"a\" relay to \"127.0.0.1:%u\" recipients { server }\n"
 	    "action \"b\" relay to \"127.0.0.1:%u\" backup-mx\n"
@@ -505,9 +452,9 @@ group_setup(void **state)
 	    "action \"live\" proxy to \"127.0.0.1\"\n"
 	    "listen on 127.0.0.1 port 1\n"
 	    "match for any action \"a\"\n",
-	    server_port(a), server_port(b), server_closed_port(),
-	    server_port(a), server_port(b), server_closed_port(),
-	    server_closed_port(), server_port(b));
+	    server_port(sa), server_port(sb), server_closed_port(),
+	    server_port(sa), server_port(sb), server_closed_port(),
+	    server_closed_port(), server_port(sb));
 	buf_init(&msgs, 1 << 16);
 	if ((conf = confhelp_parse(text, &msgs)) == NULL) {
 		fprintf(stderr, "%s\n", buf_cstr(&msgs));
@@ -518,32 +465,32 @@ group_setup(void **state)
 	    LOG_LV_DEBUG : LOG_LV_WARN);
 	link_init(NULL, conf, ask_new(NULL, IPC_PROXYD));
 	verify_init(NULL, conf, ask_new(NULL, IPC_PROXYD));
-	smtpd_start();
+	smtpd_connect(rows);
 	return 0;
 }
 
-#define CASE(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define ASKS(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(answers),
-		CASE(plain),
-		CASE(utf8),
-		CASE(refusals),
-		CASE(takes_anything),
-		CASE(probe_lost),
-		CASE(no_empty_sender),
-		CASE(lost),
-		CASE(stalls),
-		CASE(down),
-		CASE(next_server),
-		CASE(is_it_there),
-		CASE(by_table),
-		CASE(refused),
-		CASE(too_many),
-		CASE(smtpd_gone),
+		ASKS(answers),
+		ASKS(plain),
+		ASKS(utf8),
+		ASKS(refusals),
+		ASKS(takes_anything),
+		ASKS(probe_lost),
+		ASKS(no_empty_sender),
+		ASKS(lost),
+		ASKS(stalls),
+		ASKS(down),
+		ASKS(next_server),
+		ASKS(is_it_there),
+		ASKS(by_table),
+		ASKS(refused),
+		ASKS(too_many),
+		ASKS(smtpd_gone),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);

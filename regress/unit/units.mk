@@ -70,8 +70,10 @@ UNITLIBS_test_asked = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
 PROXYD	= $(filter-out proxyd/main.o proxyd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard proxyd/*.c)))
-UNIT_test_proxyd = regress/lib/script.o $(PROXYD)
-UNIT_test_asks = regress/lib/script.o $(PROXYD)
+PROXYD	+= regress/lib/script.o regress/lib/proxydhelp.o
+UNIT_test_proxyd = $(PROXYD)
+UNIT_test_proxyd_content = $(PROXYD)
+UNIT_test_asks = $(PROXYD)
 # deliverd, all but its main(), and the world around it.
 DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o) \
 	$(filter-out deliverd/main.o deliverd/ctl.o,\
