@@ -14,21 +14,6 @@ static struct map	*servers;
 static struct chan	*queued;
 static void		(*changed)(const struct srv *);
 
-struct key {
-	uint8_t		 bytes[19];
-};
-
-static struct span
-key_of(struct key *k, const struct addr *a)
-{
-	memset(k, 0, sizeof(*k));
-	k->bytes[0] = a->family;
-	k->bytes[1] = (uint8_t)(a->port >> 8);
-	k->bytes[2] = (uint8_t)a->port;
-	memcpy(k->bytes + 3, a->ip, a->family == 4 ? 4 : 16);
-	return span(k->bytes, sizeof(k->bytes));
-}
-
 void
 servers_init(void (*f)(const struct srv *))
 {
@@ -123,13 +108,13 @@ static struct srv *
 make(const struct addr *a)
 {
 	struct srv	*s = calloc(1, sizeof(*s));
-	struct key	 k;
+	uint8_t		 k[ADDR_KEY_LEN];
 
 	if (s == NULL)
 		fatal("server");
 	s->addr = *a;
 	s->used_ms = s->health.since_ms = clock_mono().ms;
-	if (!map_set(servers, key_of(&k, a), s)) {
+	if (!map_set(servers, addr_key(a, k), s)) {
 		free(s);
 		return NULL;
 	}
@@ -140,8 +125,8 @@ struct srv *
 srv_ref(const struct addr *a, const char *name, const char *label,
     const struct health_times *t)
 {
-	struct key	 k;
-	struct srv	*s = map_get(servers, key_of(&k, a));
+	uint8_t		 k[ADDR_KEY_LEN];
+	struct srv	*s = map_get(servers, addr_key(a, k));
 
 	if (s == NULL && (s = make(a)) == NULL)
 		return NULL;
@@ -239,7 +224,7 @@ servers_heard(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_d_server_state *m = msg;
 	int64_t		 now = clock_mono().ms;
-	struct key	 k;
+	uint8_t		 k[ADDR_KEY_LEN];
 	struct srv	*s;
 	bool		 was;
 
@@ -249,7 +234,7 @@ servers_heard(struct chan *c, const void *msg, int fd)
 		chan_reject(c, "state of a server");
 		return;
 	}
-	s = map_get(servers, key_of(&k, &m->addr));
+	s = map_get(servers, addr_key(&m->addr, k));
 	if (s == NULL && (m->failures == 0 || (s = make(&m->addr)) == NULL))
 		return;
 	was = health_is_down(&s->health);

@@ -22,21 +22,6 @@ struct host {
 
 static struct map	*hosts;
 
-struct key {
-	uint8_t		 bytes[19];
-};
-
-static struct span
-key_of(struct key *k, const struct addr *a)
-{
-	memset(k, 0, sizeof(*k));
-	k->bytes[0] = a->family;
-	k->bytes[1] = (uint8_t)(a->port >> 8);
-	k->bytes[2] = (uint8_t)a->port;
-	memcpy(k->bytes + 3, a->ip, a->family == 4 ? 4 : 16);
-	return span(k->bytes, sizeof(k->bytes));
-}
-
 static bool
 quieter(struct span key, void *v, void *arg)
 {
@@ -53,7 +38,7 @@ static struct host *
 make(const struct addr *a)
 {
 	struct host	*h = NULL;
-	struct key	 k;
+	uint8_t		 k[ADDR_KEY_LEN];
 
 	if (hosts == NULL && (hosts = map_new(HOSTS_KNOWN_MAX)) == NULL)
 		fatal("hosts");
@@ -61,13 +46,13 @@ make(const struct addr *a)
 		map_each(hosts, quieter, &h);
 		if (h == NULL)
 			return NULL;
-		map_del(hosts, key_of(&k, &h->addr));
+		map_del(hosts, addr_key(&h->addr, k));
 		free(h);
 	}
 	if ((h = calloc(1, sizeof(*h))) == NULL)
 		fatal("hosts");
 	h->addr = *a;
-	if (!map_set(hosts, key_of(&k, a), h)) {
+	if (!map_set(hosts, addr_key(a, k), h)) {
 		free(h);
 		return NULL;
 	}
@@ -77,9 +62,9 @@ make(const struct addr *a)
 static struct host *
 find(const struct addr *a)
 {
-	struct key	 k;
+	uint8_t		 k[ADDR_KEY_LEN];
 
-	return hosts == NULL ? NULL : map_get(hosts, key_of(&k, a));
+	return hosts == NULL ? NULL : map_get(hosts, addr_key(a, k));
 }
 
 /* A duration from now that a deliverd told; nothing reasonable is longer. */

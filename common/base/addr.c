@@ -226,3 +226,14 @@ addr_reverse_name(const struct addr *a, char *dst)
 	memcpy(p, "ip6.arpa", 9);
 	return dst;
 }
+
+struct span
+addr_key(const struct addr *a, uint8_t dst[ADDR_KEY_LEN])
+{
+	memset(dst, 0, ADDR_KEY_LEN);
+	dst[0] = a->family;
+	dst[1] = (uint8_t)(a->port >> 8);
+	dst[2] = (uint8_t)a->port;
+	memcpy(dst + 3, a->ip, a->family == 4 ? 4 : 16);
+	return span(dst, ADDR_KEY_LEN);
+}

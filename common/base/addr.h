@@ -36,6 +36,9 @@ bool	 addr_is_loopback(const struct addr *);
 char	*addr_str(const struct addr *, char *dst);
 /* With port, brackets where needed. */
 char	*addr_str_port(const struct addr *, char *dst);
+/* The bytes that a map tells addresses with their ports apart by; in dst. */
+#define ADDR_KEY_LEN	19
+struct span addr_key(const struct addr *, uint8_t dst[ADDR_KEY_LEN]);
 void	 addr_from_sockaddr(struct addr *, const struct sockaddr *);
 socklen_t addr_to_sockaddr(const struct addr *, struct sockaddr_storage *);
 /* "1.2.0.192.in-addr.arpa" or the ip6.arpa form; dst has 80 bytes. */

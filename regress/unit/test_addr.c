@@ -212,6 +212,28 @@ test_names(void **state)
 	assert_true(addr_eq(&m, &a));
 }
 
+/* The key tells families, ports and addresses apart, and nothing else. */
+static void
+test_key(void **state)
+{
+	static const char *const all[] = { "192.0.2.1:25", "192.0.2.1:281",
+	    "192.0.2.2:25", "[2001:db8::1]:25", "[2001:db8::2]:25",
+	    "[c000:201::]:25" };
+	struct addr	 a, b;
+	uint8_t		 k[ADDR_KEY_LEN], l[ADDR_KEY_LEN];
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++)
+		for (size_t n = 0; n < 6; n++) {
+			memset(&a, 0xa5, sizeof(a));
+			memset(&b, 0x5a, sizeof(b));
+			assert_true(addr_parse_port(S(all[i]), 1, &a));
+			assert_true(addr_parse_port(S(all[n]), 1, &b));
+			assert_int_equal(span_eq(addr_key(&a, k),
+			    addr_key(&b, l)), i == n);
+		}
+}
+
 int
 main(void)
 {
@@ -221,7 +243,8 @@ main(void)
 		cmocka_unit_test(test_prefix),
 		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_sockaddr),
-		cmocka_unit_test(test_names)
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_key)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
