@@ -227,8 +227,8 @@ test_key(void **state)
 		for (size_t n = 0; n < 6; n++) {
 			memset(&a, 0xa5, sizeof(a));
 			memset(&b, 0x5a, sizeof(b));
-			assert_true(addr_parse_port(S(all[i]), 1, &a));
-			assert_true(addr_parse_port(S(all[n]), 1, &b));
+			assert_true(addr_parse_port(span_str(all[i]), 1, &a));
+			assert_true(addr_parse_port(span_str(all[n]), 1, &b));
 			assert_int_equal(span_eq(addr_key(&a, k),
 			    addr_key(&b, l)), i == n);
 		}
