@@ -89,7 +89,8 @@ UNITLIBS_test_agents = -ldb-5.3
 UNIT_test_again = queued/again.o
 UNIT_test_archive = queued/archive.o queued/record.o queued/envelope.o
 # A worker of smtpd, all but its main(), and the world around it.
-SMTPD	= regress/lib/smtpdhelp.o $(filter-out smtpd/main.o smtpd/ctl.o,\
+SMTPD	= $(addprefix regress/lib/,smtpdhelp.o smtpdhelp_queued.o smtpdhelp_proxyd.o) \
+	$(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
 $(foreach t,session session_content session_limits session_options proxied \
     byrule routing verify listener peer,$(eval UNITLIBS_test_$t = -lcrypto))
