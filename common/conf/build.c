@@ -164,6 +164,19 @@ build_number(struct build *b, const struct conf_pos *pos, const char *s,
 	return (unsigned)n;
 }
 
+unsigned
+build_percent(struct build *b, const struct conf_pos *pos, const char *s)
+{
+	struct span	 n = span_str(s);
+	uint64_t	 v;
+
+	if (n.len > 1 && n.p[n.len - 1] == '%' &&
+	    span_u64(span_sub(n, 0, n.len - 1), 100, &v) && v > 0)
+		return (unsigned)v;
+	lex_error(&b->lex, pos, "a share from 1%% to 100%% is expected");
+	return 100;
+}
+
 struct addr
 build_addr(struct build *b, const struct conf_pos *pos, const char *s,
     uint16_t port)

@@ -100,6 +100,8 @@ int64_t	 build_duration(struct build *, const struct conf_pos *, const char *,
 uint64_t build_size(struct build *, const struct conf_pos *, const char *);
 unsigned build_number(struct build *, const struct conf_pos *, const char *,
 	    unsigned min, unsigned max);
+/* "10%": from 1 to 100. */
+unsigned build_percent(struct build *, const struct conf_pos *, const char *);
 struct addr build_addr(struct build *, const struct conf_pos *, const char *,
 	    uint16_t port);
 char	*build_hostname(struct build *, const struct conf_pos *, const char *);

@@ -60,6 +60,12 @@ struct conf_known_source {
 	const struct conf_table *table;	/* NULL for KNOWN_SERVER */
 };
 
+/* `identity`: how the actual server is told who the client is. */
+enum conf_identity { IDENTITY_NONE, IDENTITY_HEADER, IDENTITY_XCLIENT,
+    IDENTITY_PROXY_V1, IDENTITY_PROXY_V2 };
+/* `mirror`: what goes to the second server. */
+enum conf_mirror { MIRROR_RCPT, MIRROR_CONTENT };
+
 struct conf_action {
 	char		*name;
 	enum conf_action_type type;
@@ -86,9 +92,21 @@ struct conf_action {
 	const struct conf_table *mail_from_table;
 	bool		 srs;
 	const struct conf_table *aliases;	/* ACT_EXPAND */
+	enum conf_identity identity;
+	/* ACT_PROXY */
+	const struct conf_action *on_failure;	/* NULL: 4xx */
+	const struct conf_action *on_slow;	/* NULL: 4xx */
+	int64_t		 patience_ms;		/* 25s */
+	bool		 replies_plain;		/* no names of inner hosts */
+	unsigned	 idle_connections;	/* kept, without a client */
+	const struct conf_action *mirror;	/* NULL: none */
+	enum conf_mirror mirror_what;
+	unsigned	 mirror_percent;	/* of the sessions, 1 to 100 */
 };
 
 enum conf_listen_kind { LISTEN_INET, LISTEN_UNIX };
+/* `on-conflict`: recipients of one transaction whose ways differ. */
+enum conf_conflict { CONFLICT_DEFER, CONFLICT_QUEUE, CONFLICT_FAN_OUT };
 enum conf_long_lines { LONG_PASS, LONG_FOLD, LONG_REJECT };
 struct conf_listen {
 	unsigned	 index;		/* counts listen statements from 0 */
@@ -104,6 +122,13 @@ struct conf_listen {
 	char		*tag;		/* "" if none */
 	const struct conf_action *proxy;	/* NULL: regular */
 	bool		 proxy_at_rcpt;
+	const struct conf_table *announce;	/* keywords and mechanisms
+					 * beyond the usual; NULL: none */
+	enum conf_conflict on_conflict;
+	const struct conf_action *copy;	/* NULL: none */
+	bool		 auth;		/* before MAIL, unless `optional` */
+	bool		 auth_optional;
+	const struct conf_action *auth_via;	/* whose server is asked */
 	bool		 auth_plaintext;
 	bool		 takes_passwords; /* can offer AUTH: own workers */
 	const struct conf_table *recipients;	/* NULL: all */
@@ -115,6 +140,8 @@ struct conf_listen {
 	bool		 mask_source;
 	bool		 recognise_retry;
 	const struct conf_table *masquerade;	/* senders; NULL: none */
+	/* Who may tell us that it speaks for somebody else; NULL: nobody. */
+	const struct conf_table *proxy_protocol, *xclient;
 };
 
 enum conf_from { FROM_LOCAL, FROM_ANY, FROM_AUTH, FROM_SOURCE, FROM_HOST,

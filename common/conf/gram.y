@@ -36,6 +36,8 @@ const char *gram_word(int token);
 	struct conf_table	*table;
 	unsigned		 flag;
 	enum conf_by		 by;
+	enum conf_identity	 identity;
+	enum conf_conflict	 conflict;
 }
 
 %code {
@@ -117,6 +119,8 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
 %type <table> tspec for_opt
 %type <flag> not double_bounces
 %type <by> by
+%type <identity> identity
+%type <conflict> conflict
 
 %start file
 
@@ -286,19 +290,48 @@ listen_opt:
 	| K_TLS_REQUIRE verify	{ LATER(@1, "listen … tls-require"); }
 	| K_SMTPS		{ LATER(@1, "listen … smtps"); }
 	| K_PKI word		{ LATER(@1, "listen … pki"); }
-	| K_AUTH auth_table	{ LATER(@1, "listen … auth"); }
-	| K_AUTH_OPTIONAL auth_table { LATER(@1, "listen … auth-optional"); }
+	| K_AUTH		{
+		ONCE(@1, K_AUTH);
+		b->listen->auth = true;
+		LATER(@1, "listen … auth");
+	  } auth_by
+	| K_AUTH_OPTIONAL	{
+		ONCE(@1, K_AUTH);
+		b->listen->auth = b->listen->auth_optional = true;
+		LATER(@1, "listen … auth-optional");
+	  } auth_by
 	| K_SENDERS tspec strict { LATER(@1, "listen … senders"); }
 	| K_FILTER word		{ LATER(@1, "listen … filter"); }
 	| K_PROXY_PROTOCOL K_FROM tspec {
+		ONCE(@1, K_PROXY_PROTOCOL);
+		b->listen->proxy_protocol = $3;
 		LATER(@1, "listen … proxy-protocol");
 	}
-	| K_XCLIENT K_FROM tspec { LATER(@1, "listen … xclient"); }
+	| K_XCLIENT K_FROM tspec {
+		ONCE(@1, K_XCLIENT);
+		b->listen->xclient = $3;
+		LATER(@1, "listen … xclient");
+	}
 	| K_LONG_LINES { ONCE(@1, K_LONG_LINES); } long_lines
 	| K_BARE_NEWLINE { ONCE(@1, K_BARE_NEWLINE); } bare_newline
 	| K_COMPLETE_HEADERS	{ b->listen->complete_headers = true; }
 	| K_MASK_SOURCE		{ b->listen->mask_source = true; }
 	| K_RECOGNISE_RETRY	{ b->listen->recognise_retry = true; }
+	| K_ANNOUNCE tspec	{
+		ONCE(@1, K_ANNOUNCE);
+		b->listen->announce = $2;
+		LATER(@1, "listen … announce");
+	}
+	| K_COPY word		{
+		ONCE(@1, K_COPY);
+		b->listen->copy = build_action_named(b, &@2, $2);
+		LATER(@1, "listen … copy");
+	}
+	| K_ON_CONFLICT conflict {
+		ONCE(@1, K_ON_CONFLICT);
+		b->listen->on_conflict = $2;
+		LATER(@1, "listen … on-conflict");
+	}
 	| K_MASQUERADE tspec	{
 		ONCE(@1, K_MASQUERADE);
 		b->listen->masquerade = $2;
@@ -313,19 +346,25 @@ bare_newline: K_REJECT		{ b->listen->bare_normalize = false; }
 	;
 proxy_opts: %empty | proxy_opts proxy_opt
 	;
-proxy_opt: K_AT K_CONNECT
-	| K_AT K_RCPT		{ LATER(@1, "listen … proxy … at rcpt"); }
-	| K_ANNOUNCE word	{ LATER(@1, "listen … proxy … announce"); }
-	| K_ON_CONFLICT conflict {
-		LATER(@1, "listen … proxy … on-conflict");
+proxy_opt: K_AT K_CONNECT	{ ONCE(@1, K_AT); }
+	| K_AT K_RCPT		{
+		ONCE(@1, K_AT);
+		b->listen->proxy_at_rcpt = true;
+		LATER(@1, "listen … proxy … at rcpt");
 	}
-	| K_COPY word		{ LATER(@1, "listen … proxy … copy"); }
 	;
-conflict: K_DEFER | K_QUEUE | K_FAN_OUT
+conflict: K_DEFER		{ $$ = CONFLICT_DEFER; }
+	| K_QUEUE		{ $$ = CONFLICT_QUEUE; }
+	| K_FAN_OUT		{ $$ = CONFLICT_FAN_OUT; }
 	;
 verify:	  %empty | K_VERIFY
 	;
-auth_table: %empty | tspec | K_VIA word
+auth_by:  %empty
+	| tspec			{ LATER(@1, "listen … auth <table>"); }
+	| K_VIA word		{
+		b->listen->auth_via = build_action_named(b, &@2, $2);
+		LATER(@1, "listen … auth via");
+	}
 	;
 strict:	  %empty | K_STRICT
 	;
@@ -410,21 +449,48 @@ action_opt:
 	}
 	| K_SRS			{ b->action->act.srs = true; }
 	| K_BACKUP_MX		{ b->action->act.backup_mx = true; }
-	| K_IDENTITY K_NONE
-	| K_IDENTITY identity	{ LATER(@1, "identity"); }
-	| K_ON_FAILURE K_TEMPFAIL
-	| K_ON_FAILURE K_QUEUE word { LATER(@1, "on-failure queue"); }
+	| K_IDENTITY identity	{
+		ONCE(@1, K_IDENTITY);
+		b->action->act.identity = $2;
+		if ($2 != IDENTITY_NONE)
+			LATER(@1, "identity");
+	}
+	| K_ON_FAILURE		{ ONCE(@1, K_ON_FAILURE); } when_down
 	| K_PATIENCE word	{ LATER(@1, "patience"); }
 	| K_ON_SLOW K_TEMPFAIL	{ LATER(@1, "on-slow"); }
 	| K_ON_SLOW K_QUEUE word { LATER(@1, "on-slow"); }
-	| K_REPLIES K_PASS
-	| K_REPLIES K_PLAIN	{ LATER(@1, "replies plain"); }
-	| K_IDLE_CONNECTIONS NUMBER { LATER(@1, "idle-connections"); }
-	| K_MIRROR { LATER(@1, "mirror"); } word mirror_opts
+	| K_REPLIES K_PASS	{ ONCE(@1, K_REPLIES); }
+	| K_REPLIES K_PLAIN	{
+		ONCE(@1, K_REPLIES);
+		b->action->act.replies_plain = true;
+		LATER(@1, "replies plain");
+	}
+	| K_IDLE_CONNECTIONS NUMBER {
+		ONCE(@1, K_IDLE_CONNECTIONS);
+		b->action->act.idle_connections = build_number(b, &@2, $2, 1,
+		    1000);
+		LATER(@1, "idle-connections");
+	}
+	| K_MIRROR word		{
+		ONCE(@1, K_MIRROR);
+		b->action->act.mirror = build_action_named(b, &@2, $2);
+		b->action->act.mirror_percent = 100;
+		LATER(@1, "mirror");
+	  } mirror_opts
+	;
+when_down: K_TEMPFAIL
+	| K_QUEUE word		{
+		b->action->act.on_failure = build_action_named(b, &@2, $2);
+		LATER(@1, "on-failure queue");
+	}
 	;
 mirror_opts: %empty | mirror_opts mirror_opt
 	;
-mirror_opt: K_RCPT | K_CONTENT | K_SAMPLE word
+mirror_opt: K_RCPT		{ b->action->act.mirror_what = MIRROR_RCPT; }
+	| K_CONTENT		{ b->action->act.mirror_what = MIRROR_CONTENT; }
+	| K_SAMPLE word		{
+		b->action->act.mirror_percent = build_percent(b, &@2, $2);
+	}
 	;
 by:	  K_RCPT_DOMAIN		{ $$ = BY_RCPT_DOMAIN; }
 	| K_RCPT_TO		{ $$ = BY_RCPT_TO; }
@@ -456,7 +522,11 @@ known_one: TABLEREF		{
 		    60000, CACHE_MAX_MS);
 	}
 	;
-identity: K_PROXY_V2 | K_PROXY_V1 | K_XCLIENT | K_HEADER
+identity: K_NONE		{ $$ = IDENTITY_NONE; }
+	| K_HEADER		{ $$ = IDENTITY_HEADER; }
+	| K_XCLIENT		{ $$ = IDENTITY_XCLIENT; }
+	| K_PROXY_V1		{ $$ = IDENTITY_PROXY_V1; }
+	| K_PROXY_V2		{ $$ = IDENTITY_PROXY_V2; }
 	;
 dests:	  '{' dest_list opt_comma '}' | dest
 	;

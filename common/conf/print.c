@@ -324,6 +324,29 @@ print_sender(struct buf *b, const struct conf_action *a)
 }
 
 static void
+print_proxied(struct buf *b, const struct conf_action *a)
+{
+	static const char *const identities[] = { "none", "header", "xclient",
+	    "proxy-v1", "proxy-v2" };
+
+	if (a->identity != IDENTITY_NONE)
+		buf_fmt(b, " identity %s", identities[a->identity]);
+	if (a->on_failure != NULL) {
+		buf_str(b, " on-failure queue ");
+		put_quoted(b, a->on_failure->name);
+	}
+	buf_str(b, a->replies_plain ? " replies plain" : "");
+	if (a->idle_connections > 0)
+		buf_fmt(b, " idle-connections %u", a->idle_connections);
+	if (a->mirror != NULL) {
+		buf_str(b, " mirror ");
+		put_quoted(b, a->mirror->name);
+		buf_fmt(b, "%s sample %u%%", a->mirror_what == MIRROR_CONTENT ?
+		    " content" : " rcpt", a->mirror_percent);
+	}
+}
+
+static void
 print_action(struct buf *b, const struct conf_action *a)
 {
 	static const char *const types[] = { "relay", "proxy", "discard",
@@ -351,7 +374,44 @@ print_action(struct buf *b, const struct conf_action *a)
 		buf_str(b, " ttl ");
 		put_duration(b, a->ttl_ms);
 	}
+	print_proxied(b, a);
 	buf_str(b, a->open ? " open\n" : "\n");
+}
+
+/* Who is behind it, and who may say so. */
+static void
+print_ways(struct buf *b, const struct conf_listen *l)
+{
+	if (l->proxy != NULL) {
+		buf_str(b, " proxy ");
+		put_quoted(b, l->proxy->name);
+		buf_str(b, l->proxy_at_rcpt ? " at rcpt" : "");
+	}
+	if (l->announce != NULL) {
+		buf_str(b, " announce");
+		put_tspec(b, l->announce);
+	}
+	if (l->copy != NULL) {
+		buf_str(b, " copy ");
+		put_quoted(b, l->copy->name);
+	}
+	if (l->on_conflict != CONFLICT_DEFER)
+		buf_fmt(b, " on-conflict %s", l->on_conflict ==
+		    CONFLICT_QUEUE ? "queue" : "fan-out");
+	if (l->auth)
+		buf_str(b, l->auth_optional ? " auth-optional" : " auth");
+	if (l->auth_via != NULL) {
+		buf_str(b, " via ");
+		put_quoted(b, l->auth_via->name);
+	}
+	if (l->proxy_protocol != NULL) {
+		buf_str(b, " proxy-protocol from");
+		put_tspec(b, l->proxy_protocol);
+	}
+	if (l->xclient != NULL) {
+		buf_str(b, " xclient from");
+		put_tspec(b, l->xclient);
+	}
 }
 
 static void
@@ -370,10 +430,7 @@ print_listen(struct buf *b, const struct conf *c, const struct conf_listen *l)
 			put_addr(b, &l->addrs[0]);
 		buf_fmt(b, " port %u", l->addrs[0].port);
 	}
-	if (l->proxy != NULL) {
-		buf_str(b, " proxy ");
-		put_quoted(b, l->proxy->name);
-	}
+	print_ways(b, l);
 	buf_str(b, " hostname ");
 	put_quoted(b, l->hostname);
 	if (l->tag[0] != '\0') {

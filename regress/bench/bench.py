@@ -22,7 +22,7 @@ from servers import POSTFIX, POSTFIX_ENV, SINK, TOP
 SIZE = 4096
 
 
-def source(port, sessions, messages, kept):
+def source(port, sessions, messages, kept, timeout=120):
     """Seconds that smtp-source needs for so many messages."""
     argv = [POSTFIX + "/usr/sbin/smtp-source", "-s", str(sessions), "-m", str(messages),
             "-l", str(SIZE), "-f", "a@client.example", "-t", "b@dest.example"]
@@ -30,7 +30,7 @@ def source(port, sessions, messages, kept):
         argv.append("-d")
     t = time.monotonic()
     subprocess.run(argv + ["127.0.0.1:%d" % port], env=POSTFIX_ENV, check=True,
-                   stderr=subprocess.DEVNULL, timeout=120)
+                   stderr=subprocess.DEVNULL, timeout=timeout)
     return time.monotonic() - t
 
 
