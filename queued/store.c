@@ -17,6 +17,7 @@
 #define ROW_VERSION_MIN	1
 #define PAGE_SIZE	4096
 #define ASIDE		"aside."
+#define CHECKPOINT	(16U << 20)	/* bytes of its log between two */
 
 static const char *const files[T_COUNT] = { "msg.db", "rcpt.db", "sched.db",
     "dest.db", "meta.db", "keep.db" };
@@ -285,13 +286,26 @@ store_hwm(struct store *s, struct store_hwm *h)
 	return !c.bad;
 }
 
+/* txn_checkpoint() with a bound of its own reads the last checkpoint out of the
+ * log to know how long ago it was: two opens and 32 KB each time. */
+static bool
+checkpoint_due(struct store *s)
+{
+	DB_LOG_STAT	*st;
+	uint64_t	 since;
+
+	store_must(s->env->log_stat(s->env, &st, 0), "log");
+	since = ((uint64_t)st->st_wc_mbytes << 20) + st->st_wc_bytes;
+	free(st);
+	return since >= (s->lg_max < CHECKPOINT ? s->lg_max : CHECKPOINT);
+}
+
 void
 store_checkpoint(struct store *s, bool force)
 {
-	uint32_t kb = (s->lg_max < (16U << 20) ? s->lg_max : 16U << 20) / 1024;
-
-	store_must(s->env->txn_checkpoint(s->env, force ? 0 : kb, 0,
-	    force ? DB_FORCE : 0), "checkpoint");
+	if (force || checkpoint_due(s))
+		store_must(s->env->txn_checkpoint(s->env, 0, 0,
+		    force ? DB_FORCE : 0), "checkpoint");
 }
 
 void

@@ -22,6 +22,14 @@ static char		title[64] = "postern";
 static enum log_form	form = LOG_FORM_TEXT;
 static enum log_level	level = LOG_LV_INFO;
 static void		(*on_lost)(void);
+#define MS_AT		20		/* behind "2026-01-31T23:59:59." */
+static struct {
+	time_t		 second;
+	pid_t		 pid;
+	enum log_level	 level;
+	size_t		 len;		/* 0: to be made */
+	char		 text[160];
+} head;
 static unsigned long	lost;		/* lines that did not get through */
 
 /* The lines of this second that came most often, by their hash. */
@@ -41,6 +49,7 @@ log_init(const char *name, enum log_form f, enum log_level l)
 	snprintf(title, sizeof(title), "%s", name);
 	form = f;
 	level = l;
+	head.len = 0;
 }
 
 void
@@ -61,28 +70,53 @@ log_on_lost(void (*f)(void))
 	on_lost = f;
 }
 
+/* Time, name and pid in front of a line; milliseconds are filled in later. */
 static size_t
-log_head(char *dst, size_t size, enum log_level l)
+log_head_make(char *dst, size_t size, enum log_level l, time_t t, pid_t pid)
 {
 	static const int	severity[] = { 4, 6, 7 };	/* RFC 5424 */
-	struct wall		now = clock_wall();
-	time_t			t = (time_t)(now.ms / 1000);
 	struct tm		tm;
-	size_t			n;
+	size_t			n = 0;
 
 	localtime_r(&t, &tm);
 	if (form == LOG_FORM_SYSLOG) {
 		n = (size_t)snprintf(dst, size, "<%d>",
 		    FACILITY_MAIL | severity[l]);
 		n += strftime(dst + n, size - n, "%b %e %H:%M:%S ", &tm);
-		n += (size_t)snprintf(dst + n, size - n, "postern-%s[%d]: ",
-		    title, (int)getpid());
-	} else {
-		n = strftime(dst, size, "%Y-%m-%dT%H:%M:%S", &tm);
-		n += (size_t)snprintf(dst + n, size - n, ".%03d %s[%d]: ",
-		    (int)(now.ms % 1000), title, (int)getpid());
+		return n + (size_t)snprintf(dst + n, size - n,
+		    "postern-%s[%d]: ", title, (int)pid);
 	}
-	return n;
+	n = strftime(dst, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	return n + (size_t)snprintf(dst + n, size - n, ".000 %s[%d]: ", title,
+	    (int)pid);
+}
+
+/* The head of the last line serves for all of its second. */
+static size_t
+log_head(char *dst, size_t size, enum log_level l)
+{
+	struct wall	 now = clock_wall();
+	time_t		 t = (time_t)(now.ms / 1000);
+	pid_t		 pid = getpid();
+	unsigned	 ms = (unsigned)(now.ms % 1000);
+
+	if (head.len == 0 || head.second != t || head.pid != pid ||
+	    head.level != l) {
+		head.len = log_head_make(head.text, sizeof(head.text), l, t,
+		    pid);
+		head.second = t;
+		head.pid = pid;
+		head.level = l;
+	}
+	if (size < head.len)
+		return 0;
+	memcpy(dst, head.text, head.len);
+	if (form == LOG_FORM_TEXT) {
+		dst[MS_AT] = (char)('0' + ms / 100);
+		dst[MS_AT + 1] = (char)('0' + ms / 10 % 10);
+		dst[MS_AT + 2] = (char)('0' + ms % 10);
+	}
+	return head.len;
 }
 
 /* Whatever the caller forgot to quote, a line stays one line. */
