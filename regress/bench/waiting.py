@@ -23,6 +23,7 @@ from bench import source, wait_count
 from servers import TOP
 
 CTL = None
+ROUNDS, STEP = 16, 1000
 
 
 def ctl(*args, out=subprocess.DEVNULL):
@@ -56,31 +57,48 @@ def fill(gw, n):
         source(gw.port, 50, n - have, True, timeout=1800)
 
 
-def look(gw, n):
-    """Microseconds of queued for one message that is accepted, listed, delivered."""
-    q, out = pid_of(gw, "queued"), {}
-    source(gw.port, 50, 500, True)
-    t = cpu_us(q)
-    source(gw.port, 50, 4000, True)
-    out["accept"] = (cpu_us(q) - t) / 4000
-    times = max(1, 200000 // n)
-    have = count()
-    t = cpu_us(q)
+def accepted(gw, q, n):
+    """The length stays near n: what is measured with is removed in between."""
+    used = 0
+    for _ in range(ROUNDS):
+        t = cpu_us(q)
+        source(gw.port, 50, STEP, True)
+        used += cpu_us(q) - t
+        if n < 10 * STEP:
+            ctl("-y", "remove", "all")
+            fill(gw, n)
+    return used / ROUNDS / STEP
+
+
+def listed(q, n):
+    times, have, t = max(1, 200000 // n), count(), cpu_us(q)
     for _ in range(times):
         ctl("-j", "queue", "list")
-    out["list"] = (cpu_us(q) - t) / times / have
+    return (cpu_us(q) - t) / times / have
+
+
+def delivered(gw, q, n):
+    used = arrived = 0
     sink = servers.Sink()
     try:
-        ctl("resume", "mta")
-        wait_count(sink, 500)
-        t, d = cpu_us(q), sink.count()
-        wait_count(sink, 4500)
-        ctl("pause", "mta")
-        out["deliver"] = (cpu_us(q) - t) / (sink.count() - d)
-        time.sleep(1)
+        for _ in range(ROUNDS):
+            fill(gw, n + STEP)
+            t, before = cpu_us(q), sink.count()
+            ctl("resume", "mta")
+            wait_count(sink, before + STEP)
+            ctl("pause", "mta")
+            time.sleep(0.3)         # what is under way
+            used += cpu_us(q) - t
+            arrived += sink.count() - before
     finally:
         sink.stop()
-    return out
+    return used / arrived
+
+
+def look(gw, n):
+    """Microseconds of queued for one message that is accepted, listed, delivered."""
+    q = pid_of(gw, "queued")
+    return {"accept": accepted(gw, q, n), "list": listed(q, n), "deliver": delivered(gw, q, n)}
 
 
 def send_one(port):
