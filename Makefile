@@ -5,7 +5,7 @@
 #	make check	install what the tests need, run all of them
 #	make lint	warnings of gcc and clang as errors, cppcheck, manuals
 #	make fuzz	each fuzz target for SECONDS (30)
-#	make bench	beside Postfix, in one run
+#	make bench	beside Postfix, nginx and haproxy, in one run
 #	make users	the accounts of the daemons; make install
 #
 # Variables: BUILD, PREFIX, DESTDIR, CC, SANITIZE=1, COVER=1.
@@ -153,7 +153,7 @@ cover:
 
 bench:
 	regress/deps check
-	regress/peers build/peers
+	regress/peers build/peers postfix nginx haproxy
 	$(MAKE) -j2 all
 	regress/bench/bench.py $(BENCH)
 

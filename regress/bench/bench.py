@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""postern beside Postfix on this machine, in interleaved rounds of one run.
+"""postern beside its peers on this machine, in interleaved rounds of one run.
 
     regress/bench/bench.py [--rounds N] [--messages N] [--only CASE]
 
-Each case is measured for both in turn, round by round, with the same load
+Each case is measured for all in turn, round by round, with the same load
 generators (Postfix's smtp-source and smtp-sink); printed are min, median and
-max of each and the ratio of the medians. Standard library only; root (Postfix's
+max of each and the ratio of the medians. Peers are Postfix, and of the proxy
+nginx and haproxy, which read nothing. Standard library only; root (Postfix's
 master needs it)."""
 import argparse
 import os
@@ -86,44 +87,52 @@ def wait_count(sink, n, seconds=120):
         time.sleep(0.002)
 
 
-def talk(port, messages):
-    """A lock-step client on one kept connection: microseconds a message, each."""
+def replies(s, n, want):
+    """Reads n replies; the last must begin with want."""
+    got, lines = b"", []
+    while True:
+        lines = [x for x in got.split(b"\r\n")[:-1] if x[3:4] != b"-"]
+        if len(lines) >= n and got.endswith(b"\r\n"):
+            break
+        b = s.recv(4096)
+        if not b:
+            raise RuntimeError("connection closed")
+        got += b
+    if not lines[n - 1].startswith(want):
+        raise RuntimeError("got %r" % got)
+
+
+def talk(port, messages, pipelined=False):
+    """A client on one kept connection: microseconds a message, each."""
     body = b"Subject: bench\r\n\r\n" + (b"x" * 78 + b"\r\n") * (SIZE // 80) + b".\r\n"
+    mail, rcpt, data = (b"MAIL FROM:<a@client.example>\r\n",
+                        b"RCPT TO:<b@dest.example>\r\n", b"DATA\r\n")
+    groups = [(mail + rcpt + data, 3, b"354"), (body, 1, b"250")] if pipelined else [
+        (mail, 1, b"250"), (rcpt, 1, b"250"), (data, 1, b"354"), (body, 1, b"250")]
     out = []
     with socket.create_connection(("127.0.0.1", port), 30) as s:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-        def say(line, want):
-            if line:
-                s.sendall(line)
-            got = b""
-            while not got.endswith(b"\r\n") or got[got[:-2].rfind(b"\n") + 1:][3:4] == b"-":
-                b = s.recv(4096)
-                if not b:
-                    raise RuntimeError("connection closed")
-                got += b
-            if not got.startswith(want):
-                raise RuntimeError("got %r" % got)
-        say(b"", b"220")
-        say(b"EHLO client.example\r\n", b"250")
+        replies(s, 1, b"220")
+        s.sendall(b"EHLO client.example\r\n")
+        replies(s, 1, b"250")
         for i in range(messages + 20):
             t = time.perf_counter()
-            say(b"MAIL FROM:<a@client.example>\r\n", b"250")
-            say(b"RCPT TO:<b@dest.example>\r\n", b"250")
-            say(b"DATA\r\n", b"354")
-            say(body, b"250")
+            for lines, n, want in groups:
+                s.sendall(lines)
+                replies(s, n, want)
             if i >= 20:
                 out.append((time.perf_counter() - t) * 1e6)
-        say(b"QUIT\r\n", b"221")
+        s.sendall(b"QUIT\r\n")
+        replies(s, 1, b"221")
     return out
 
 
-def proxy_latency(server, messages):
+def proxy_latency(server, messages, pipelined):
     sink = servers.Sink()
     server.start("proxy")
     try:
-        direct = statistics.median(talk(SINK, messages))
-        through = statistics.median(talk(server.port, messages))
+        direct = statistics.median(talk(SINK, messages, pipelined))
+        through = statistics.median(talk(server.port, messages, pipelined))
         return {"added us": through - direct}
     finally:
         server.stop()
@@ -167,21 +176,29 @@ def idle(server, mode):
             sink.stop()
 
 
-# name, function, arguments, {figure: (goal, kind)}: ">=" ratio of rates,
-# "<=" ratio of costs, "abs" a value of postern's own.
+POSTFIX_ONLY = (servers.Postfix,)
+PROXIES = (servers.Postfix, servers.Nginx, servers.Haproxy)
+# name, function, arguments, peers, goals: (figure, peer or None: a value of
+# postern's own, ">=" of rates or "<=" of costs, the ratio of medians).
 CASES = [
-    ("accept, 50 sessions, kept", accept, lambda n: (50, n, True),
-     {"msg/s": (5, ">="), "cpu us/msg": (0.2, "<="), "syncs/msg": (0.15, "abs")}),
+    ("accept, 50 sessions, kept", accept, lambda n: (50, n, True), POSTFIX_ONLY,
+     [("msg/s", "postfix", ">=", 5), ("cpu us/msg", "postfix", "<=", 0.2),
+      ("syncs/msg", None, "<=", 0.15)]),
     ("accept, 50 sessions, a connection each", accept, lambda n: (50, n, False),
-     {"msg/s": (3, ">=")}),
-    ("accept, 1 session, kept", accept, lambda n: (1, n // 4, True),
-     {"msg/s": (1.6, ">=")}),
-    ("relay end to end", relay, lambda n: (n,), {"msg/s": (4, ">=")}),
-    ("proxy, lock-step client", proxy_latency, lambda n: (n // 10,),
-     {"added us": (0.5, "<=")}),
-    ("proxy, 50 sessions, kept", proxy_rate, lambda n: (n,), {"msg/s": (2.5, ">=")}),
-    ("idle session, regular", idle, lambda n: ("hold",), {"KiB/session": (16, "abs")}),
-    ("idle session, proxied", idle, lambda n: ("proxy",), {"KiB/session": (16, "abs")}),
+     POSTFIX_ONLY, [("msg/s", "postfix", ">=", 3)]),
+    ("accept, 1 session, kept", accept, lambda n: (1, n // 4, True), POSTFIX_ONLY,
+     [("msg/s", "postfix", ">=", 1.6)]),
+    ("relay end to end", relay, lambda n: (n,), POSTFIX_ONLY, [("msg/s", "postfix", ">=", 4)]),
+    ("proxy, lock-step client", proxy_latency, lambda n: (n // 10, False), PROXIES,
+     [("added us", "postfix", "<=", 0.4), ("added us", "nginx", "<=", 2)]),
+    ("proxy, pipelining client", proxy_latency, lambda n: (n // 10, True), PROXIES,
+     [("added us", "nginx", "<=", 1.5)]),
+    ("proxy, 50 sessions, kept", proxy_rate, lambda n: (n,), PROXIES,
+     [("msg/s", "postfix", ">=", 3.5), ("msg/s", "haproxy", ">=", 0.8)]),
+    ("idle session, regular", idle, lambda n: ("hold",), POSTFIX_ONLY,
+     [("KiB/session", None, "<=", 16)]),
+    ("idle session, proxied", idle, lambda n: ("proxy",), POSTFIX_ONLY,
+     [("KiB/session", None, "<=", 10)]),
 ]
 
 
@@ -190,24 +207,33 @@ def figure(runs, key):
     return (v[0], statistics.median(v), v[-1]) if v else None
 
 
-def report(name, goals, ours, theirs):
+def judged(goals, key, peer, value):
+    out = ""
+    for k, p, kind, goal in goals:
+        if (k, p) == (key, peer):
+            good = value >= goal if kind == ">=" else value <= goal
+            out += "   goal %s %g %s" % (kind, goal, "held" if good else "MISSED")
+    return out
+
+
+def report(name, goals, runs):
+    """runs: [(server's name, its rounds)], postern's first."""
     print(name)
+    ours = runs[0][1]
     for key in ours[0]:
-        a, b = figure(ours, key), figure(theirs, key)
-        line = "  %-12s postern %8.1f %8.1f %8.1f" % ((key,) + a)
-        if key == "syncs/msg" or key == "KiB/session":
-            line = "  %-12s postern %8.3f %8.3f %8.3f" % ((key,) + a)
-        verdict = ""
-        if b:
-            ratio = a[1] / b[1] if b[1] else float("inf")
-            line += "   Postfix %8.1f %8.1f %8.1f   ratio %6.3f" % (b + (ratio,))
-        if key in goals:
-            goal, kind = goals[key]
-            good = a[1] <= goal if kind == "abs" else (
-                b and (ratio >= goal if kind == ">=" else ratio <= goal))
-            verdict = "   goal %s %g %s" % ("<=" if kind == "abs" else kind, goal,
-                                            "held" if good else "MISSED")
-        print(line + verdict)
+        digits = 3 if key in ("syncs/msg", "KiB/session") else 1
+        a = figure(ours, key)
+        for peer, theirs in runs:
+            b = figure(theirs, key)
+            if b is None:
+                continue
+            line = "  %-12s %-9s" % (key, peer) + "".join(" %9.*f" % (digits, x) for x in b)
+            if peer == "postern":
+                line += judged(goals, key, None, a[1])
+            else:
+                ratio = a[1] / b[1] if b[1] else float("inf")
+                line += "   ratio %6.3f" % ratio + judged(goals, key, peer, ratio)
+            print(line)
     sys.stdout.flush()
 
 
@@ -224,15 +250,14 @@ def main():
     os.chmod(scratch, 0o755)
     print("%d rounds, %d messages of %d bytes, %d CPUs shared with the generators; "
           "min median max" % (a.rounds, a.messages, SIZE, os.cpu_count()))
-    for name, run, args, goals in CASES:
+    for name, run, args, peers, goals in CASES:
         if a.only not in name:
             continue
-        ours, theirs = [], []
+        runs = [(cls, []) for cls in (servers.Postern,) + peers]
         for i in range(a.rounds):
-            pair = [(servers.Postern, ours), (servers.Postfix, theirs)]
-            for cls, out in pair if i % 2 == 0 else reversed(pair):
+            for cls, out in runs if i % 2 == 0 else reversed(runs):
                 out.append(run(cls(scratch), *args(a.messages)))
-        report(name, goals, ours, theirs)
+        report(name, goals, [(cls.name, out) for cls, out in runs])
     shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -231,6 +231,79 @@ scache unix - - n - 1 scache
             time.sleep(0.05)
 
 
+class Nginx(Server):
+    """Its mail proxy: reads the greeting and AUTH, then passes bytes on."""
+    name, port, asked = "nginx", 2593, 2594
+
+    def prepare(self, mode):
+        top = os.path.join(TOP, "build/peers/nginx")
+        os.makedirs(self.dir + "/tmp")
+        temp = "".join(f"  {x}_temp_path {self.dir}/tmp/{x};\n" for x in (
+            "client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        write(self.dir + "/nginx.conf", f"""load_module {top}/usr/lib/nginx/modules/ngx_mail_module.so;
+user daemon;
+worker_processes 2;
+pid {self.dir}/pid;
+error_log {self.dir}/error.log error;
+events {{ worker_connections 4000; }}
+http {{
+  access_log off;
+{temp}
+  server {{
+    listen 127.0.0.1:{self.asked};
+    location / {{
+      add_header Auth-Status OK;
+      add_header Auth-Server 127.0.0.1;
+      add_header Auth-Port {SINK};
+      return 204;
+    }}
+  }}
+}}
+mail {{
+  server_name bench.example;
+  auth_http 127.0.0.1:{self.asked}/;
+  resolver off;
+  server {{
+    listen 127.0.0.1:{self.port} backlog=1024;
+    protocol smtp;
+    smtp_auth none;
+    xclient off;
+    proxy_buffer 64k;
+    smtp_client_buffer 16k;
+    timeout 600s;
+    proxy_timeout 600s;
+  }}
+}}
+""")
+
+    def argv(self):
+        return [os.path.join(TOP, "build/peers/nginx/usr/sbin/nginx"), "-p", self.dir,
+                "-c", self.dir + "/nginx.conf", "-g", "daemon off;"]
+
+
+class Haproxy(Server):
+    """Plain TCP: what it costs to put any process in between."""
+    name, port = "haproxy", 2595
+
+    def prepare(self, mode):
+        write(self.dir + "/haproxy.cfg", f"""global
+  maxconn 4000
+  nbthread 2
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 600s
+  timeout server 600s
+listen smtp
+  bind 127.0.0.1:{self.port} backlog 1024
+  server sink 127.0.0.1:{SINK}
+""")
+
+    def argv(self):
+        return [os.path.join(TOP, "build/peers/haproxy/usr/sbin/haproxy"),
+                "-f", self.dir + "/haproxy.cfg", "-db"]
+
+
 class Sink:
     """smtp-sink with its counter of messages (-c writes it as it changes)."""
 
