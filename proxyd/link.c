@@ -140,6 +140,7 @@ link_peer(uint16_t worker, int fd)
 	    relay_rows, smtpd_lost, d);
 	if (d->chan == NULL)
 		fatal("chan_new");
+	chan_one_a_turn(d->chan);
 	LIST_INSERT_HEAD(&smtpds, d, entry);
 	nsmtpds++;
 }

@@ -119,6 +119,7 @@ link_peer(uint16_t worker, int fd)
 	    on_lost, p);
 	if (p->chan == NULL)
 		fatal("chan_new");
+	chan_one_a_turn(p->chan);
 	LIST_INSERT_HEAD(&proxies, p, entry);
 }
 
