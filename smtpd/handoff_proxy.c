@@ -18,7 +18,7 @@ txn_of(const struct link *l, const struct link_wait *w)
 	return t != NULL && t->id == w->txn ? t : NULL;
 }
 
-/* ---- replies --------------------------------------------------------------- */
+/* ---- replies ------------------------------------------------------------- */
 
 static void
 opened(struct link *l, struct cmd *c, uint16_t code, struct span text)
@@ -121,6 +121,10 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 		opened(l, w->cmd, code, text);
 		break;
 	case ASK_EHLO:
+		if (w->cmd == NULL) {
+			proxy_renewed(s, code, text);
+			break;
+		}
 		if (code / 100 == 2 && (l->caps.bits & CAP_ESMTP) != 0) {
 			cmd_ehlo_announce(w->cmd, &l->caps);
 			break;

@@ -17,6 +17,8 @@ extern const struct link_ops proxy_link_ops;
 /* ---- proxy_listen.c ---- */
 /* The reply to p_open on a proxied listener. */
 void	 proxy_greeted(struct session *, uint16_t code, struct span text);
+/* The reply to the EHLO or HELO of proxy_renew(). */
+void	 proxy_renewed(struct session *, uint16_t code, struct span text);
 
 /* ---- proxy_rule.c ---- */
 /* Answers a recipient that waits. */

@@ -1,6 +1,7 @@
 /*
  * A message on its way to the actual server.
  */
+#include "common/base/log.h"
 #include "smtpd/proxy.h"
 
 void
@@ -32,8 +33,27 @@ proxy_end(struct txn *t, struct buf *b)
 	}
 }
 
-/* Half a message at the server has no other end than a cut; else the session
- * there goes on with the next transaction. */
+/*
+ * Content that is refused on its way, or broken off by the client, must not stay
+ * at the server: a server that gets chunks is told RSET, one that gets DATA is
+ * cut before the dot. On a proxied listener the client's session goes on with
+ * another one behind it (proxy_listen.c).
+ */
+static void
+block(struct txn *t)
+{
+	struct session	*s = t->s;
+	bool		 cut = !link_abort(s->link);
+
+	t->blocked = true;
+	log_info("session=%s id=%s event=block server=%s by=%s", s->id, t->ids,
+	    log_quote(span_str(s->link->server)), cut ? "cut" : "reset");
+	if (!cut)
+		return;
+	link_close(s->link);
+	s->link = NULL;
+}
+
 void
 proxy_abort(struct txn *t)
 {
@@ -47,8 +67,8 @@ proxy_abort(struct txn *t)
 		return;
 	if (t->content.state == CONTENT_FLOW ||
 	    t->content.state == CONTENT_PAUSE) {
-		link_close(s->link);
-		s->link = NULL;
+		if (!t->blocked)
+			block(t);
 	} else if (session_proxied(s) || at_server)
 		link_rset(s->link, NULL);
 }
