@@ -155,6 +155,23 @@ on_end(struct chan *c, const void *msg, int fd)
 }
 
 static void
+on_abort(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_abort	*m = msg;
+	struct link			*l = link_get(c, m->tid);
+
+	(void)fd;
+	if (l == NULL)
+		return;
+	if (!flow_abort(l)) {
+		chan_reject(c, "p_abort: no chunks are open");
+		return;
+	}
+	if ((l = link_get(c, m->tid)) != NULL)
+		link_set_timer(l);
+}
+
+static void
 on_rset(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_rset	*m = msg;
@@ -255,6 +272,7 @@ const struct chan_row relay_rows[] = {
 	{ IPC_T_p_data, on_data },
 	{ IPC_T_p_chunk, on_chunk },
 	{ IPC_T_p_end, on_end },
+	{ IPC_T_p_abort, on_abort },
 	{ IPC_T_p_rset, on_rset },
 	{ IPC_T_p_noop, on_noop },
 	{ IPC_T_p_ask, on_ask },

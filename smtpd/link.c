@@ -283,6 +283,17 @@ link_end(struct link *l, struct buf *b, const struct txn *t)
 	    .bytes = buf_content(b));
 }
 
+/* RFC 3030, 2: between chunks RSET is a command like elsewhere. What DATA has
+ * begun ends with the dot alone. */
+bool
+link_abort(struct link *l)
+{
+	if ((l->caps.bits & CAP_CHUNKING) == 0)
+		return false;
+	CHAN_SEND(l->proxy->chan, p_abort, .tid = l->tid);
+	return true;
+}
+
 /* ---- what comes back ------------------------------------------------------- */
 
 static void

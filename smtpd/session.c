@@ -197,6 +197,8 @@ session_free(struct session *s)
 	nsessions--;
 	listener_session_gone(s);
 	free(s->swallow.text);
+	free(s->renew.arg);
+	free(s->auth_told);
 	free(s->helo);
 	free(s);
 }

@@ -77,10 +77,17 @@ struct session {
 	/* A proxied listener: the session at the actual server. Else: the one
 	 * of the rule that this transaction, or the last one, went by. */
 	struct link	*link;
+	/* The command that waits for a new session at the actual server, behind
+	 * one that was cut (proxy_listen.c). */
+	struct {
+		struct cmd	*cmd;	/* NULL: none */
+		char		*arg;
+	} renew;
 	struct peer	 peer;
 	char		*helo;		/* NULL: none yet */
 	uint32_t	 caps;		/* enum smtp_cap, as announced */
 	uint64_t	 size_max;	/* as announced */
+	char		*auth_told;	/* mechanisms, as announced; or NULL */
 	bool		 authed;	/* the actual server has said 235 */
 	/* A chunk of BDAT that is refused: its bytes, then its reply. */
 	struct {

@@ -62,6 +62,8 @@ struct txn {
 	/* Rule level: MAIL went to the actual server; it refused it, so each
 	 * RCPT. */
 	bool		 at_server;
+	bool		 blocked;	/* the server has lost what it had of
+					 * the content */
 	uint16_t	 mail_code;
 	char		*mail_text;
 	struct txn_queue queue;

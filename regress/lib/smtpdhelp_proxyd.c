@@ -293,6 +293,22 @@ p_end(struct chan *c, const void *msg, int fd)
 }
 
 static void
+p_abort(struct chan *c, const void *msg, int fd)
+{
+	struct flink	*l = link_of(((const struct ipc_p_abort *)msg)->tid);
+
+	(void)c;
+	(void)fd;
+	if (l == NULL)
+		return;
+	must(l->flows, "p_abort: no content is open");
+	must((proxyd.caps.bits & CAP_CHUNKING) != 0, "p_abort: no chunks");
+	l->flows = false;
+	l->taken = 0;
+	note(proxyd.log, "abort;");
+}
+
+static void
 p_rset(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_rset	*m = msg;
@@ -400,6 +416,7 @@ static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_data, p_data },
 	{ IPC_T_p_chunk, p_chunk },
 	{ IPC_T_p_end, p_end },
+	{ IPC_T_p_abort, p_abort },
 	{ IPC_T_p_rset, p_rset },
 	{ IPC_T_p_noop, p_noop },
 	{ IPC_T_p_ask, p_ask },

@@ -462,39 +462,6 @@ test_gone_at_end(void **state)
 	}
 }
 
-/* Half a message, refused by us: the server's session is cut, ours told. */
-static void
-test_fault(void **state)
-{
-	struct client	*c = hello(PROXIED);
-
-	(void)state;
-	say(c, "MAIL FROM:<a@b.example>", "250");
-	say(c, "RCPT TO:<u@dest.example>", "250");
-	say(c, "DATA", "354");
-	say(c, "a\nb\r\n.", "550 5.6.0");
-	assert_non_null(strstr(proxyd.log, "data;close;"));
-	say(c, "NOOP", "421 4.3.2");
-	expect_closed(c);
-	leave(c);
-	c = hello(PROXIED);
-	say(c, "MAIL FROM:<a@b.example>", "250");
-	say(c, "RCPT TO:<u@dest.example>", "250");
-	client_send(c, "BDAT 3\r\na\nbBDAT 2 LAST\r\n\r\n");
-	expect(c, "550 5.6.0");
-	expect(c, "421 4.3.2");
-	expect_closed(c);
-	leave(c);
-	c = hello(PROXIED);
-	say(c, "MAIL FROM:<a@b.example>", "250");
-	say(c, "RCPT TO:<u@dest.example>", "250");
-	client_send(c, "BDAT 1\r\na");
-	expect(c, "250");
-	say(c, "RSET", "250");
-	say(c, "QUIT", "221");
-	leave(c);
-}
-
 static void
 test_sizes(void **state)
 {
@@ -567,8 +534,7 @@ main(void)
 		T(test_greeting), T(test_caps), T(test_helo_size),
 		T(test_auth), T(test_cuts), T(test_late),
 		T(test_mail_refused), T(test_421), T(test_ends),
-		T(test_gone_at_end), T(test_fault), T(test_sizes),
-		T(test_credit)
+		T(test_gone_at_end), T(test_sizes), T(test_credit)
 	};
 
 	return cmocka_run_group_tests(tests, test_init, NULL);

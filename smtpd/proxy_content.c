@@ -1,0 +1,74 @@
+/*
+ * A message on its way to the actual server.
+ */
+#include "common/base/log.h"
+#include "smtpd/proxy.h"
+
+void
+proxy_content(struct txn *t)
+{
+	if (t->s->link == NULL)
+		content_refuse(t, 451, span_str(NO_SERVER));
+	else
+		link_data(t->s->link, t->content.cmd, t);
+}
+
+void
+proxy_write(struct txn *t, struct buf *b)
+{
+	if (t->s->link == NULL)
+		content_spoil(t, 451, NO_SERVER);
+	else
+		link_write(t->s->link, b);
+}
+
+void
+proxy_end(struct txn *t, struct buf *b)
+{
+	if (t->s->link == NULL)
+		content_done(t, 451, span_str(NO_SERVER));
+	else {
+		link_end(t->s->link, b, t);
+		buf_clear(b);
+	}
+}
+
+/*
+ * Content that is refused on its way, or broken off by the client, must not stay
+ * at the server: a server that gets chunks is told RSET, one that gets DATA is
+ * cut before the dot. On a proxied listener the client's session goes on with
+ * another one behind it (proxy_listen.c).
+ */
+static void
+block(struct txn *t)
+{
+	struct session	*s = t->s;
+	bool		 cut = !link_abort(s->link);
+
+	t->blocked = true;
+	log_info("session=%s id=%s event=block server=%s by=%s", s->id, t->ids,
+	    log_quote(span_str(s->link->server)), cut ? "cut" : "reset");
+	if (!cut)
+		return;
+	link_close(s->link);
+	s->link = NULL;
+}
+
+void
+proxy_abort(struct txn *t)
+{
+	struct session	*s = t->s;
+	bool		 at_server = t->at_server;
+
+	t->at_server = false;
+	t->mail_code = 0;
+	t->mail_text = NULL;
+	if (s->link == NULL || s->phase == PH_CLOSING)
+		return;
+	if (t->content.state == CONTENT_FLOW ||
+	    t->content.state == CONTENT_PAUSE) {
+		if (!t->blocked)
+			block(t);
+	} else if (session_proxied(s) || at_server)
+		link_rset(s->link, NULL);
+}
