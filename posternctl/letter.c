@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "posternctl/letter.h"
@@ -281,17 +280,14 @@ complete(struct letter *l, const char *name)
 {
 	struct header_missing	 m = { .domain = span_str(l->domain) };
 	struct buf		 from, date, mid;
-	time_t			 now = (time_t)(clock_wall().ms / 1000);
-	struct tm		 tm;
 	char			 id[ID_STRLEN];
 	bool			 ok;
 
 	buf_init(&from, 2048);
 	buf_init(&date, 64);
 	buf_init(&mid, 512);
-	localtime_r(&now, &tm);
 	put_from(l, &from, name);
-	date_write(&date, &tm, (int)(tm.tm_gmtoff / 60));
+	date_local(&date, (time_t)(clock_wall().ms / 1000));
 	id_init(0, 0);
 	buf_fmt(&mid, "<%s.%08x@%s>", id_str(id_new(), id),
 	    (unsigned)rand_u64(), l->domain);

@@ -5,7 +5,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "posternctl/undelivered.h"
 
@@ -15,24 +14,12 @@
 #include "common/mime/date.h"
 
 static void
-put_date(struct buf *b)
-{
-	time_t		 now = time(NULL);
-	struct tm	 tm;
-
-	localtime_r(&now, &tm);
-	buf_str(b, "Date: ");
-	date_write(b, &tm, (int)(tm.tm_gmtoff / 60));
-	buf_str(b, "\r\n");
-}
-
-static void
 put_head(struct buf *b, const struct undelivered *u, const char *mark)
 {
 	buf_fmt(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n"
 	    "To: %.*s\r\n", u->domain, (int)u->from.len,
 	    (const char *)u->from.p);
-	put_date(b);
+	date_field(b, (time_t)(clock_wall().ms / 1000));
 	buf_fmt(b, "Message-ID: <%s@%s>\r\n"
 	    "Subject: Undelivered mail\r\n"
 	    "Auto-Submitted: auto-replied\r\n"
