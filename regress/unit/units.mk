@@ -75,7 +75,7 @@ UNIT_test_proxyd = $(PROXYD)
 UNIT_test_proxyd_content = $(PROXYD)
 UNIT_test_asks = $(PROXYD)
 # deliverd, all but its main(), and the world around it.
-DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o) \
+DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o loghelp.o) \
 	$(filter-out deliverd/main.o deliverd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard deliverd/*.c)))
 UNIT_test_deliverd = $(DELIVERD)
@@ -103,7 +103,7 @@ UNIT_test_byrule = $(SMTPD)
 UNIT_test_routing = $(SMTPD)
 UNIT_test_session_options = $(SMTPD)
 UNIT_test_listener = $(SMTPD)
-UNIT_test_verify = $(SMTPD)
+UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
 UNITLIBS_test_verify = -lcrypto
 UNIT_test_peer = $(SMTPD)
 UNIT_test_source = smtpd/source.o
