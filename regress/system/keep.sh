@@ -13,6 +13,9 @@ queue retry 1h..2h
 action "out" relay to { "$A:2500" } open
 action "away" relay to { "$A:2501" } open
 listen on $A port 2525
+action "names" expand aliases { "team@dest.example" = "e@dest.example, f@dest.example, e@dest.example", \
+    "live@dest.example" = "g@nowhere.example" }
+match from any for rcpt-to { "team@dest.example", "live@dest.example" } action "names"
 match from any for domain "away.example" action "away"
 match from any for domain "dest.example" action "out"
 EOF
@@ -42,6 +45,12 @@ check "it arrives once more" wait_until 5 arrived 2
 check "resend to somebody else" ctl message resend "$first" to c@dest.example
 check "which arrives" wait_until 5 arrived 3
 check "for him" sh -c "grep -rq 'c@dest.example' '$T/in'"
+check "resend to an alias" ctl message resend "$first" to team@dest.example
+check "which arrives as one message" wait_until 5 arrived 4
+check "for each whom it stands for" sh -c "f=\$(grep -rl '<e@dest.example>' '$T/in') &&
+    [ \$(grep -c '^X-Rcpt-Args: <[ef]@dest.example>' \$f) = 2 ]"
+check "an alias that leads to nobody" sh -c \
+    "! '$BUILD/posternctl' -s '$T/gw/run' message resend $first to live@dest.example"
 check "the log tells of both" logged "id=$first event=resend as="
 check "no rule, no resend" sh -c \
     "! '$BUILD/posternctl' -s '$T/gw/run' message resend $first to d@nowhere.example"
@@ -65,7 +74,7 @@ check "reroute -n shows what would change" sh -c \
 check "and changes nothing" sh -c \
     "'$BUILD/posternctl' -s '$T/gw/run' message show $i | grep -q ' away '"
 check "reroute" ctl -y reroute all
-tried() { ctl -y schedule "$i" >/dev/null 2>&1; arrived 4; }
+tried() { ctl -y schedule "$i" >/dev/null 2>&1; arrived 5; }
 check "it arrives by the new action" wait_until 10 tried
 
 # The limit of what the queue holds.
