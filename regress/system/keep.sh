@@ -7,7 +7,7 @@ need_peers "keep" || exit 0
 sink $A:2500 "$T/in"
 gateway_start <<EOF || exit 1
 hostname gw.example.org
-queue keep 1m
+queue keep 1h
 queue size 1M
 queue retry 1h..2h
 action "out" relay to { "$A:2500" } open
@@ -90,8 +90,17 @@ ctl -y remove all >"$T/out" 2>&1
 check "with room again it is open" wait_until 5 sh -c \
     "'$BUILD/posternctl' -s '$T/gw/run' queue stats | grep -q 'state: open'"
 check "verify" ctl verify
-gone() { [ "$(id_of state=kept)" != "$first" ]; }
-check "in time what is kept goes" wait_until 75 gone
+
+# In its time. What was kept before keeps its own.
+sed -i 's/^queue keep 1h/queue keep 10s/' "$T/gw/postern.conf"
+check "a shorter time by a reload" ctl reload
+ctl resume mta
+send $A:2525 short@client.example b@dest.example >"$T/out" 2>&1
+check "the next is kept" wait_until 9 kept sender=short@client.example
+short=$(id_of state=kept sender=short@client.example)
+gone() { ! kept sender=short@client.example; }
+check "in time what is kept goes" wait_until 30 gone
 check "and can't be read any more" sh -c \
-    "! '$BUILD/posternctl' -s '$T/gw/run' message show $first"
+    "! '$BUILD/posternctl' -s '$T/gw/run' message show $short"
+check "what was kept for longer can" ctl message show "$first"
 gateway_stop
