@@ -69,6 +69,7 @@ UNITLIBS_test_known = -ldb-5.3
 UNIT_test_asked = regress/lib/queuehelp.o queued/verify.o $(QUEUED)
 UNITLIBS_test_asked = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
+UNIT_fuzz_verify = queued/verify_row.o
 PROXYD	= $(filter-out proxyd/main.o proxyd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard proxyd/*.c)))
 PROXYD	+= regress/lib/script.o regress/lib/proxydhelp.o
