@@ -27,7 +27,7 @@ letter_begin(struct letter *l, const struct sendmail *o, const char *domain)
 	buf_init(&l->head, 2 * INTAKE_HEADER_MAX);
 	buf_init(&l->from, SMTP_PATH_MAX + 64);
 	buf_init(&l->envid, 100);
-	l->s.dir = o->dir;
+	l->s.place = o->place;
 	l->s.retry_ms = o->retry_ms;
 	l->s.verbose = o->verbose;
 	l->s.rcpt.notify = o->notify;

@@ -56,7 +56,7 @@ bool
 undelivered_mail(const struct undelivered *u)
 {
 	struct submit_rcpt	 to = { 0 };
-	struct submission	 s = { .dir = u->s->dir,
+	struct submission	 s = { .place = u->s->place,
 	    .mail = { .body = BODY_8BITMIME, .utf8 = u->s->mail.utf8 },
 	    .rcpt = { .notify = NOTIFY_NEVER }, .rcpts = &to, .nrcpts = 1,
 	    .retry_ms = u->s->retry_ms, .verbose = u->s->verbose };

@@ -13,7 +13,6 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "posternctl/link.h"
 #include "posternctl/submit.h"
 
 #define GROUP_MAX	500	/* recipients of a transaction */
@@ -211,7 +210,7 @@ session(struct submission *s, struct mono until)
 	bool		open;
 
 	s->why[0] = '\0';
-	open = link_open(&l, s->dir, until) && capable(s, &l);
+	open = link_open(&l, &s->place, until) && capable(s, &l);
 	while (open && (now = submit_count(s, RCPT_WAITING)) > 0 &&
 	    now < before) {
 		before = now;

@@ -6,7 +6,8 @@
 #ifndef POSTERNCTL_SUBMIT_H
 #define POSTERNCTL_SUBMIT_H
 
-#include "common/base/buf.h"
+#include "posternctl/link.h"
+
 #include "common/smtp/param.h"
 
 /*
@@ -29,7 +30,7 @@ struct submit_rcpt {
 	char			*reply;		/* that reply, flat; NULL */
 };
 struct submission {
-	const char		*dir;		/* see link_path() */
+	struct link_place	 place;
 	struct span		 from;		/* as in MAIL FROM:<> */
 	struct smtp_mail_params	 mail;
 	struct smtp_rcpt_params	 rcpt;

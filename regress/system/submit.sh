@@ -93,6 +93,14 @@ printf 'EHLO here\r\nMAIL FROM:<bs@site.example>\r\nRCPT TO:<x@dest.example>\r\n
 check "-bs speaks SMTP" grep -q '^250 2.0.0.*queued' "$T/bs"
 check "-bs: arrives" arrives 'bs body'
 
+# ---- where the gateway is ----
+printf 'Subject: by conf\n\nby its configuration\n' |
+    "$D/sendmail" -C "$T/gw/postern.conf" -O Timeout.connect=3s x@dest.example
+check "-C: the configuration says where" test $? -eq 0
+check "-C: arrives" arrives 'by its configuration'
+check "-C: mailq" sh -c "'$D/mailq' -C '$T/gw/postern.conf' >'$T/out'"
+check "posternctl -f" sh -c "'$BUILD/posternctl' -f '$T/gw/postern.conf' status | grep -q queued"
+
 # ---- refusals ----
 echo 'partly' | sm -f $U bad@dest.example good@dest.example 2>"$T/err"
 check "a refused recipient: 67" test $? -eq 67

@@ -85,7 +85,7 @@ by_programs(void **state)
 	assert_int_equal(s.ret, RET_FULL);
 
 	s = parsed("sendmail -f '' -F '' -odb -odi -o7 -om -n -U -G -v "
-	    "-h 3 -L tag -Ac -Am -X /log -p x -O DeliveryMode=b a");
+	    "-h 3 -L tag -Ac -C /c -Am -X /log -p x -O DeliveryMode=b a");
 	assert_string_equal(s.from, "");
 	assert_string_equal(s.name, "");
 	assert_true(s.verbose && s.dots && s.job == JOB_SEND);
@@ -119,8 +119,10 @@ modes(void **state)
 	assert_int_equal(parsed("sendmail x").retry_ms, 60000);
 	assert_int_equal(parsed("sendmail -O Timeout.connect=2s x").retry_ms,
 	    2000);
-	assert_string_equal(parsed("sendmail x").dir, "/run/postern");
-	assert_string_equal(parsed("mailq -s /x").dir, "/x");
+	assert_null(parsed("sendmail x").place.dir);
+	assert_string_equal(parsed("sendmail x").conf, CONFFILE);
+	assert_string_equal(parsed("sendmail -C /x x").conf, "/x");
+	assert_string_equal(parsed("mailq -s /x").place.dir, "/x");
 }
 
 static void

@@ -112,6 +112,7 @@ UNITLIBS_test_verify = -lcrypto
 UNIT_test_peer = $(SMTPD)
 UNIT_test_source = smtpd/source.o
 UNIT_fuzz_session = $(SMTPD)
+UNIT_test_places = posternctl/places.o
 # sendmail, all but its main().
 UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
     options.o submit.o)
