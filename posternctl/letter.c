@@ -252,9 +252,10 @@ letter_read(struct letter *l, int fd)
 			return fail(l, EX_IOERR, "reading the message: %s",
 			    strerror(errno));
 		if (!intake_feed(&l->in, span(bytes, (size_t)n)))
-			return fail(l, EX_DATAERR, "%s", l->in.why);
+			break;
 	}
-	return intake_end(&l->in) ? 0 : fail(l, EX_DATAERR, "%s", l->in.why);
+	return intake_end(&l->in) ? 0 : fail(l, l->in.body.io ? EX_IOERR :
+	    EX_DATAERR, "%s", l->in.why);
 }
 
 static void
@@ -316,10 +317,10 @@ letter_seal(struct letter *l, const struct sendmail *o, const char *name)
 	head = buf_content(&l->head);
 	s->from = buf_content(&l->from);
 	s->head = head;
-	s->body = buf_content(&l->in.body);
+	s->body = &l->in.body;
 	s->mail.envid = buf_content(&l->envid);
 	s->mail.size_set = true;
-	s->mail.size = s->head.len + 2 + s->body.len;
+	s->mail.size = s->head.len + 2 + spill_len(s->body);
 	/* RFC 6531, 3.4: needed by an address or a field in UTF-8; what is in
 	 * another charset there is for no extension. */
 	s->mail.utf8 = l->utf8 || (!utf8_is_ascii(head) && utf8_valid(head));

@@ -135,7 +135,7 @@ finish(const struct sendmail *o, const struct letter *l)
 {
 	const struct submission	*s = &l->s;
 	struct undelivered	 u = { .head = buf_content(&l->in.head),
-	    .body = buf_content(&l->in.body), .from = s->from,
+	    .body = &l->in.body, .from = s->from,
 	    .domain = l->domain, .s = s };
 	bool			 mail = o->tell == TELL_MAIL ||
 	    o->tell == TELL_BERKNET, saved = false;

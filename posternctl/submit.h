@@ -7,6 +7,7 @@
 #define POSTERNCTL_SUBMIT_H
 
 #include "posternctl/link.h"
+#include "posternctl/spill.h"
 
 #include "common/smtp/param.h"
 
@@ -36,7 +37,8 @@ struct submission {
 	struct smtp_rcpt_params	 rcpt;
 	struct submit_rcpt	*rcpts;
 	size_t			 nrcpts;
-	struct span		 head, body;	/* canonical */
+	struct span		 head;		/* canonical, as the body */
+	const struct spill	*body;
 	int64_t			 retry_ms;
 	bool			 verbose;
 	char			 why[512];	/* of what waits or is in doubt */

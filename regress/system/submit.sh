@@ -242,3 +242,18 @@ step "554 to the content" 69 --on dot "reply:554 5.7.1 not here"
 step "550 to MAIL" 69 --on mail "reply:550 5.7.1 not you"
 step "no SMTP at all" 75 --greet "hello there"
 GW=
+# More than there is memory for.
+case $BUILD in
+*asan*|*cover*) skip "memory is measured in the build that is shipped" ;;
+*)
+	rm -f "$S"
+	peer huge "unix:$S" --no-content
+	huge() {
+		{ printf 'Subject: huge\n\n'
+		head -c 45000000 /dev/zero | tr '\0' x; } |
+		    (ulimit -v 40000; "$D/sendmail" -s "$S" x@dest.example)
+	}
+	check "what is larger than memory is sent" huge
+	check "whole" grep -q '"size": 45[0-9]*' "$T/peer/huge"
+	;;
+esac

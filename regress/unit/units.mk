@@ -115,4 +115,4 @@ UNIT_fuzz_session = $(SMTPD)
 UNIT_test_places = posternctl/places.o
 # sendmail, all but its main().
 UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
-    options.o submit.o)
+    options.o spill.o submit.o)
