@@ -27,7 +27,7 @@ UNIT_test_bind = postern/bind.o postern/load.o postern/boot.o
 UNITLIBS_test_bind = -Wl,--wrap=socket
 
 # queued's core: all but its channels and its control socket.
-QUEUED	= $(filter-out queued/main.o queued/ctl%.o queued/job.o queued/sources.o \
+QUEUED	= $(filter-out queued/main.o queued/ctl%.o queued/job%.o queued/sources.o \
 	queued/verify.o queued/offline.o,$(patsubst %.c,%.o,$(wildcard queued/*.c)))
 UNIT_test_record = queued/record.o queued/envelope.o
 UNIT_test_envelope = queued/record.o queued/envelope.o
@@ -86,7 +86,8 @@ UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
 UNIT_test_pools = $(DELIVERD)
-UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
+UNIT_test_agents = regress/lib/queuehelp.o \
+    $(addprefix queued/,job.o job_send.o) $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
 UNIT_test_again = queued/again.o
 UNIT_test_archive = queued/archive.o queued/record.o queued/envelope.o
