@@ -14,6 +14,8 @@
 #include "smtpd/link.h"
 #include "smtpd/source.h"
 
+static const struct link_ops	 ops;
+
 #define NO_SERVER	"4.4.1 The server cannot be reached now"
 
 /* The session's transaction, if it is the one that the reply is for. */
@@ -30,7 +32,8 @@ txn_of(const struct link *l, const struct link_wait *w)
 void
 proxy_begin(struct session *s)
 {
-	s->link = link_open(s, s->listen->proxy, span(NULL, 0), NULL);
+	s->link = link_open(&ops, NULL, s, s->listen->proxy, span(NULL, 0),
+	    NULL);
 	if (s->link == NULL)
 		session_greet(s, 421, span_str("4.3.2 The proxy is "
 		    "restarting"));
@@ -156,7 +159,8 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 		first(s->link, t, r, c);
 		return;
 	}
-	s->link = link_open(s, t->action, span_str(s->listen->hostname), c);
+	s->link = link_open(&ops, NULL, s, t->action,
+	    span_str(s->listen->hostname), c);
 	if (s->link == NULL)
 		rcpt_refused(t, r, c, 451,
 		    span_str("4.3.2 The proxy is restarting"), NULL);
@@ -264,7 +268,7 @@ auth_replied(struct link *l, struct cmd *c, uint16_t code, struct span text)
 	session_answer(c, code, text);
 }
 
-void
+static void
 proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
     struct span text, bool own)
 {
@@ -325,7 +329,7 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 	}
 }
 
-void
+static void
 proxy_credit(struct link *l)
 {
 	struct txn	*t = l->s->txn;
@@ -338,7 +342,7 @@ proxy_credit(struct link *l)
  * The server's session is over. What of the client's hung on it is refused for
  * now; nothing of that was accepted, so nothing is lost.
  */
-void
+static void
 proxy_closed(struct link *l, const char *why)
 {
 	struct session		*s = l->s;
@@ -346,6 +350,7 @@ proxy_closed(struct link *l, const char *why)
 	const struct link_wait	*w;
 	struct span		 text = span_str(NO_SERVER);
 
+	s->link = NULL;
 	if (s->phase == PH_CLOSING) {
 		if (t != NULL && t->committed)
 			content_done(t, 451, text);
@@ -386,6 +391,12 @@ proxy_closed(struct link *l, const char *why)
 	if (content_flows(t) || t->content.state == CONTENT_PAUSE)
 		content_spoil(t, 451, NO_SERVER);
 }
+
+static const struct link_ops ops = {
+	.reply = proxy_reply,
+	.credit = proxy_credit,
+	.closed = proxy_closed
+};
 
 /* ---- content --------------------------------------------------------------- */
 

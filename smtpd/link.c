@@ -57,8 +57,7 @@ link_free(struct link *l)
 static void
 over(struct link *l, const char *why)
 {
-	l->s->link = NULL;
-	proxy_closed(l, why);
+	l->ops->closed(l, why);
 	link_free(l);
 }
 
@@ -141,8 +140,8 @@ expect(struct link *l, enum link_ask what, struct cmd *c, uint64_t txn,
 }
 
 struct link *
-link_open(struct session *s, const struct conf_action *a, struct span helo,
-    struct cmd *c)
+link_open(const struct link_ops *ops, void *arg, struct session *s,
+    const struct conf_action *a, struct span helo, struct cmd *c)
 {
 	struct proxy	*p = least();
 	struct link	*l;
@@ -153,6 +152,8 @@ link_open(struct session *s, const struct conf_action *a, struct span helo,
 		free(l);
 		return NULL;
 	}
+	l->ops = ops;
+	l->arg = arg;
 	l->proxy = p;
 	l->s = s;
 	l->action = a;
@@ -309,7 +310,7 @@ on_reply(struct chan *c, const void *msg, int fd)
 	STAILQ_REMOVE_HEAD(&l->waits, entry);
 	text = l->text;
 	buf_init(&l->text, LINK_REPLY_MAX);
-	proxy_reply(l, w, m->code, buf_content(&text), m->own);
+	l->ops->reply(l, w, m->code, buf_content(&text), m->own);
 	buf_clear(&text);
 	free(w);
 }
@@ -341,7 +342,7 @@ on_credit(struct chan *c, const void *msg, int fd)
 	l->credit += m->bytes;
 	if (l->credit > LINK_CREDIT)
 		l->credit = LINK_CREDIT;
-	proxy_credit(l);
+	l->ops->credit(l);
 }
 
 static void

@@ -1,7 +1,8 @@
 /*
  * A live session at an actual server, seen from the client's side: a number on
  * the channel to a proxyd. Commands go over typed, replies come back in their
- * order, content on credit. What the replies mean is handoff_proxy.c's.
+ * order, content on credit. What the replies mean is for its owner's link_ops;
+ * a session may have several links.
  */
 #ifndef SMTPD_LINK_H
 #define SMTPD_LINK_H
@@ -25,12 +26,26 @@ struct link_wait {
 	size_t		 rcpt;		/* RCPT: its number */
 };
 
+/* What came back. The owner may close the link in `reply` and `credit`. */
+struct link;
+struct link_ops {
+	void	(*reply)(struct link *, const struct link_wait *, uint16_t code,
+		    struct span text, bool own);
+	/* There is room for content again. */
+	void	(*credit)(struct link *);
+	/* It is over, and freed after this: the owner forgets it here.
+	 * Unanswered commands are still in waits. */
+	void	(*closed)(struct link *, const char *why);
+};
+
 struct proxy;				/* a channel to one proxyd */
 struct link {
+	const struct link_ops *ops;
+	void		*arg;		/* the owner's */
 	LIST_ENTRY(link) entry;
 	struct proxy	*proxy;
 	uint32_t	 tid;
-	struct session	*s;
+	struct session	*s;		/* of the client */
 	const struct conf_action *action;
 	bool		 up;		/* the server has greeted */
 	struct smtp_caps caps;
@@ -45,10 +60,11 @@ void	 link_init(struct proc *);
 void	 link_peer(uint16_t worker, int fd);
 /* The channel to the proxyd with the fewest links; NULL: there is none. */
 struct chan *link_proxy(void);
-/* Opens one for the session, by the action. helo: rule level, our side says
- * EHLO with it; empty: the client's own commands go over. NULL: no proxyd. */
-struct link *link_open(struct session *, const struct conf_action *,
-	    struct span helo, struct cmd *);
+/* Opens one for the session, by the action, which outlives it; so does arg.
+ * helo: rule level, our side says EHLO with it; empty: the client's own
+ * commands go over. NULL: no proxyd. */
+struct link *link_open(const struct link_ops *, void *arg, struct session *,
+	    const struct conf_action *, struct span helo, struct cmd *);
 /* Ends it: QUIT to the server, or a cut if content is under way. Takes NULL. */
 void	 link_close(struct link *);
 
@@ -67,12 +83,5 @@ void	 link_quit(struct link *, struct cmd *);
 /* Content: as much of buf as there is credit for; the rest and the end. */
 void	 link_write(struct link *, struct buf *);
 void	 link_end(struct link *, struct buf *, const struct txn *);
-
-/* ---- handoff_proxy.c: what came back. The link may be closed in them. ---- */
-void	 proxy_reply(struct link *, const struct link_wait *, uint16_t code,
-	    struct span text, bool own);
-void	 proxy_credit(struct link *);
-/* It is over, and freed after this; unanswered commands are still in waits. */
-void	 proxy_closed(struct link *, const char *why);
 
 #endif
