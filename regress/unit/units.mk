@@ -93,7 +93,7 @@ SMTPD	= $(addprefix regress/lib/,smtpdhelp.o smtpdhelp_queued.o smtpdhelp_proxyd
 	$(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
 $(foreach t,session session_content session_limits session_options proxied \
-    byrule routing verify listener peer,$(eval UNITLIBS_test_$t = -lcrypto))
+    byrule routing verify listener peer mirror,$(eval UNITLIBS_test_$t = -lcrypto))
 UNITLIBS_fuzz_session = -lcrypto
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
@@ -106,6 +106,7 @@ UNIT_test_listener = $(SMTPD)
 UNIT_test_verify = $(SMTPD)
 UNITLIBS_test_verify = -lcrypto
 UNIT_test_peer = $(SMTPD)
+UNIT_test_mirror = $(SMTPD)
 UNIT_test_source = smtpd/source.o
 UNIT_fuzz_session = $(SMTPD)
 # sendmail, all but its main().

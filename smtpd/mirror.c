@@ -1,0 +1,654 @@
+/*
+ * The second server's side: a queue of what the session has sent, and its own
+ * pace through it. See mirror.h.
+ */
+#include "smtpd/mirror.h"
+
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "smtpd/compare.h"
+
+/* What one of the two servers said. */
+struct said {
+	uint16_t	 code;		/* 0: nothing yet */
+	char		*text;
+};
+
+/* A command that goes to both, in the order of the session; or content. */
+struct twin {
+	STAILQ_ENTRY(twin) entry;
+	struct mirror	*m;
+	enum compare_what what;
+	bool		 keywords;	/* its replies came with keywords */
+	uint64_t	 id;		/* of its message, or 0 */
+	uint16_t	 type;		/* IPC_T_…; p_chunk: content */
+	struct buf	 msg;		/* encoded; or the content's bytes */
+	bool		 sent;		/* to the mirror */
+	bool		 lost;		/* the session's answer will not come */
+	struct said	 actual, mirror;
+	struct smtp_caps *caps;		/* the actual server's */
+};
+
+enum state { M_OPENING, M_READY, M_ASKED, M_FLOW, M_SKIP, M_CUT, M_OVER };
+
+struct mirror {
+	struct link	*front;		/* whose mirror it is; NULL: gone */
+	struct link	*link;		/* NULL: cut, or over */
+	const struct conf_action *action;	/* the session's */
+	struct compare_counts *counts;
+	enum state	 state;
+	bool		 dirty;		/* a transaction may be open there */
+	bool		 failed;	/* its greeting was none */
+	char		 session[ID_STRLEN];
+	char		*helo;		/* the client's last */
+	char		*server;	/* the actual one, when front is gone */
+	STAILQ_HEAD(, twin) twins;
+	unsigned	 ncmds;		/* of them commands */
+	size_t		 bytes;		/* of them content */
+	struct event	*timer;		/* front is gone */
+};
+
+static const struct link_ops	 ops;
+static struct proc		*proc;
+static size_t			 nmirrors, mirrors_max;
+
+static void	pump(struct mirror *);
+
+void
+mirror_init(struct proc *p, const struct conf *c)
+{
+	proc = p;
+	mirrors_max = proc_sessions(p) != 0 ? proc_sessions(p) :
+	    c->limits.sessions;
+}
+
+/* ---- commands kept ----------------------------------------------------- */
+
+static void
+twin_free(struct twin *t)
+{
+	struct mirror		*m = t->m;
+	struct link_wait	*w;
+
+	STAILQ_REMOVE(&m->twins, t, twin, entry);
+	if (t->type == IPC_T_p_chunk)
+		m->bytes -= buf_len(&t->msg);
+	else
+		m->ncmds--;
+	if (m->front != NULL && t->actual.code == 0)
+		STAILQ_FOREACH(w, &m->front->waits, entry)
+			if (w->twin == t)
+				w->twin = NULL;
+	buf_clear(&t->msg);
+	free(t->actual.text);
+	free(t->mirror.text);
+	free(t->caps);
+	free(t);
+}
+
+static void
+drop_all(struct mirror *m)
+{
+	struct twin	*t;
+
+	while ((t = STAILQ_FIRST(&m->twins)) != NULL)
+		twin_free(t);
+}
+
+static struct twin *
+twin_new(struct mirror *m, enum compare_what what, uint16_t type,
+    const void *msg)
+{
+	struct twin	*t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		fatal("twin");
+	t->m = m;
+	t->what = what;
+	t->type = type;
+	buf_init(&t->msg, MIRROR_CONTENT_MAX);
+	if (msg != NULL && !ipc_encode(&t->msg, type, msg))
+		fatalx("twin: %u", type);
+	STAILQ_INSERT_TAIL(&m->twins, t, entry);
+	if (type != IPC_T_p_chunk)
+		m->ncmds++;
+	return t;
+}
+
+/* ---- beginning and end ------------------------------------------------- */
+
+static void
+mirror_free(struct mirror *m)
+{
+	drop_all(m);
+	link_close(m->link);
+	if (m->front != NULL)
+		m->front->mirror = NULL;
+	if (m->timer != NULL)
+		event_free(m->timer);
+	free(m->helo);
+	free(m->server);
+	free(m);
+	nmirrors--;
+}
+
+/* It goes no further with this session. */
+static void
+over(struct mirror *m)
+{
+	drop_all(m);
+	link_close(m->link);
+	m->link = NULL;
+	m->state = M_OVER;
+}
+
+static void
+give_up(struct mirror *m, const char *why)
+{
+	log_info("session=%s event=mirror result=gave-up mirror=%s why=\"%s\"",
+	    m->session, log_quote(span_str(m->link != NULL ? m->link->server :
+	    NULL)), why);
+	m->counts->gave_up++;
+	over(m);
+}
+
+static void
+failed(struct mirror *m, const char *why)
+{
+	log_debug("session=%s event=mirror result=failed mirror=%s why=%s",
+	    m->session, log_quote(span_str(m->link != NULL ? m->link->server :
+	    NULL)), log_quote(span_str(why)));
+	m->counts->failed++;
+}
+
+/* Is it a session of the sample? Each session is drawn once, so that all of it
+ * goes there or nothing. */
+static bool
+drawn(const char *id, unsigned percent)
+{
+	uint64_t	h = 0xcbf29ce484222325;	/* FNV-1a */
+
+	for (; *id != '\0'; id++)
+		h = (h ^ (uint8_t)*id) * 0x100000001b3;
+	return (h >> 32) % 100 < percent;
+}
+
+void
+mirror_open(struct link *front, struct span helo)
+{
+	const struct conf_action *a = front->action;
+	struct compare_counts	*counts;
+	struct mirror		*m;
+	struct twin		*t;
+
+	if (a->mirror == NULL || !drawn(front->s->id, a->mirror_percent))
+		return;
+	counts = compare_counts(a);
+	if (nmirrors >= mirrors_max) {
+		counts->skipped++;
+		return;
+	}
+	if ((m = calloc(1, sizeof(*m))) == NULL)
+		fatal("mirror");
+	nmirrors++;
+	counts->sessions++;
+	m->action = a;
+	m->counts = counts;
+	strlcpy(m->session, front->s->id, sizeof(m->session));
+	STAILQ_INIT(&m->twins);
+	m->front = front;
+	front->mirror = m;
+	if (helo.len > 0)
+		m->helo = span_dup(helo);
+	m->link = link_open(&ops, m, front->s, a->mirror, helo, NULL);
+	if (m->link == NULL) {
+		failed(m, "no proxyd");
+		m->state = M_OVER;
+		return;
+	}
+	if (helo.len == 0)
+		return;
+	/* Its EHLO is proxyd's, at both. */
+	t = twin_new(m, CMP_EHLO, IPC_T_p_open, NULL);
+	t->keywords = t->sent = true;
+	STAILQ_FIRST(&front->waits)->twin = t;
+	STAILQ_FIRST(&m->link->waits)->twin = t;
+}
+
+/* After content that had to be cut: anew, for the next transaction. */
+static bool
+reopen(struct mirror *m)
+{
+	if (m->front == NULL || m->helo == NULL)
+		return false;
+	m->link = link_open(&ops, m, m->front->s, m->action->mirror,
+	    span_str(m->helo), NULL);
+	if (m->link == NULL)
+		return false;
+	m->state = M_OPENING;
+	m->dirty = false;
+	return true;
+}
+
+static void
+on_linger(evutil_socket_t fd, short what, void *arg)
+{
+	struct mirror	*m = arg;
+
+	(void)fd;
+	(void)what;
+	if (!STAILQ_EMPTY(&m->twins))
+		give_up(m, "it did not answer in time");
+	mirror_free(m);
+}
+
+/* Only what both have been asked can be compared; the rest of the commands has
+ * no answer to come, and content without its end is none. */
+void
+mirror_alone(struct link *front)
+{
+	static const struct timeval	 linger = { MIRROR_LINGER_MS / 1000, 0 };
+	struct mirror			*m = front->mirror;
+	struct twin			*t, *next;
+	bool				 end = false;
+
+	front->mirror = NULL;
+	m->front = NULL;
+	if (m->link == NULL || front->server == NULL ||
+	    (m->server = strdup(front->server)) == NULL) {
+		mirror_free(m);
+		return;
+	}
+	m->link->s = NULL;
+	STAILQ_FOREACH_SAFE(t, &m->twins, entry, next) {
+		end = end || (t->type != IPC_T_p_chunk && !t->lost &&
+		    t->actual.code == 0);
+		t->lost = t->lost || end;
+		if (end && (!t->sent || t->mirror.code != 0))
+			twin_free(t);
+	}
+	if ((t = STAILQ_LAST(&m->twins, twin, entry)) != NULL &&
+	    t->type == IPC_T_p_chunk)
+		twin_free(t);
+	m->timer = event_new(proc_base(proc), -1, 0, on_linger, m);
+	if (m->timer == NULL)
+		fatalx("event_new");
+	event_add(m->timer, &linger);
+	pump(m);
+}
+
+/* ---- what the session sent --------------------------------------------- */
+
+static struct twin *
+queue(struct mirror *m, enum compare_what what, uint16_t type, const void *msg,
+    struct link_wait *w)
+{
+	struct twin	*t;
+
+	if (m->ncmds >= MIRROR_COMMANDS_MAX) {
+		give_up(m, "too many commands behind");
+		return NULL;
+	}
+	t = twin_new(m, what, type, msg);
+	t->lost = w == NULL;
+	if (w != NULL) {
+		t->id = w->txn;
+		w->twin = t;
+	}
+	return t;
+}
+
+static void
+queue_bytes(struct mirror *m, struct span bytes)
+{
+	struct twin	*t = STAILQ_LAST(&m->twins, twin, entry);
+
+	if (bytes.len == 0)
+		return;
+	if (m->bytes + bytes.len > MIRROR_CONTENT_MAX) {
+		give_up(m, "too much content behind");
+		return;
+	}
+	if (t == NULL || t->type != IPC_T_p_chunk)
+		t = twin_new(m, CMP_CONTENT, IPC_T_p_chunk, NULL);
+	if (!buf_span(&t->msg, bytes))
+		fatal("twin");
+	m->bytes += bytes.len;
+}
+
+static enum compare_what
+asked(enum smtp_verb verb)
+{
+	return verb == VERB_VRFY ? CMP_VRFY : verb == VERB_EXPN ? CMP_EXPN :
+	    CMP_HELP;
+}
+
+static void
+greeted(struct mirror *m, const struct ipc_p_ehlo *p, struct link_wait *w)
+{
+	struct twin	*t;
+
+	free(m->helo);
+	if ((m->helo = span_dup(p->name)) == NULL)
+		fatal("helo");
+	if ((t = queue(m, CMP_EHLO, IPC_T_p_ehlo, p, w)) != NULL)
+		t->keywords = p->ehlo;
+}
+
+void
+mirror_sent(struct link *front, struct link_wait *w, uint16_t type,
+    const void *msg)
+{
+	struct mirror	*m = front->mirror;
+	bool		 content = m->action->mirror_what == MIRROR_CONTENT;
+
+	if (m->state == M_OVER)
+		return;
+	switch (type) {
+	case IPC_T_p_ehlo:
+		greeted(m, msg, w);
+		break;
+	case IPC_T_p_mail:
+		queue(m, CMP_MAIL, type, msg, w);
+		break;
+	case IPC_T_p_rcpt:
+		queue(m, CMP_RCPT, type, msg, w);
+		break;
+	case IPC_T_p_rset:
+		queue(m, CMP_RSET, type, msg, w);
+		break;
+	case IPC_T_p_noop:
+		queue(m, CMP_NOOP, type, msg, w);
+		break;
+	case IPC_T_p_ask:
+		queue(m, asked((enum smtp_verb)
+		    ((const struct ipc_p_ask *)msg)->verb), type, msg, w);
+		break;
+	case IPC_T_p_data:
+		if (content)
+			queue(m, CMP_DATA, type, msg, w);
+		else	/* that was all of this message */
+			queue(m, CMP_RSET, IPC_T_p_rset,
+			    &(struct ipc_p_rset){ 0 }, NULL);
+		break;
+	case IPC_T_p_chunk:
+		if (content)
+			queue_bytes(m, ((const struct ipc_p_chunk *)msg)->bytes);
+		break;
+	case IPC_T_p_end:
+		if (content)
+			queue_bytes(m, ((const struct ipc_p_end *)msg)->bytes);
+		if (content && m->state != M_OVER)
+			queue(m, CMP_CONTENT, type, &(struct ipc_p_end){ 0 },
+			    w);
+		break;
+	default:
+		return;		/* AUTH, QUIT: not for it */
+	}
+	pump(m);
+}
+
+/* ---- answers ----------------------------------------------------------- */
+
+/* The address, or what was asked for, of a command. */
+static struct span
+argument(const struct twin *t, union ipc_any *any)
+{
+	struct span	 in = buf_content(&t->msg);
+	uint16_t	 type;
+	const char	*why;
+
+	if (in.len == 0 || ipc_decode(&in, &type, any, &why) != PARSE_OK)
+		return span(NULL, 0);
+	switch (type) {
+	case IPC_T_p_mail:
+		return any->p_mail.from;
+	case IPC_T_p_rcpt:
+		return any->p_rcpt.to;
+	case IPC_T_p_ask:
+		return any->p_ask.arg;
+	default:
+		return span(NULL, 0);
+	}
+}
+
+static const char *
+actual_server(const struct mirror *m)
+{
+	return m->front != NULL ? m->front->server : m->server;
+}
+
+static void
+both(struct twin *t)
+{
+	struct mirror	*m = t->m;
+	union ipc_any	 any;
+
+	if (t->keywords && t->caps != NULL && t->mirror.code / 100 == 2)
+		compare_keywords(m->session, actual_server(m), t->caps,
+		    m->link->server, &m->link->caps);
+	if (t->type != IPC_T_p_open)
+		compare(&(struct comparison){ .action = m->action,
+		    .what = t->what, .session = m->session, .id = t->id,
+		    .arg = argument(t, &any),
+		    .actual = { actual_server(m), t->actual.code,
+			span_str(t->actual.text) },
+		    .mirror = { m->link->server, t->mirror.code,
+			span_str(t->mirror.text) } });
+}
+
+/* Done with, when both have answered, or one never will. */
+static void
+settle(struct twin *t)
+{
+	if (t->mirror.code == 0 || (t->actual.code == 0 && !t->lost))
+		return;
+	if (t->actual.code != 0)
+		both(t);
+	twin_free(t);
+}
+
+void
+mirror_replied(struct link *front, struct link_wait *w, uint16_t code,
+    struct span text, bool own)
+{
+	struct twin	*t = w->twin;
+
+	w->twin = NULL;
+	/* A connection that is lost is no answer to compare. */
+	if (t == NULL)
+		return;
+	if (own && code == 421)
+		return;
+	t->actual.code = code;
+	if ((t->actual.text = span_dup(text)) == NULL)
+		fatal("twin");
+	if (t->keywords && code / 100 == 2) {
+		if ((t->caps = malloc(sizeof(*t->caps))) == NULL)
+			fatal("twin");
+		*t->caps = front->caps;
+	}
+	settle(t);
+	pump(front->mirror);
+}
+
+/* ---- its own pace ------------------------------------------------------ */
+
+static void
+pass(struct twin *t, enum link_ask what)
+{
+	struct span	 in = buf_content(&t->msg);
+	union ipc_any	 any;
+	uint16_t	 type;
+	const char	*why;
+
+	if (ipc_decode(&in, &type, &any, &why) != PARSE_OK)
+		fatalx("twin: %s", why);
+	link_pass(t->m->link, what, t, type, &any);
+	t->sent = true;
+}
+
+/* Nothing of a message may be there that the actual server has not taken, or
+ * that has no end: no end, and so no message (RFC 5321, 4.1.1.4). */
+static void
+cut(struct mirror *m)
+{
+	link_close(m->link);
+	m->link = NULL;
+	m->state = M_CUT;
+}
+
+/* A command behind the ones before it. False: not now. */
+static bool
+command(struct mirror *m, struct twin *t)
+{
+	if (m->state == M_CUT && (t->type != IPC_T_p_mail || !reopen(m))) {
+		twin_free(t);
+		return true;
+	}
+	if (m->state != M_READY)
+		return false;
+	/* A transaction that only one of the two has begun, or ended. */
+	if (t->type == IPC_T_p_mail && m->dirty)
+		link_pass(m->link, ASK_PLAIN, NULL, IPC_T_p_rset,
+		    &(struct ipc_p_rset){ 0 });
+	if (t->type == IPC_T_p_mail)
+		m->dirty = true;
+	else if (t->type == IPC_T_p_rset || t->type == IPC_T_p_ehlo)
+		m->dirty = false;
+	pass(t, ASK_PLAIN);
+	return true;
+}
+
+/* DATA waits for the actual server's 354. */
+static bool
+data(struct mirror *m, struct twin *t)
+{
+	if (m->state == M_CUT || (m->state == M_READY &&
+	    t->actual.code != 0 && t->actual.code != 354)) {
+		twin_free(t);
+		return true;
+	}
+	if (m->state != M_READY || t->actual.code == 0)
+		return false;
+	pass(t, ASK_DATA);
+	m->state = M_ASKED;
+	return true;
+}
+
+static bool
+chunk(struct mirror *m, struct twin *t)
+{
+	size_t	had = buf_len(&t->msg);
+
+	if (m->state == M_OPENING || m->state == M_ASKED)
+		return false;
+	if (m->state == M_FLOW) {
+		link_write(m->link, &t->msg);
+		m->bytes -= had - buf_len(&t->msg);
+		if (buf_len(&t->msg) > 0)
+			return false;
+	}
+	twin_free(t);
+	return true;
+}
+
+static bool
+end(struct mirror *m, struct twin *t)
+{
+	if (m->state == M_OPENING || m->state == M_ASKED ||
+	    (m->state == M_FLOW && t->actual.code == 0))
+		return false;
+	if (m->state == M_FLOW && t->actual.code / 100 == 2) {
+		m->state = M_READY;
+		m->dirty = false;
+		pass(t, ASK_END);
+		return true;
+	}
+	if (m->state == M_FLOW)
+		cut(m);
+	else if (m->state == M_SKIP)
+		m->state = M_READY;
+	twin_free(t);
+	return true;
+}
+
+static bool
+step(struct mirror *m, struct twin *t)
+{
+	switch (t->type) {
+	case IPC_T_p_data:
+		return data(m, t);
+	case IPC_T_p_chunk:
+		return chunk(m, t);
+	case IPC_T_p_end:
+		return end(m, t);
+	default:
+		return command(m, t);
+	}
+}
+
+/* Sends what can be sent now; ends what has nothing more to come. */
+static void
+pump(struct mirror *m)
+{
+	struct twin	*t, *next;
+
+	STAILQ_FOREACH_SAFE(t, &m->twins, entry, next)
+		if (!t->sent && !step(m, t))
+			break;
+	if (m->front == NULL && STAILQ_EMPTY(&m->twins))
+		mirror_free(m);
+}
+
+/* ---- what comes back --------------------------------------------------- */
+
+static void
+mirror_reply(struct link *l, const struct link_wait *w, uint16_t code,
+    struct span text, bool own)
+{
+	struct mirror	*m = l->arg;
+	struct twin	*t = w->twin;
+
+	if (w->what == ASK_OPEN && code == 220) {
+		l->up = true;
+		m->state = M_READY;
+	} else if (w->what == ASK_OPEN)
+		m->failed = true;
+	if (m->failed || (own && code == 421))
+		return;		/* and it is closed */
+	if (t != NULL && t->type == IPC_T_p_data)
+		m->state = code == 354 ? M_FLOW : M_SKIP;
+	if (t != NULL) {
+		t->mirror.code = code;
+		if ((t->mirror.text = span_dup(text)) == NULL)
+			fatal("twin");
+		settle(t);
+	}
+	pump(m);
+}
+
+static void
+mirror_credit(struct link *l)
+{
+	pump(l->arg);
+}
+
+static void
+mirror_closed(struct link *l, const char *why)
+{
+	struct mirror	*m = l->arg;
+
+	failed(m, why);
+	m->link = NULL;
+	over(m);
+	if (m->front == NULL)
+		mirror_free(m);
+}
+
+static const struct link_ops ops = {
+	.reply = mirror_reply,
+	.credit = mirror_credit,
+	.closed = mirror_closed
+};
