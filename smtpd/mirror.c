@@ -1,59 +1,15 @@
 /*
- * The second server's side: a queue of what the session has sent, and its own
- * pace through it. See mirror.h.
+ * The second server beside a session: its beginning and end, what the session
+ * sends, what either of them answers. See mirror.h.
  */
-#include "smtpd/mirror.h"
-
 #include <stdlib.h>
 
 #include "common/base/log.h"
-#include "smtpd/compare.h"
-
-/* What one of the two servers said. */
-struct said {
-	uint16_t	 code;		/* 0: nothing yet */
-	char		*text;
-};
-
-/* A command that goes to both, in the order of the session; or content. */
-struct twin {
-	STAILQ_ENTRY(twin) entry;
-	struct mirror	*m;
-	enum compare_what what;
-	bool		 keywords;	/* its replies came with keywords */
-	uint64_t	 id;		/* of its message, or 0 */
-	uint16_t	 type;		/* IPC_T_…; p_chunk: content */
-	struct buf	 msg;		/* encoded; or the content's bytes */
-	bool		 sent;		/* to the mirror */
-	bool		 lost;		/* the session's answer will not come */
-	struct said	 actual, mirror;
-	struct smtp_caps *caps;		/* the actual server's */
-};
-
-enum state { M_OPENING, M_READY, M_ASKED, M_FLOW, M_SKIP, M_CUT, M_OVER };
-
-struct mirror {
-	struct link	*front;		/* whose mirror it is; NULL: gone */
-	struct link	*link;		/* NULL: cut, or over */
-	const struct conf_action *action;	/* the session's */
-	struct compare_counts *counts;
-	enum state	 state;
-	bool		 dirty;		/* a transaction may be open there */
-	bool		 failed;	/* its greeting was none */
-	char		 session[ID_STRLEN];
-	char		*helo;		/* the client's last */
-	char		*server;	/* the actual one, when front is gone */
-	STAILQ_HEAD(, twin) twins;
-	unsigned	 ncmds;		/* of them commands */
-	size_t		 bytes;		/* of them content */
-	struct event	*timer;		/* front is gone */
-};
+#include "smtpd/mirror_i.h"
 
 static const struct link_ops	 ops;
 static struct proc		*proc;
 static size_t			 nmirrors, mirrors_max;
-
-static void	pump(struct mirror *);
 
 void
 mirror_init(struct proc *p, const struct conf *c)
@@ -63,65 +19,12 @@ mirror_init(struct proc *p, const struct conf *c)
 	    c->limits.sessions;
 }
 
-/* ---- commands kept ----------------------------------------------------- */
-
-static void
-twin_free(struct twin *t)
-{
-	struct mirror		*m = t->m;
-	struct link_wait	*w;
-
-	STAILQ_REMOVE(&m->twins, t, twin, entry);
-	if (t->type == IPC_T_p_chunk)
-		m->bytes -= buf_len(&t->msg);
-	else
-		m->ncmds--;
-	if (m->front != NULL && t->actual.code == 0)
-		STAILQ_FOREACH(w, &m->front->waits, entry)
-			if (w->twin == t)
-				w->twin = NULL;
-	buf_clear(&t->msg);
-	free(t->actual.text);
-	free(t->mirror.text);
-	free(t->caps);
-	free(t);
-}
-
-static void
-drop_all(struct mirror *m)
-{
-	struct twin	*t;
-
-	while ((t = STAILQ_FIRST(&m->twins)) != NULL)
-		twin_free(t);
-}
-
-static struct twin *
-twin_new(struct mirror *m, enum compare_what what, uint16_t type,
-    const void *msg)
-{
-	struct twin	*t = calloc(1, sizeof(*t));
-
-	if (t == NULL)
-		fatal("twin");
-	t->m = m;
-	t->what = what;
-	t->type = type;
-	buf_init(&t->msg, MIRROR_CONTENT_MAX);
-	if (msg != NULL && !ipc_encode(&t->msg, type, msg))
-		fatalx("twin: %u", type);
-	STAILQ_INSERT_TAIL(&m->twins, t, entry);
-	if (type != IPC_T_p_chunk)
-		m->ncmds++;
-	return t;
-}
-
 /* ---- beginning and end ------------------------------------------------- */
 
-static void
+void
 mirror_free(struct mirror *m)
 {
-	drop_all(m);
+	twin_free_all(m);
 	link_close(m->link);
 	if (m->front != NULL)
 		m->front->mirror = NULL;
@@ -137,7 +40,7 @@ mirror_free(struct mirror *m)
 static void
 over(struct mirror *m)
 {
-	drop_all(m);
+	twin_free_all(m);
 	link_close(m->link);
 	m->link = NULL;
 	m->state = M_OVER;
@@ -216,9 +119,8 @@ mirror_open(struct link *front, struct span helo)
 	STAILQ_FIRST(&m->link->waits)->twin = t;
 }
 
-/* After content that had to be cut: anew, for the next transaction. */
-static bool
-reopen(struct mirror *m)
+bool
+mirror_reopen(struct mirror *m)
 {
 	if (m->front == NULL || m->helo == NULL)
 		return false;
@@ -275,7 +177,7 @@ mirror_alone(struct link *front)
 	if (m->timer == NULL)
 		fatalx("event_new");
 	event_add(m->timer, &linger);
-	pump(m);
+	mirror_pump(m);
 }
 
 /* ---- what the session sent --------------------------------------------- */
@@ -386,68 +288,10 @@ mirror_sent(struct link *front, struct link_wait *w, uint16_t type,
 	default:
 		return;		/* AUTH, QUIT: not for it */
 	}
-	pump(m);
+	mirror_pump(m);
 }
 
 /* ---- answers ----------------------------------------------------------- */
-
-/* The address, or what was asked for, of a command. */
-static struct span
-argument(const struct twin *t, union ipc_any *any)
-{
-	struct span	 in = buf_content(&t->msg);
-	uint16_t	 type;
-	const char	*why;
-
-	if (in.len == 0 || ipc_decode(&in, &type, any, &why) != PARSE_OK)
-		return span(NULL, 0);
-	switch (type) {
-	case IPC_T_p_mail:
-		return any->p_mail.from;
-	case IPC_T_p_rcpt:
-		return any->p_rcpt.to;
-	case IPC_T_p_ask:
-		return any->p_ask.arg;
-	default:
-		return span(NULL, 0);
-	}
-}
-
-static const char *
-actual_server(const struct mirror *m)
-{
-	return m->front != NULL ? m->front->server : m->server;
-}
-
-static void
-both(struct twin *t)
-{
-	struct mirror	*m = t->m;
-	union ipc_any	 any;
-
-	if (t->keywords && t->caps != NULL && t->mirror.code / 100 == 2)
-		compare_keywords(m->session, actual_server(m), t->caps,
-		    m->link->server, &m->link->caps);
-	if (t->type != IPC_T_p_open)
-		compare(&(struct comparison){ .action = m->action,
-		    .what = t->what, .session = m->session, .id = t->id,
-		    .arg = argument(t, &any),
-		    .actual = { actual_server(m), t->actual.code,
-			span_str(t->actual.text) },
-		    .mirror = { m->link->server, t->mirror.code,
-			span_str(t->mirror.text) } });
-}
-
-/* Done with, when both have answered, or one never will. */
-static void
-settle(struct twin *t)
-{
-	if (t->mirror.code == 0 || (t->actual.code == 0 && !t->lost))
-		return;
-	if (t->actual.code != 0)
-		both(t);
-	twin_free(t);
-}
 
 void
 mirror_replied(struct link *front, struct link_wait *w, uint16_t code,
@@ -469,137 +313,8 @@ mirror_replied(struct link *front, struct link_wait *w, uint16_t code,
 			fatal("twin");
 		*t->caps = front->caps;
 	}
-	settle(t);
-	pump(front->mirror);
-}
-
-/* ---- its own pace ------------------------------------------------------ */
-
-static void
-pass(struct twin *t, enum link_ask what)
-{
-	struct span	 in = buf_content(&t->msg);
-	union ipc_any	 any;
-	uint16_t	 type;
-	const char	*why;
-
-	if (ipc_decode(&in, &type, &any, &why) != PARSE_OK)
-		fatalx("twin: %s", why);
-	link_pass(t->m->link, what, t, type, &any);
-	t->sent = true;
-}
-
-/* Nothing of a message may be there that the actual server has not taken, or
- * that has no end: no end, and so no message (RFC 5321, 4.1.1.4). */
-static void
-cut(struct mirror *m)
-{
-	link_close(m->link);
-	m->link = NULL;
-	m->state = M_CUT;
-}
-
-/* A command behind the ones before it. False: not now. */
-static bool
-command(struct mirror *m, struct twin *t)
-{
-	if (m->state == M_CUT && (t->type != IPC_T_p_mail || !reopen(m))) {
-		twin_free(t);
-		return true;
-	}
-	if (m->state != M_READY)
-		return false;
-	/* A transaction that only one of the two has begun, or ended. */
-	if (t->type == IPC_T_p_mail && m->dirty)
-		link_pass(m->link, ASK_PLAIN, NULL, IPC_T_p_rset,
-		    &(struct ipc_p_rset){ 0 });
-	if (t->type == IPC_T_p_mail)
-		m->dirty = true;
-	else if (t->type == IPC_T_p_rset || t->type == IPC_T_p_ehlo)
-		m->dirty = false;
-	pass(t, ASK_PLAIN);
-	return true;
-}
-
-/* DATA waits for the actual server's 354. */
-static bool
-data(struct mirror *m, struct twin *t)
-{
-	if (m->state == M_CUT || (m->state == M_READY &&
-	    t->actual.code != 0 && t->actual.code != 354)) {
-		twin_free(t);
-		return true;
-	}
-	if (m->state != M_READY || t->actual.code == 0)
-		return false;
-	pass(t, ASK_DATA);
-	m->state = M_ASKED;
-	return true;
-}
-
-static bool
-chunk(struct mirror *m, struct twin *t)
-{
-	size_t	had = buf_len(&t->msg);
-
-	if (m->state == M_OPENING || m->state == M_ASKED)
-		return false;
-	if (m->state == M_FLOW) {
-		link_write(m->link, &t->msg);
-		m->bytes -= had - buf_len(&t->msg);
-		if (buf_len(&t->msg) > 0)
-			return false;
-	}
-	twin_free(t);
-	return true;
-}
-
-static bool
-end(struct mirror *m, struct twin *t)
-{
-	if (m->state == M_OPENING || m->state == M_ASKED ||
-	    (m->state == M_FLOW && t->actual.code == 0))
-		return false;
-	if (m->state == M_FLOW && t->actual.code / 100 == 2) {
-		m->state = M_READY;
-		m->dirty = false;
-		pass(t, ASK_END);
-		return true;
-	}
-	if (m->state == M_FLOW)
-		cut(m);
-	else if (m->state == M_SKIP)
-		m->state = M_READY;
-	twin_free(t);
-	return true;
-}
-
-static bool
-step(struct mirror *m, struct twin *t)
-{
-	switch (t->type) {
-	case IPC_T_p_data:
-		return data(m, t);
-	case IPC_T_p_chunk:
-		return chunk(m, t);
-	case IPC_T_p_end:
-		return end(m, t);
-	default:
-		return command(m, t);
-	}
-}
-
-/* Sends what can be sent now; ends what has nothing more to come. */
-static void
-pump(struct mirror *m)
-{
-	struct twin	*t, *next;
-
-	STAILQ_FOREACH_SAFE(t, &m->twins, entry, next)
-		if (!t->sent && !step(m, t))
-			break;
-	if (m->front == NULL && STAILQ_EMPTY(&m->twins))
-		mirror_free(m);
+	twin_settle(t);
+	mirror_pump(front->mirror);
 }
 
 /* ---- what comes back --------------------------------------------------- */
@@ -620,19 +335,21 @@ mirror_reply(struct link *l, const struct link_wait *w, uint16_t code,
 		return;		/* and it is closed */
 	if (t != NULL && t->type == IPC_T_p_data)
 		m->state = code == 354 ? M_FLOW : M_SKIP;
+	else if (t != NULL && t->type == IPC_T_p_ehlo)
+		m->state = M_READY;
 	if (t != NULL) {
 		t->mirror.code = code;
 		if ((t->mirror.text = span_dup(text)) == NULL)
 			fatal("twin");
-		settle(t);
+		twin_settle(t);
 	}
-	pump(m);
+	mirror_pump(m);
 }
 
 static void
 mirror_credit(struct link *l)
 {
-	pump(l->arg);
+	mirror_pump(l->arg);
 }
 
 static void

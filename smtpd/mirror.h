@@ -9,7 +9,10 @@
  * actual server has taken the message. AUTH never goes there.
  *
  *	OPENING ─220─▶ READY ─DATA─▶ ASKED ─354─▶ FLOW ─taken─▶ READY
- *	   ▲             ▲              └─else─▶ SKIP ─end─▶ READY
+ *	   ▲            │ ▲             └─else─▶ SKIP ─end─▶ READY
+ *	   │          EHLO reply
+ *	   │            ▼ │
+ *	   │           HELLO
  *	   └─ the next MAIL ── CUT ◀─refused─ FLOW
  */
 #ifndef SMTPD_MIRROR_H

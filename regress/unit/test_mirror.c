@@ -26,8 +26,20 @@ static unsigned	ends;			/* of content, at the second */
 /* What the second says; code 0: the usual. */
 static struct { uint16_t code; const char *text; } says[ASKED_MAX];
 static bool	silent;			/* it says nothing */
+static uint32_t	without;		/* keywords that it has not */
 /* The actual one says nothing to this. */
 static enum asked waits;
+
+/* Its keywords are its own. */
+static void
+second_answers(enum asked what)
+{
+	uint32_t	had = proxyd.caps.bits;
+
+	proxyd.caps.bits &= ~without;
+	proxyd_answer(second, says[what].code, says[what].text);
+	proxyd.caps.bits = had;
+}
 
 /* The links come in pairs: the session's, then its mirror's. */
 static void
@@ -46,7 +58,7 @@ asked(uint32_t tid, enum asked what)
 	}
 	ends += what == ASKED_END;
 	if (!silent)
-		proxyd_answer(tid, says[what].code, says[what].text);
+		second_answers(what);
 }
 
 static int
@@ -67,6 +79,7 @@ mirror_setup(void **state)
 	actual = second = 0;
 	ends = 0;
 	silent = false;
+	without = 0;
 	waits = ASKED_MAX;
 	return 0;
 }
@@ -191,6 +204,57 @@ test_differences(void **state)
 	the_end(c);
 }
 
+static void
+message(struct client *c, const char *answer)
+{
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	say(c, "RCPT TO:<u@dest.example>", "250");
+	say(c, "DATA", "354");
+	say(c, "Subject: x\r\n\r\nhello\r\n.", answer);
+}
+
+/* MAIL waits for the reply to EHLO; what it asks for may not be there. */
+static void
+test_keywords(void **state)
+{
+	struct client	*c;
+
+	(void)state;
+	silent = true;
+	c = client_at(WHOLE);
+	proxyd.asked = asked;
+	expect(c, "220");
+	silent = false;
+	second_answers(ASKED_OPEN);
+	world_run();
+	silent = true;
+	say(c, "EHLO client.example", "250-");
+	message(c, "250");
+	assert_null(strstr(proxyd.log, "mail a@b.example;mail"));
+	silent = false;
+	second_answers(ASKED_EHLO);
+	world_run();
+	assert_int_equal(ends, 1);
+	assert_int_equal(counts("all")->what[CMP_CONTENT].same, 1);
+	the_end(c);
+
+	without = CAP_SMTPUTF8 | CAP_8BITMIME;
+	c = greet(WHOLE);
+	proxyd.log[0] = '\0';
+	say(c, "MAIL FROM:<\xc3\xa4@b.example> SMTPUTF8", "250");
+	say(c, "RCPT TO:<u@dest.example>", "250");
+	assert_string_equal(proxyd.log, "mail \xc3\xa4@b.example;close;"
+	    "rcpt u@dest.example;");
+	say(c, "RSET", "250");
+	message(c, "250");
+	say(c, "MAIL FROM:<a@b.example> BODY=8BITMIME", "250");
+	say(c, "RSET", "250");
+	assert_int_equal(ends, 2);
+	assert_int_equal(counts("all")->what[CMP_MAIL].same, 2);
+	assert_int_equal(differences(), 0);
+	the_end(c);
+}
+
 /* Who begins a transaction alone has it ended before the next one. */
 static void
 test_alone(void **state)
@@ -208,15 +272,6 @@ test_alone(void **state)
 	    "mail c@b.example;"));
 	assert_int_equal(counts("live")->what[CMP_MAIL].differ, 1);
 	the_end(c);
-}
-
-static void
-message(struct client *c, const char *answer)
-{
-	say(c, "MAIL FROM:<a@b.example>", "250");
-	say(c, "RCPT TO:<u@dest.example>", "250");
-	say(c, "DATA", "354");
-	say(c, "Subject: x\r\n\r\nhello\r\n.", answer);
 }
 
 static void
@@ -519,7 +574,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_commands), T(test_differences), T(test_alone),
+		T(test_commands), T(test_differences), T(test_keywords),
+		T(test_alone),
 		T(test_content), T(test_content_refused), T(test_client_gone),
 		T(test_slow), T(test_behind), T(test_failures), T(test_sample),
 		T(test_by_rule), T(test_many)
