@@ -38,7 +38,8 @@ struct sum {
 struct difference {
 	int64_t		 time_ms;
 	size_t		 order;		/* as they came */
-	struct row	 row;		/* its fields are ours */
+	struct row	 row;
+	uint8_t		*fields;	/* of it */
 };
 struct gathered {
 	const struct call *call;
@@ -102,8 +103,9 @@ gather_row(const struct row *row, void *arg)
 		d->time_ms = row_num(row, "time_ms");
 		d->order = g->ndiffs++;
 		d->row.kind = "difference";
-		d->row.fields = span(memcpy(grown(NULL, row->fields.len, 1),
-		    row->fields.p, row->fields.len), row->fields.len);
+		d->fields = grown(NULL, row->fields.len, 1);
+		memcpy(d->fields, row->fields.p, row->fields.len);
+		d->row.fields = span(d->fields, row->fields.len);
 	}
 }
 
@@ -193,6 +195,20 @@ print_difference(const struct row *row)
 	putchar('\n');
 }
 
+static void
+clear(struct gathered *g)
+{
+	for (size_t i = 0; i < g->nsums; i++) {
+		free(g->sums[i].action);
+		free(g->sums[i].mirror);
+		free(g->sums[i].what);
+	}
+	for (size_t i = 0; i < g->ndiffs; i++)
+		free(g->diffs[i].fields);
+	free(g->sums);
+	free(g->diffs);
+}
+
 static int
 run_mirror(const struct call *call)
 {
@@ -219,6 +235,7 @@ run_mirror(const struct call *call)
 		i = g.ndiffs - SHOWN;
 	for (; i < g.ndiffs; i++)
 		print_difference(&g.diffs[i].row);
+	clear(&g);
 	return g.status;
 }
 
