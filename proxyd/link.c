@@ -46,6 +46,8 @@ link_init(struct proc *p, const struct conf *c, struct ask *a)
 	ask = a;
 	links_max = proc_sessions(p) != 0 ? proc_sessions(p) :
 	    c->limits.sessions;
+	if (conf_mirrors(c))
+		links_max *= 2;		/* smtpd has a bound for these alone */
 	servers_init(c);
 }
 

@@ -119,7 +119,7 @@ main(int argc, char **argv)
 	peer_init(ask);
 	source_init(conf);
 	queue_init(p);
-	link_init(p);
+	link_init(p, conf);
 	srs_init(p, conf);
 	verify_init(p, conf);
 	session_init(proc_base(p), conf);

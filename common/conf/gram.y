@@ -475,7 +475,6 @@ action_opt:
 		ONCE(@1, K_MIRROR);
 		b->action->act.mirror = build_action_named(b, &@2, $2);
 		b->action->act.mirror_percent = 100;
-		LATER(@1, "mirror");
 	  } mirror_opts
 	;
 when_down: K_TEMPFAIL

@@ -148,7 +148,7 @@ world_init(const char *text)
 	source_init(world_conf);
 	queue_init(NULL);
 	verify_init(NULL, world_conf);
-	link_init(NULL);
+	link_init(NULL, world_conf);
 	srs_init(NULL, world_conf);
 	session_init(world_base, world_conf);
 	listener_init(NULL, world_conf);

@@ -102,6 +102,7 @@ struct proxyd {
 	char		 log[WORLD_LOG_MAX];	/* "open live;mail a@b;…" */
 	unsigned	 links;		/* open ones */
 	uint32_t	 tid;		/* of the link opened last */
+	uint32_t	 before;	/* of the one before it */
 	uint64_t	 got;		/* content bytes */
 	char		*content;
 	size_t		 content_len;

@@ -185,6 +185,7 @@ p_open(struct chan *c, const void *msg, int fd)
 	must(conf_action_find(world_conf, m->action) != NULL, "no action");
 	*l = (struct flink){ .tid = m->tid, .rule = m->helo.len > 0 };
 	proxyd.links++;
+	proxyd.before = proxyd.tid;
 	proxyd.tid = m->tid;
 	note(proxyd.log, "open %.*s;", SV(m->action));
 	CHAN_SEND(proxyd.chan, p_server, .tid = m->tid,

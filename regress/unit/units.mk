@@ -96,7 +96,7 @@ SMTPD	= $(addprefix regress/lib/,smtpdhelp.o smtpdhelp_queued.o smtpdhelp_proxyd
 	$(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
 $(foreach t,session session_content session_limits session_options proxied \
-    byrule block routing verify listener peer,$(eval UNITLIBS_test_$t = -lcrypto))
+    byrule block routing verify listener peer mirror,$(eval UNITLIBS_test_$t = -lcrypto))
 UNITLIBS_fuzz_session = -lcrypto
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
@@ -112,6 +112,7 @@ UNITLIBS_test_archived = -lcrypto
 UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
 UNITLIBS_test_verify = -lcrypto
 UNIT_test_peer = $(SMTPD)
+UNIT_test_mirror = $(SMTPD)
 UNIT_test_source = smtpd/source.o
 UNIT_fuzz_session = $(SMTPD)
 UNIT_test_places = posternctl/places.o
