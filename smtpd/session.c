@@ -245,16 +245,43 @@ session_release(struct session *s)
 }
 
 void
-session_fail(struct session *s, uint16_t code, struct span text,
-    const char *why)
+session_cut(struct session *s, uint16_t code, struct span text,
+    struct span logged, const char *why)
 {
 	if (s->stream != NULL) {
 		smtp_reply_write(stream_out(s->stream), code, text);
 		stream_kick(s->stream);
 		log_info("session=%s event=error reply=%s", s->id,
-		    log_reply(code, text));
+		    log_reply(code, logged));
 	}
 	session_end(s, why);
+}
+
+/* A refusal of ours where others refuse too: "5.5.1 gw.example.org: why". */
+static struct span
+named(const struct session *s, uint16_t code, struct span text, struct buf *b)
+{
+	struct span	enh;
+
+	if (!session_proxied(s) || code < 400 ||
+	    !smtp_enhanced(code, text, &enh))
+		return text;
+	span_skip(&text, enh.len);
+	buf_span(b, enh);
+	buf_fmt(b, " %s:", s->listen->hostname);
+	return buf_span(b, text) ? buf_content(b) : text;
+}
+
+void
+session_fail(struct session *s, uint16_t code, struct span text,
+    const char *why)
+{
+	struct buf	b;
+
+	buf_init(&b, 2000);
+	text = named(s, code, text, &b);
+	session_cut(s, code, text, text, why);
+	buf_clear(&b);
 }
 
 bool
@@ -345,18 +372,20 @@ session_reply(struct cmd *c, uint16_t code, const char *fmt, ...)
 {
 	struct session	*s = c->s;
 	char		 text[1024];
+	struct buf	 b;
 	va_list		 ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (code >= 500 && ++s->errors >= conf->limits.errors) {
-		snprintf(text, sizeof(text), "4.7.0 %s Too many errors",
-		    s->listen->hostname);
-		session_fail(s, 421, span_str(text), "too many errors");
+		session_fail(s, 421, span_str("4.7.0 Too many errors"),
+		    "too many errors");
 		return;
 	}
-	session_answer(c, code, span_str(text));
+	buf_init(&b, 2000);
+	session_answer(c, code, named(s, code, span_str(text), &b));
+	buf_clear(&b);
 }
 
 /* ---- the end of a pass ----------------------------------------------------- */

@@ -142,7 +142,9 @@ void	 session_phase(struct session *, enum phase);
  * What else the caller does with the session has been done before.
  */
 void	 session_answer(struct cmd *, uint16_t code, struct span text);
-/* The same from us: a 5xx counts towards `limit errors`. */
+/* The same from us: a 5xx counts towards `limit errors`. A refusal on a proxied
+ * listener carries our name behind its enhanced code, so that one sees who said
+ * it. */
 void	 session_reply(struct cmd *, uint16_t code, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 /* Nothing of the client is read until this command has been answered, or let
@@ -164,6 +166,10 @@ void	 session_last(struct session *, const char *why);
  * (RFC 5321, 3.8); text as in session_answer(). */
 void	 session_fail(struct session *, uint16_t code, struct span text,
 	    const char *why);
+/* The same with the actual server's words, which stay as they are; logged is
+ * what the log says. */
+void	 session_cut(struct session *, uint16_t code, struct span text,
+	    struct span logged, const char *why);
 /* Sends what is buffered and ends. why is static, for the log. It is freed at
  * the end of this pass, or when a commit on its way has ended. */
 void	 session_end(struct session *, const char *why);
