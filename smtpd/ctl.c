@@ -1,10 +1,14 @@
 /*
- * "sessions": who is connected; "stats": counts.
+ * "sessions": who is connected; "stats": counts; "relays": whether actual
+ * servers take mail for anybody.
  */
 #include "smtpd/ctl.h"
 
+#include <string.h>
+
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
+#include "smtpd/relay.h"
 
 static void
 session_row(struct session *s, void *arg)
@@ -62,7 +66,18 @@ run_stats(struct ctl *ctl, int argc, char **argv)
 	ctl_end(ctl, 0, NULL);
 }
 
+/* "relays start" asks the servers anew; the rows are those so far. */
+static void
+run_relays(struct ctl *ctl, int argc, char **argv)
+{
+	if (argc == 1 && strcmp(argv[0], "start") == 0)
+		relay_start();
+	relay_rows(ctl);
+	ctl_end(ctl, 0, NULL);
+}
+
 const struct ctl_verb ctl_verbs[] = {
+	{ "relays", CTL_READ, run_relays },
 	{ "sessions", CTL_READ, run_sessions },
 	{ "stats", CTL_READ, run_stats },
 	{ NULL, 0, NULL }
