@@ -432,11 +432,8 @@ content_done_as(struct txn *t, uint16_t code, struct span text,
 	if (ok)
 		s->messages++;
 	/* It was gone before the reply. */
-	if (s->phase == PH_CLOSING && s->told != 0) {
-		if (s->lost)
-			queue_fate(s->told);
-		s->told = 0;
-	}
+	if (s->phase == PH_CLOSING)
+		session_unheard(s);
 	txn_end(s);
 	if (s->phase == PH_CLOSING)
 		session_release(s);

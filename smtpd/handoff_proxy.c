@@ -9,6 +9,7 @@
 #include "smtpd/cmd.h"
 #include "smtpd/proxy.h"
 #include "smtpd/source.h"
+#include "smtpd/window.h"
 
 /* The session's transaction, if it is the one that the reply is for. */
 static struct txn *
@@ -140,6 +141,8 @@ end_replied(struct link *l, struct txn *t, uint16_t code, struct span text)
 {
 	struct buf	b;
 
+	if (code / 100 == 2)
+		window_taken(t);
 	buf_init(&b, SMTP_PLAIN_MAX);
 	content_done_as(t, code, text, proxy_said(l, code, text, &b));
 	buf_clear(&b);
@@ -169,6 +172,13 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 	struct session	*s = l->s;
 	struct txn	*t;
 
+	if (code == 421 && own && w->what == ASK_END &&
+	    (t = txn_of(l, w)) != NULL) {
+		s->link = NULL;
+		proxy_in_doubt(l, t);
+		link_close(l);
+		return;
+	}
 	if (code == 421 && session_proxied(s) && w->what != ASK_OPEN) {
 		said_421(l, text, own);
 		if (s->txn != NULL && s->txn->committed)
@@ -247,6 +257,11 @@ proxy_closed(struct link *l, const char *why)
 	struct span		 text = span_str(NO_SERVER);
 
 	s->link = NULL;
+	w = STAILQ_FIRST(&l->waits);
+	if (w != NULL && w->what == ASK_END && txn_of(l, w) != NULL) {
+		proxy_in_doubt(l, t);
+		return;
+	}
 	if (s->phase == PH_CLOSING) {
 		if (t != NULL && t->committed)
 			content_done(t, 451, text);
@@ -278,8 +293,6 @@ proxy_closed(struct link *l, const char *why)
 			    NULL);
 		else if (w->what == ASK_DATA)
 			content_refuse(t, 451, text);
-		else if (w->what == ASK_END)
-			content_done(t, 451, text);
 	}
 	if ((t = s->txn) == NULL || t->way != &handoff_proxy)
 		return;

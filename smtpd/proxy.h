@@ -42,5 +42,9 @@ void	 proxy_content(struct txn *);
 void	 proxy_write(struct txn *, struct buf *);
 void	 proxy_end(struct txn *, struct buf *);
 void	 proxy_abort(struct txn *);
+/* Of a message that is whole: it was here before as `first`, or (0) was not. */
+void	 proxy_again(struct txn *, uint64_t first);
+/* The link has ended, and the server's answer to the dot is not known. */
+void	 proxy_in_doubt(struct link *, struct txn *);
 
 #endif

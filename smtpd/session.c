@@ -17,6 +17,7 @@
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/reader.h"
+#include "smtpd/window.h"
 
 /* ---- what the sessions of this worker share -------------------------------- */
 
@@ -37,6 +38,7 @@ session_init(struct event_base *b, const struct conf *c)
 {
 	base = b;
 	conf = c;
+	window_init(b);
 	if ((soon_event = event_new(b, -1, 0, run_soon, NULL)) == NULL)
 		fatalx("event_new");
 }
@@ -199,8 +201,19 @@ session_free(struct session *s)
 	free(s->swallow.text);
 	free(s->renew.arg);
 	free(s->auth_told);
+	free(s->told_digest);
 	free(s->helo);
 	free(s);
+}
+
+void
+session_unheard(struct session *s)
+{
+	if (s->told != 0 && s->lost && s->told_live)
+		window_client(s);
+	else if (s->told != 0 && s->lost)
+		queue_fate(s->told);
+	s->told = 0;
 }
 
 void
@@ -212,9 +225,7 @@ session_end(struct session *s, const char *why)
 		return;
 	session_phase(s, PH_CLOSING);
 	s->why = why;
-	if (s->told != 0 && s->lost)
-		queue_fate(s->told);
-	s->told = 0;
+	session_unheard(s);
 	if (s->stream != NULL)
 		stream_finish(s->stream, SESSION_LINGER_MS);
 	s->stream = NULL;

@@ -23,6 +23,7 @@ listen on $A port 2527 tag chunks max-message-size 1M
 listen on $A port 2528 tag dots max-message-size 1M
 listen on $A port 2529 proxy "plain"
 listen on $A port 2530 proxy "long"
+listen on $A port 2531 proxy "dots" recognise-retry
 match tag chunks from any for domain "example.org" action "chunks"
 match tag dots from any for domain "example.org" action "dots"
 EOF
@@ -57,6 +58,32 @@ check "the log has the server's" logged \
     'event=rcpt to=<nobody@example.org> .*550 5.1.1 <nobody@example.org>'
 check "a message goes through with it" send $A:2529 a@client.example \
     user@example.org --header "Subject: plain"
+
+# The 250 that was lost: the server does not get it twice.
+cat >"$T/once.py" <<'E2'
+import sys
+sys.path.insert(0, sys.argv[2])
+from smtp import Smtp
+s = Smtp(sys.argv[1])
+s.hello()
+s.cmd("MAIL FROM:<a@client.example>")
+s.cmd("RCPT TO:<user@example.org>")
+s.cmd("DATA")
+print(*s.cmd("Subject: once\r\nMessage-ID: <1@client.example>\r\n\r\nx\r\n."))
+s.close()
+E2
+once() { python3 "$T/once.py" $A:2531 "$TOP/regress/lib"; }
+first=$(once)
+check "a message is taken, and its client gone" test "${first%% *}" = 250
+check "which is logged" wait_until 10 logged 'event=window side=client'
+again=$(once)
+check "it comes again, and is known" \
+    sh -c "case '$again' in '250 2.0.0 '*' has been taken before') ;; *) exit 1; esac"
+check "the log has both ids" logged 'event=again first='
+check "the server has it once" wait_until 20 sh -c \
+    "[ \$(grep -rl '^Subject: once' '$T/dots/mail' | wc -l) -eq 1 ]"
+check "it is counted" sh -c "'$BUILD/posternctl' -s '$T/gw/run' stats |
+    grep -q 'window-client: [1-9]'"
 
 # A server that says 100 kB, and no ENHANCEDSTATUSCODES nor codes of them.
 long="$(python3 -c 'print("|".join("x" * 500 for i in range(200)))')"

@@ -94,7 +94,7 @@ SMTPD	= $(addprefix regress/lib/,smtpdhelp.o smtpdhelp_queued.o smtpdhelp_proxyd
 	$(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
 $(foreach t,session session_content session_limits session_options proxied \
-    byrule block replies relay routing verify listener peer,$(eval UNITLIBS_test_$t = -lcrypto))
+    byrule block replies relay window routing verify listener peer,$(eval UNITLIBS_test_$t = -lcrypto))
 UNITLIBS_fuzz_session = -lcrypto
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
@@ -102,6 +102,7 @@ UNIT_test_session_limits = $(SMTPD)
 UNIT_test_proxied = $(SMTPD)
 UNIT_test_block = $(SMTPD)
 UNIT_test_replies = $(SMTPD)
+UNIT_test_window = $(SMTPD)
 UNIT_test_relay = $(SMTPD)
 UNIT_test_byrule = $(SMTPD)
 UNIT_test_routing = $(SMTPD)
