@@ -13,6 +13,7 @@
 #include "common/base/rand.h"
 #include "proxyd/caps.h"
 #include "proxyd/relay.h"
+#include "proxyd/relaytest.h"
 #include "proxyd/servers.h"
 #include "proxyd/verify.h"
 
@@ -105,6 +106,7 @@ smtpd_free(struct smtpd *d)
 	while ((l = LIST_FIRST(&d->links)) != NULL)
 		link_drop(l);
 	verify_gone(d->chan);
+	relaytest_gone(d->chan);
 	LIST_REMOVE(d, entry);
 	nsmtpds--;
 	chan_free(d->chan);

@@ -1,12 +1,15 @@
 /*
- * "sessions": who is connected; "stats": counts; "mirror": how a second server
- * compares.
+ * "sessions": who is connected; "stats": counts; "relays": whether actual
+ * servers take mail for anybody; "mirror": how a second server compares.
  */
 #include "smtpd/ctl.h"
+
+#include <string.h>
 
 #include "smtpd/compare.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
+#include "smtpd/relay.h"
 
 static void
 session_row(struct session *s, void *arg)
@@ -60,6 +63,8 @@ run_stats(struct ctl *ctl, int argc, char **argv)
 	ctl_num(ctl, "accepted", (int64_t)st->accepted);
 	ctl_num(ctl, "proxied", (int64_t)st->proxied);
 	ctl_num(ctl, "refused", (int64_t)st->refused);
+	ctl_num(ctl, "window-client", (int64_t)st->window_client);
+	ctl_num(ctl, "window-server", (int64_t)st->window_server);
 	ctl_row_end(ctl);
 	ctl_end(ctl, 0, NULL);
 }
@@ -141,8 +146,19 @@ run_mirror(struct ctl *ctl, int argc, char **argv)
 	ctl_end(ctl, 0, NULL);
 }
 
+/* "relays start" asks the servers anew; the rows are those so far. */
+static void
+run_relays(struct ctl *ctl, int argc, char **argv)
+{
+	if (argc == 1 && strcmp(argv[0], "start") == 0)
+		relay_start();
+	relay_rows(ctl);
+	ctl_end(ctl, 0, NULL);
+}
+
 const struct ctl_verb ctl_verbs[] = {
 	{ "mirror", CTL_READ, run_mirror },
+	{ "relays", CTL_READ, run_relays },
 	{ "sessions", CTL_READ, run_sessions },
 	{ "stats", CTL_READ, run_stats },
 	{ NULL, 0, NULL }

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/ipc/wait.h"
 #include "smtpd/mirror.h"
+#include "smtpd/relay.h"
 #include "smtpd/txn.h"
 #include "smtpd/verify.h"
 
@@ -95,6 +96,7 @@ proxy_lost(struct proxy *p)
 	verify_proxy_gone(p->chan);
 	chan_free(p->chan);
 	free(p);
+	relay_proxy_gone();
 }
 
 static void
@@ -125,6 +127,7 @@ link_peer(uint16_t worker, int fd)
 		fatal("chan_new");
 	chan_one_a_turn(p->chan);
 	LIST_INSERT_HEAD(&proxies, p, entry);
+	relay_proxy();
 }
 
 /* ---- commands -------------------------------------------------------------- */
@@ -431,5 +434,6 @@ static const struct chan_row rows[] = {
 	{ IPC_T_p_server, on_server },
 	{ IPC_T_p_closed, on_closed },
 	{ IPC_T_p_verified, verify_verified },
+	{ IPC_T_p_relayed, relay_told },
 	{ 0, NULL }
 };

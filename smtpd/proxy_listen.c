@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "common/smtp/plain.h"
 #include "smtpd/cmd.h"
 #include "smtpd/dispatch.h"
 #include "smtpd/proxy.h"
@@ -22,6 +23,20 @@ proxy_begin(struct session *s)
 		    "restarting"));
 }
 
+static void
+refused(struct session *s, uint16_t code, struct span text)
+{
+	struct buf	b;
+
+	/* What is no refusal is no greeting either. */
+	code = code / 100 < 4 ? 421 : code;
+	buf_init(&b, SMTP_PLAIN_MAX);
+	if (s->stream != NULL && s->phase == PH_CONNECT)
+		session_cut(s, code, proxy_said(s->link, code, text, &b), text,
+		    "refused at connect");
+	buf_clear(&b);
+}
+
 /* The greeting is the server's but for its name: ours is the one in our EHLO,
  * and inner names are nobody's business. */
 void
@@ -35,10 +50,11 @@ proxy_greeted(struct session *s, uint16_t code, struct span text)
 		return;
 	}
 	if (code != 220) {
-		/* What is no refusal is no greeting either. */
-		session_greet(s, code / 100 < 4 ? 421 : code, text);
+		refused(s, code, text);
 		return;
 	}
+	if (s->listen->proxy->replies_plain)
+		text = span_str("- ESMTP");
 	rest = span_sub(text, 0, span_find(text, '\n'));
 	span_skip(&rest, span_find(rest, ' '));
 	rest = span_sub(rest, 0, 200);

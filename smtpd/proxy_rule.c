@@ -9,13 +9,19 @@
 
 void
 proxy_refuse(struct txn *t, struct rcpt *r, struct cmd *c, uint16_t code,
-    struct span text, const char *server)
+    struct span text, const struct link *l)
 {
+	const struct link	*at = l != NULL ? l : t->s->link;
+
 	log_info("session=%s id=%s event=rcpt to=<%s> server=%s reply=%s",
-	    t->s->id, t->ids, log_quote(r->to), log_quote(span_str(server)),
+	    t->s->id, t->ids, log_quote(r->to),
+	    log_quote(span_str(at != NULL ? at->server : NULL)),
 	    log_reply(code, text));
 	txn_rcpt_state(t, r, RCPT_REFUSED);
-	session_answer(c, code, text);
+	if (l != NULL)
+		proxy_answer(l, c, code, text);
+	else
+		session_answer(c, code, text);
 }
 
 /* What the server can't do, of what MAIL asked for; NULL if nothing. */
@@ -47,7 +53,7 @@ first(struct link *l, struct txn *t, struct rcpt *r, struct cmd *c)
 	const char	*why = lacking(l, t, &code);
 
 	if (why != NULL) {
-		proxy_refuse(t, r, c, code, span_str(why), l->server);
+		proxy_refuse(t, r, c, code, span_str(why), NULL);
 		return;
 	}
 	t->at_server = true;
@@ -79,7 +85,7 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 
 	if (t->mail_code != 0) {
 		proxy_refuse(t, r, c, t->mail_code, span_str(t->mail_text),
-		    s->link != NULL ? s->link->server : NULL);
+		    s->link);
 		return;
 	}
 	if (!session_proxied(s) && s->link != NULL &&
@@ -129,7 +135,6 @@ proxy_rule_opened(struct link *l, struct cmd *c, uint16_t code,
 	buf_init(&flat, 900);
 	buf_str(&flat, "4.4.1 The server cannot be used now: ");
 	smtp_reply_flat(&flat, code, text);
-	proxy_refuse(t, &t->rcpts[t->nrcpts - 1], c, 451, buf_content(&flat),
-	    l->server);
+	proxy_refuse(t, &t->rcpts[t->nrcpts - 1], c, 451, buf_content(&flat), l);
 	buf_clear(&flat);
 }

@@ -463,7 +463,6 @@ action_opt:
 	| K_REPLIES K_PLAIN	{
 		ONCE(@1, K_REPLIES);
 		b->action->act.replies_plain = true;
-		LATER(@1, "replies plain");
 	}
 	| K_IDLE_CONNECTIONS NUMBER {
 		ONCE(@1, K_IDLE_CONNECTIONS);

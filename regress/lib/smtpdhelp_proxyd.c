@@ -409,6 +409,15 @@ p_verify(struct chan *c, const void *msg, int fd)
 	proxyd.verify(msg);
 }
 
+static void
+p_relay(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	must(proxyd.relay != NULL, "p_relay: nobody relays here");
+	proxyd.relay(msg);
+}
+
 static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_open, p_open },
 	{ IPC_T_p_ehlo, p_ehlo },
@@ -426,6 +435,7 @@ static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_quit, p_quit },
 	{ IPC_T_p_close, p_close },
 	{ IPC_T_p_verify, p_verify },
+	{ IPC_T_p_relay, p_relay },
 	{ 0, NULL }
 };
 
