@@ -11,10 +11,10 @@
 enum { RCPTS = 40, WHOLE = 41, HALF = 42, RULED = 43 };
 static const char	mirror_conf[] =
     "hostname gw.example.org\n"
-    "action \"live\" proxy to 192.0.2.9 mirror \"new\"\n"
-    "action \"all\" proxy to 192.0.2.9 mirror \"new\" content\n"
-    "action \"half\" proxy to 192.0.2.9 mirror \"new\" sample 50%\n"
-    "action \"new\" proxy to 192.0.2.10\n"
+    "action \"live\" proxy to 192.0.2.9 open mirror \"new\"\n"
+    "action \"all\" proxy to 192.0.2.9 open mirror \"new\" content\n"
+    "action \"half\" proxy to 192.0.2.9 open mirror \"new\" sample 50%\n"
+    "action \"new\" proxy to 192.0.2.10 open\n"
     "listen on 192.0.2.1 port 40 proxy \"live\" auth-plaintext\n"
     "listen on 192.0.2.1 port 41 proxy \"all\"\n"
     "listen on 192.0.2.1 port 42 proxy \"half\"\n"
@@ -316,6 +316,32 @@ test_content(void **state)
 	the_end(c);
 }
 
+/* Content that we refuse while it comes: at the actual server it is aborted
+ * between chunks, and the session goes on; at the second it is cut. */
+static void
+test_content_aborted(void **state)
+{
+	struct client	*c;
+
+	(void)state;
+	proxyd.caps.bits |= CAP_CHUNKING;
+	c = greet(WHOLE);
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	say(c, "RCPT TO:<u@dest.example>", "250");
+	say(c, "DATA", "354");
+	fill(9000);
+	write_all(c, big, 9000);
+	world_run();
+	proxyd.log[0] = '\0';
+	say(c, "\r\na bare\rCR\r\n.", "550 5.6.0");
+	assert_string_equal(proxyd.log, "abort;close;");
+	assert_int_equal(ends, 0);
+	message(c, "250");
+	assert_int_equal(ends, 1);
+	assert_int_equal(counts("all")->what[CMP_CONTENT].same, 1);
+	the_end(c);
+}
+
 /* The second refuses what the first takes. */
 static void
 test_content_refused(void **state)
@@ -576,7 +602,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_commands), T(test_differences), T(test_keywords),
 		T(test_alone),
-		T(test_content), T(test_content_refused), T(test_client_gone),
+		T(test_content), T(test_content_aborted),
+		T(test_content_refused), T(test_client_gone),
 		T(test_slow), T(test_behind), T(test_failures), T(test_sample),
 		T(test_by_rule), T(test_many)
 	};
