@@ -7,7 +7,7 @@ lanes="0 1 2 3"
 {
 	echo "hostname gw.example.org"
 	for k in $lanes; do
-		echo "action \"s$k\" proxy to \"$A:260$k\""
+		echo "action \"s$k\" proxy to \"$A:260$k\" open"
 		echo "listen on $A port 262$k proxy \"s$k\""
 		echo "listen on $A port 264$k tag t$k"
 		echo "match tag t$k from any for domain \"dest.example\" action \"s$k\""
