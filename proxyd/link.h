@@ -49,6 +49,7 @@ struct link {
 	struct hosts_cand *cands;	/* while connecting */
 	size_t		 ncands, next;
 	char		*server;	/* "name[address]:port" */
+	bool		 learned;	/* its keywords: caps.h */
 	struct stream	*s;
 	struct smtp_client *c;
 };

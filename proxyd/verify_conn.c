@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/base/rand.h"
+#include "proxyd/caps.h"
 #include "proxyd/servers.h"
 #include "proxyd/verify_i.h"
 
@@ -210,6 +211,7 @@ helloed(struct vconn *v, const struct smtp_client_event *ev)
 		free(v->cands);
 		v->cands = NULL;
 		v->ncands = v->next = 0;
+		caps_learn(v->server, smtp_client_caps(v->c));
 		verify_up(v->dest);
 		idle(v);
 	} else if (ev->step == STEP_EHLO && ev->code / 100 == 5 &&

@@ -45,6 +45,23 @@ lacking(const struct link *l, const struct txn *t, uint16_t *code)
 	return NULL;
 }
 
+/*
+ * RFC 3461, 5.2.2: who passes a recipient with NOTIFY=SUCCESS on to a server
+ * without DSN has to tell the sender so, which this way, without a queue, can't;
+ * taken and not told would be a lie. The rest needs no refusal: without NOTIFY a
+ * server tells of failures, what it refuses is told by its reply, and to leave
+ * ENVID, RET and ORCPT away, or NEVER unheard, is what the RFC allows.
+ */
+static const char *
+no_success(const struct link *l, const struct rcpt *r)
+{
+	if ((r->params.notify & NOTIFY_SUCCESS) == 0 ||
+	    (l->caps.bits & CAP_DSN) != 0)
+		return NULL;
+	return "5.3.3 The server can't notify of success; send without "
+	    "NOTIFY=SUCCESS";
+}
+
 /* The server is there: MAIL and the recipient that waited for it. */
 static void
 first(struct link *l, struct txn *t, struct rcpt *r, struct cmd *c)
@@ -52,6 +69,8 @@ first(struct link *l, struct txn *t, struct rcpt *r, struct cmd *c)
 	uint16_t	 code = 0;
 	const char	*why = lacking(l, t, &code);
 
+	if (why == NULL && (why = no_success(l, r)) != NULL)
+		code = 555;
 	if (why != NULL) {
 		proxy_refuse(t, r, c, code, span_str(why), NULL);
 		return;
@@ -82,6 +101,7 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 {
 	struct session	*s = t->s;
 	bool		 begun = t->asked + t->taken > 0;
+	const char	*why;
 
 	if (t->mail_code != 0) {
 		proxy_refuse(t, r, c, t->mail_code, span_str(t->mail_text),
@@ -97,6 +117,11 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 	if (s->link == NULL && (session_proxied(s) || begun)) {
 		/* It went away with those before. */
 		proxy_refuse(t, r, c, 451, span_str(NO_SERVER), NULL);
+		return;
+	}
+	if (t->at_server && !session_proxied(s) &&
+	    (why = no_success(s->link, r)) != NULL) {
+		proxy_refuse(t, r, c, 555, span_str(why), NULL);
 		return;
 	}
 	txn_rcpt_state(t, r, RCPT_ASKED);

@@ -109,4 +109,14 @@ c.code("to its end", s.cmd("QUIT"), 221)
 sys.exit(c.bad > 0)
 E2
 python3 "$T/long.py" $A:2530 "$TOP/regress/lib" || FAILED=$((FAILED + 1))
+
+# It comes back with other keywords.
+visit() { send $A:2530 a@client.example u@example.org --quit-after EHLO; }
+for i in 1 2 3 4 5; do visit >/dev/null 2>&1; done
+check "keywords that stay are not news" sh -c "! grep -q 'event=caps' '$T/gw/log'"
+kill $PEER
+wait $PEER 2>/dev/null
+peer long2 $A:2510 --caps "8BITMIME,SIZE 1000"
+seen() { visit; logged 'event=caps server=\S*:2510 added="SIZE 1000, 8BITMIME" lost=PIPELINING'; }
+check "a change of a server's keywords is logged" wait_until 30 seen
 gateway_stop
