@@ -91,6 +91,7 @@ hello(struct cmd *c, struct span arg, bool ehlo)
 	txn_end(s);
 	free(s->helo);
 	s->helo = name;
+	s->esmtp = ehlo;
 	log_debug("session=%s event=hello helo=%s", s->id, log_quote(arg));
 	if (session_proxied(s) && s->link == NULL) {
 		session_fail(s, 421, span_str("4.3.2 The session to the "

@@ -27,13 +27,31 @@ txn_of(const struct link *l, const struct link_wait *w)
 
 /* ---- the server's session begins ------------------------------------------- */
 
-void
-proxy_begin(struct session *s)
+/* XCLIENT tells the client's name, once and for all: it is waited for. */
+static bool
+name_first(struct session *s, const struct conf_action *a,
+    void (*done)(void *))
 {
+	return a->identity == IDENTITY_XCLIENT && s->client.family != 0 &&
+	    peer_wait(&s->peer, done, s);
+}
+
+static void
+open_listener(void *arg)
+{
+	struct session	*s = arg;
+
 	s->link = link_open(s, s->listen->proxy, span(NULL, 0), NULL);
 	if (s->link == NULL)
 		session_greet(s, 421, span_str("4.3.2 The proxy is "
 		    "restarting"));
+}
+
+void
+proxy_begin(struct session *s)
+{
+	if (!name_first(s, s->listen->proxy, open_listener))
+		open_listener(s);
 }
 
 /* The greeting is the server's but for its name: ours is the one in our EHLO,
@@ -124,6 +142,22 @@ leave(struct session *s)
 	link_close(l);
 }
 
+/* The recipient that waits is the last one, and its command holds the others. */
+static void
+open_rule(void *arg)
+{
+	struct session	*s = arg;
+	struct txn	*t = s->txn;
+	struct cmd	*c = s->barrier;
+
+	if (t == NULL || t->nrcpts == 0 || c == NULL)
+		return;
+	s->link = link_open(s, t->action, span_str(s->listen->hostname), c);
+	if (s->link == NULL)
+		rcpt_refused(t, &t->rcpts[t->nrcpts - 1], c, 451,
+		    span_str("4.3.2 The proxy is restarting"), NULL);
+}
+
 static void
 proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 {
@@ -156,10 +190,8 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 		first(s->link, t, r, c);
 		return;
 	}
-	s->link = link_open(s, t->action, span_str(s->listen->hostname), c);
-	if (s->link == NULL)
-		rcpt_refused(t, r, c, 451,
-		    span_str("4.3.2 The proxy is restarting"), NULL);
+	if (!name_first(s, t->action, open_rule))
+		open_rule(s);
 }
 
 /* The reply to p_open. The recipient that waits is the last one. */

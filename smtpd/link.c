@@ -162,7 +162,10 @@ link_open(struct session *s, const struct conf_action *a, struct span helo,
 	p->nlinks++;
 	CHAN_SEND(p->chan, p_open, .tid = l->tid, .action = span_str(a->name),
 	    .session = span_str(s->id), .client = s->client,
-	    .local = s->local, .rdns = peer_name(&s->peer), .helo = helo);
+	    .local = s->local, .rdns = peer_name(&s->peer),
+	    .rdns_known = peer_settled(&s->peer), .helo = helo,
+	    .client_helo = helo.len > 0 ? span_str(s->helo) : span(NULL, 0),
+	    .client_esmtp = s->esmtp);
 	expect(l, ASK_OPEN, c, 0, 0);
 	return l;
 }

@@ -79,6 +79,7 @@ struct session {
 	struct link	*link;
 	struct peer	 peer;
 	char		*helo;		/* NULL: none yet */
+	bool		 esmtp;		/* said with EHLO */
 	uint32_t	 caps;		/* enum smtp_cap, as announced */
 	uint64_t	 size_max;	/* as announced */
 	bool		 authed;	/* the actual server has said 235 */

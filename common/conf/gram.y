@@ -452,8 +452,6 @@ action_opt:
 	| K_IDENTITY identity	{
 		ONCE(@1, K_IDENTITY);
 		b->action->act.identity = $2;
-		if ($2 != IDENTITY_NONE)
-			LATER(@1, "identity");
 	}
 	| K_ON_FAILURE		{ ONCE(@1, K_ON_FAILURE); } when_down
 	| K_PATIENCE word	{ LATER(@1, "patience"); }
