@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "common/smtp/xclient.h"
 #include "smtpd/cmd.h"
 #include "smtpd/link.h"
 #include "smtpd/txn.h"
@@ -47,6 +48,11 @@ cmd_ehlo_announce(struct cmd *c, const struct smtp_caps *server)
 		caps.rcpt_max = session_conf()->limits.recipients;
 	}
 	s->caps = caps.bits;
+	if (cmd_xclient_offered(s)) {
+		caps.bits |= CAP_XCLIENT;
+		/* A login there is none here. */
+		caps.xclient = XC_ALL & ~(uint32_t)XC_LOGIN;
+	}
 	s->size_max = caps.size;
 	buf_init(&text, 4096);
 	if (!smtp_caps_text(&text, s->listen->hostname, &caps))

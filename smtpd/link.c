@@ -140,6 +140,31 @@ expect(struct link *l, enum link_ask what, struct cmd *c, uint64_t txn,
 	STAILQ_INSERT_TAIL(&l->waits, w, entry);
 }
 
+/* What the client has connected to: of a socket for all addresses, the one. */
+static struct addr
+dest_of(const struct session *s)
+{
+	static const uint8_t	 any[16];
+	struct sockaddr_storage	 ss;
+	socklen_t		 len = sizeof(ss);
+	struct addr		 a = s->local;
+
+	if (s->dest.family != 0)
+		return s->dest;
+	if (a.family != 0 && memcmp(a.ip, any, sizeof(any)) == 0 &&
+	    getsockname(stream_fd(s->stream), (struct sockaddr *)&ss,
+	    &len) == 0)
+		addr_from_sockaddr(&a, (struct sockaddr *)&ss);
+	return a;
+}
+
+/* Whom the server shall take it for. */
+static struct addr
+client_of(const struct session *s)
+{
+	return s->nameless ? (struct addr){ 0 } : s->client;
+}
+
 struct link *
 link_open(struct session *s, const struct conf_action *a, struct span helo,
     struct cmd *c)
@@ -161,8 +186,8 @@ link_open(struct session *s, const struct conf_action *a, struct span helo,
 	LIST_INSERT_HEAD(&p->links, l, entry);
 	p->nlinks++;
 	CHAN_SEND(p->chan, p_open, .tid = l->tid, .action = span_str(a->name),
-	    .session = span_str(s->id), .client = s->client,
-	    .local = s->local, .rdns = peer_name(&s->peer),
+	    .session = span_str(s->id), .client = client_of(s),
+	    .local = dest_of(s), .rdns = peer_name(&s->peer),
 	    .rdns_known = peer_settled(&s->peer), .helo = helo,
 	    .client_helo = helo.len > 0 ? span_str(s->helo) : span(NULL, 0),
 	    .client_esmtp = s->esmtp);

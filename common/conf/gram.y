@@ -305,12 +305,10 @@ listen_opt:
 	| K_PROXY_PROTOCOL K_FROM tspec {
 		ONCE(@1, K_PROXY_PROTOCOL);
 		b->listen->proxy_protocol = $3;
-		LATER(@1, "listen … proxy-protocol");
 	}
 	| K_XCLIENT K_FROM tspec {
 		ONCE(@1, K_XCLIENT);
 		b->listen->xclient = $3;
-		LATER(@1, "listen … xclient");
 	}
 	| K_LONG_LINES { ONCE(@1, K_LONG_LINES); } long_lines
 	| K_BARE_NEWLINE { ONCE(@1, K_BARE_NEWLINE); } bare_newline

@@ -94,7 +94,8 @@ SMTPD	= $(addprefix regress/lib/,smtpdhelp.o smtpdhelp_queued.o smtpdhelp_proxyd
 	$(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
 $(foreach t,session session_content session_limits session_options proxied \
-    byrule routing verify listener peer,$(eval UNITLIBS_test_$t = -lcrypto))
+    byrule routing verify listener peer \
+    balancer gateway,$(eval UNITLIBS_test_$t = -lcrypto))
 UNITLIBS_fuzz_session = -lcrypto
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
@@ -104,6 +105,8 @@ UNIT_test_byrule = $(SMTPD)
 UNIT_test_routing = $(SMTPD)
 UNIT_test_session_options = $(SMTPD)
 UNIT_test_listener = $(SMTPD)
+UNIT_test_balancer = $(SMTPD)
+UNIT_test_gateway = $(SMTPD)
 UNIT_test_verify = $(SMTPD)
 UNITLIBS_test_verify = -lcrypto
 UNIT_test_peer = $(SMTPD)
