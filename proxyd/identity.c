@@ -60,7 +60,7 @@ identity_connect(struct identity *who, enum conf_identity how, struct buf *out)
 	return true;
 }
 
-/* ---- XCLIENT --------------------------------------------------------------- */
+/* ---- XCLIENT ------------------------------------------------------------- */
 
 /* Once for each server. */
 static void
@@ -74,7 +74,8 @@ not_told(const struct link *l, const char *why)
 	if (map_get(lacking, k) != NULL || !map_set(lacking, k, lacking))
 		return;
 	log_warnx("session=%s event=identity server=%s result=failed why=%s",
-	    l->session, log_quote(span_str(l->server)), log_quote(span_str(why)));
+	    l->session, log_quote(span_str(l->server)),
+	    log_quote(span_str(why)));
 }
 
 struct span

@@ -44,8 +44,10 @@ enter(struct session *s, const struct addr *client)
 static void
 name(struct session *s, const struct xclient *x)
 {
+	struct addr	named = session_named(s);
+
 	peer_clear(&s->peer);
-	peer_begin(&s->peer, s->nameless ? &(struct addr){ 0 } : &s->client);
+	peer_begin(&s->peer, &named);
 	if ((x->given & XC_NAME) != 0)
 		peer_told(&s->peer, x->name);
 	else if ((x->none & XC_NAME) != 0)

@@ -142,7 +142,7 @@ leave(struct session *s)
 	link_close(l);
 }
 
-/* The recipient that waits is the last one, and its command holds the others. */
+/* The recipient that waits is the last one; its command holds all others. */
 static void
 open_rule(void *arg)
 {

@@ -158,13 +158,6 @@ dest_of(const struct session *s)
 	return a;
 }
 
-/* Whom the server shall take it for. */
-static struct addr
-client_of(const struct session *s)
-{
-	return s->nameless ? (struct addr){ 0 } : s->client;
-}
-
 struct link *
 link_open(struct session *s, const struct conf_action *a, struct span helo,
     struct cmd *c)
@@ -186,7 +179,7 @@ link_open(struct session *s, const struct conf_action *a, struct span helo,
 	LIST_INSERT_HEAD(&p->links, l, entry);
 	p->nlinks++;
 	CHAN_SEND(p->chan, p_open, .tid = l->tid, .action = span_str(a->name),
-	    .session = span_str(s->id), .client = client_of(s),
+	    .session = span_str(s->id), .client = session_named(s),
 	    .local = dest_of(s), .rdns = peer_name(&s->peer),
 	    .rdns_known = peer_settled(&s->peer), .helo = helo,
 	    .client_helo = helo.len > 0 ? span_str(s->helo) : span(NULL, 0),

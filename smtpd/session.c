@@ -75,6 +75,16 @@ session_proxied(const struct session *s)
 	return s->listen->proxy != NULL;
 }
 
+struct addr
+session_named(const struct session *s)
+{
+	static const struct addr	nobody;
+
+	if (s->nameless)
+		return nobody;
+	return s->client;
+}
+
 bool
 session_local(const struct session *s)
 {
@@ -172,6 +182,7 @@ void
 session_new(const struct conf_listen *l, const struct origin *from, int fd)
 {
 	struct session	*s = calloc(1, sizeof(*s));
+	struct addr	 named;
 
 	if (s == NULL || (s->stream = stream_new(base, fd, SESSION_IN_MAX,
 	    SESSION_OUT_MAX, &reader_ops, s)) == NULL)
@@ -189,7 +200,8 @@ session_new(const struct conf_listen *l, const struct origin *from, int fd)
 	nsessions++;
 	stats.connections++;
 	/* The balancer's own name is nobody's. */
-	peer_begin(&s->peer, s->nameless ? &(struct addr){ 0 } : &s->client);
+	named = session_named(s);
+	peer_begin(&s->peer, &named);
 	if (!session_local(s))
 		peer_look(&s->peer);
 	log_connect(s);

@@ -137,6 +137,8 @@ struct session_stats {
 struct session_stats *session_stats(void);
 void	 session_each(void (*)(struct session *, void *), void *arg);
 bool	 session_proxied(const struct session *);
+/* Whom others may be told that it is; family 0: nobody. */
+struct addr session_named(const struct session *);
 /* Submission socket or loopback: what `from local` means. Not whom a balancer on
  * loopback does not name. */
 bool	 session_local(const struct session *);

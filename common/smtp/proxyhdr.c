@@ -21,7 +21,7 @@
 static const struct span	v1 = SPAN("PROXY ");
 static const uint8_t		sig[SIG_LEN + 1] = "\r\n\r\n\0\r\nQUIT\n";
 
-/* ---- version 1, a line ----------------------------------------------------- */
+/* ---- version 1, a line --------------------------------------------------- */
 
 static bool
 v1_addr(struct span *s, bool six, struct addr *a)
@@ -82,7 +82,7 @@ v1_parse(struct span *in, struct proxyhdr *h, const char **why)
 	return PARSE_OK;
 }
 
-/* ---- version 2, binary ----------------------------------------------------- */
+/* ---- version 2, binary --------------------------------------------------- */
 
 static unsigned
 be16(const uint8_t *p)
@@ -215,7 +215,7 @@ proxyhdr_parse(struct span *in, struct proxyhdr *h, const char **why)
 	return PARSE_BAD;
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------- */
 
 /* The octets of the address; mapped into IPv6 if six is wanted. */
 static void

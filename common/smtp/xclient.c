@@ -56,7 +56,7 @@ xclient_list(struct buf *b, uint32_t listed)
 	return ok;
 }
 
-/* ---- reading --------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------- */
 
 static bool
 get_addr(struct span v, struct addr *a)
@@ -181,7 +181,7 @@ xclient_parse(struct span arg, struct xclient *x, const char **why)
 	return PARSE_OK;
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------- */
 
 static bool
 put_addr(struct buf *b, const struct addr *a)
