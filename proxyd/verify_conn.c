@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/rand.h"
 #include "proxyd/caps.h"
+#include "proxyd/identity.h"
 #include "proxyd/servers.h"
 #include "proxyd/verify_i.h"
 
@@ -117,6 +118,9 @@ next_server(struct vconn *v, const char *why)
 		if (v->s != NULL) {
 			if ((v->c = smtp_client_new(stream_out(v->s))) == NULL)
 				fatal("smtp_client_new");
+			/* No client's: our own question. */
+			identity_connect(NULL, d->action->identity,
+			    stream_out(v->s));
 			stream_timeout(v->s, VERIFY_CONNECT_MS);
 			return;
 		}

@@ -42,6 +42,14 @@ proxy_answer(const struct link *l, struct cmd *c, uint16_t code,
 	buf_clear(&b);
 }
 
+bool
+proxy_name_first(struct session *s, const struct conf_action *a,
+    void (*done)(void *))
+{
+	return a->identity == IDENTITY_XCLIENT && s->client.family != 0 &&
+	    peer_wait(&s->peer, done, s);
+}
+
 /* ---- replies ------------------------------------------------------------- */
 
 static void

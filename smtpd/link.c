@@ -160,6 +160,24 @@ tell(struct link *l, struct link_wait *w, uint16_t type, const void *msg)
 #define TELL(l, w, name, ...)	tell((l), (w), IPC_T_##name, \
 	    &(struct ipc_##name){ .tid = (l)->tid, __VA_ARGS__ })
 
+/* What the client has connected to: of a socket for all addresses, the one. */
+static struct addr
+dest_of(const struct session *s)
+{
+	static const uint8_t	 any[16];
+	struct sockaddr_storage	 ss;
+	socklen_t		 len = sizeof(ss);
+	struct addr		 a = s->local;
+
+	if (s->dest.family != 0)
+		return s->dest;
+	if (a.family != 0 && memcmp(a.ip, any, sizeof(any)) == 0 &&
+	    getsockname(stream_fd(s->stream), (struct sockaddr *)&ss,
+	    &len) == 0)
+		addr_from_sockaddr(&a, (struct sockaddr *)&ss);
+	return a;
+}
+
 struct link *
 link_open(const struct link_ops *ops, void *arg, struct session *s,
     const struct conf_action *a, struct span helo, struct cmd *c)
@@ -183,8 +201,11 @@ link_open(const struct link_ops *ops, void *arg, struct session *s,
 	LIST_INSERT_HEAD(&p->links, l, entry);
 	p->nlinks++;
 	CHAN_SEND(p->chan, p_open, .tid = l->tid, .action = span_str(a->name),
-	    .session = span_str(s->id), .client = s->client,
-	    .local = s->local, .rdns = peer_name(&s->peer), .helo = helo);
+	    .session = span_str(s->id), .client = session_named(s),
+	    .local = dest_of(s), .rdns = peer_name(&s->peer),
+	    .rdns_known = peer_settled(&s->peer), .helo = helo,
+	    .client_helo = helo.len > 0 ? span_str(s->helo) : span(NULL, 0),
+	    .client_esmtp = s->esmtp);
 	expect(l, ASK_OPEN, c, 0, 0);
 	mirror_open(l, helo);
 	return l;

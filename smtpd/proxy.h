@@ -20,6 +20,10 @@ struct span proxy_said(const struct link *, uint16_t code, struct span text,
 void	 proxy_answer(const struct link *, struct cmd *, uint16_t code,
 	    struct span text);
 extern const struct link_ops proxy_link_ops;
+/* XCLIENT tells the client's name, once and for all, so it is waited for. True:
+ * done is called, with the session, when it is there. */
+bool	 proxy_name_first(struct session *, const struct conf_action *,
+	    void (*done)(void *));
 
 /* ---- proxy_listen.c ---- */
 /* The reply to p_open on a proxied listener. */

@@ -13,14 +13,23 @@
 
 static void	greeted_again(struct session *, uint16_t, struct span);
 
-void
-proxy_begin(struct session *s)
+static void
+begin(void *arg)
 {
-	s->link = link_open(&proxy_link_ops, NULL, s, s->listen->proxy, span(NULL, 0),
-	    NULL);
+	struct session	*s = arg;
+
+	s->link = link_open(&proxy_link_ops, NULL, s, s->listen->proxy,
+	    span(NULL, 0), NULL);
 	if (s->link == NULL)
 		session_greet(s, 421, span_str("4.3.2 The proxy is "
 		    "restarting"));
+}
+
+void
+proxy_begin(struct session *s)
+{
+	if (!proxy_name_first(s, s->listen->proxy, begin))
+		begin(s);
 }
 
 static void

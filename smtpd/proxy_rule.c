@@ -96,6 +96,23 @@ leave(struct session *s)
 	link_close(l);
 }
 
+/* The recipient that waits is the last one; its command holds all others. */
+static void
+begin(void *arg)
+{
+	struct session	*s = arg;
+	struct txn	*t = s->txn;
+	struct cmd	*c = s->barrier;
+
+	if (t == NULL || t->nrcpts == 0 || c == NULL)
+		return;
+	s->link = link_open(&proxy_link_ops, NULL, s, t->action,
+	    span_str(s->listen->hostname), c);
+	if (s->link == NULL)
+		proxy_refuse(t, &t->rcpts[t->nrcpts - 1], c, 451,
+		    span_str("4.3.2 The proxy is restarting"), NULL);
+}
+
 void
 proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 {
@@ -134,11 +151,8 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 		first(s->link, t, r, c);
 		return;
 	}
-	s->link = link_open(&proxy_link_ops, NULL, s, t->action,
-	    span_str(s->listen->hostname), c);
-	if (s->link == NULL)
-		proxy_refuse(t, r, c, 451,
-		    span_str("4.3.2 The proxy is restarting"), NULL);
+	if (!proxy_name_first(s, t->action, begin))
+		begin(s);
 }
 
 void

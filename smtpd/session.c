@@ -77,10 +77,21 @@ session_proxied(const struct session *s)
 	return s->listen->proxy != NULL;
 }
 
+struct addr
+session_named(const struct session *s)
+{
+	static const struct addr	nobody;
+
+	if (s->nameless)
+		return nobody;
+	return s->client;
+}
+
 bool
 session_local(const struct session *s)
 {
-	return s->client.family == 0 || addr_is_loopback(&s->client);
+	return !s->nameless && (s->client.family == 0 ||
+	    addr_is_loopback(&s->client));
 }
 
 const char *
@@ -98,8 +109,8 @@ session_phase(struct session *s, enum phase to)
 	/* From each, where it may go. */
 	static const unsigned	 moves[PH_MAX] = {
 		[PH_CONNECT] = 1 << PH_GREETED,
-		[PH_GREETED] = 1 << PH_READY,
-		[PH_READY] = 1 << PH_AUTH | 1 << PH_MAIL,
+		[PH_GREETED] = 1 << PH_READY | 1 << PH_CONNECT,
+		[PH_READY] = 1 << PH_AUTH | 1 << PH_MAIL | 1 << PH_CONNECT,
 		[PH_AUTH] = 1 << PH_READY,
 		[PH_MAIL] = 1 << PH_RCPT | 1 << PH_READY,
 		[PH_RCPT] = 1 << PH_DATA | 1 << PH_BDAT | 1 << PH_MAIL |
@@ -123,6 +134,8 @@ session_phase(struct session *s, enum phase to)
 void
 session_greet(struct session *s, uint16_t code, struct span text)
 {
+	struct cmd	*c = s->greet;
+
 	if (s->stream == NULL || s->phase != PH_CONNECT)
 		return;
 	if (code != 220) {
@@ -130,6 +143,11 @@ session_greet(struct session *s, uint16_t code, struct span text)
 		return;
 	}
 	session_phase(s, PH_GREETED);
+	if (c != NULL) {
+		s->greet = NULL;
+		session_answer(c, code, text);
+		return;
+	}
 	smtp_reply_write(stream_out(s->stream), code, text);
 	stream_kick(s->stream);
 	session_go(s);
@@ -148,31 +166,47 @@ session_begin(struct session *s)
 	session_greet(s, 220, span_str(text));
 }
 
+static void
+log_connect(const struct session *s)
+{
+	const struct conf_listen	*l = s->listen;
+	char				 at[ADDR_STRLEN], from[ADDR_STRLEN],
+					 via[ADDR_STRLEN];
+
+	log_info("session=%s event=connect client=%s listener=%s%s%s", s->id,
+	    s->nameless ? "unknown" : addr_str_port(&s->client, from),
+	    l->kind == LISTEN_UNIX ? l->path : addr_str_port(&s->local, at),
+	    s->via.family != 0 ? " via=" : "",
+	    s->via.family != 0 ? addr_str(&s->via, via) : "");
+}
+
 void
-session_new(const struct conf_listen *l, const struct addr *local,
-    const struct addr *client, int fd)
+session_new(const struct conf_listen *l, const struct origin *from, int fd)
 {
 	struct session	*s = calloc(1, sizeof(*s));
-	char		 at[ADDR_STRLEN], from[ADDR_STRLEN];
+	struct addr	 named;
 
 	if (s == NULL || (s->stream = stream_new(base, fd, SESSION_IN_MAX,
 	    SESSION_OUT_MAX, &reader_ops, s)) == NULL)
 		fatal("session");
 	s->listen = l;
-	s->local = *local;
-	s->client = *client;
+	s->local = from->local;
+	s->client = from->client;
+	s->via = from->via;
+	s->dest = from->dest;
+	s->nameless = from->nameless;
 	id_str(id_new(), s->id);
 	STAILQ_INIT(&s->cmds);
 	s->since = s->last = clock_mono();
 	LIST_INSERT_HEAD(&sessions, s, entry);
 	nsessions++;
 	stats.connections++;
-	peer_begin(&s->peer, client);
+	/* The balancer's own name is nobody's. */
+	named = session_named(s);
+	peer_begin(&s->peer, &named);
 	if (!session_local(s))
 		peer_look(&s->peer);
-	log_info("session=%s event=connect client=%s listener=%s", s->id,
-	    addr_str_port(client, from), l->kind == LISTEN_UNIX ? l->path :
-	    addr_str_port(local, at));
+	log_connect(s);
 	if (l->greet_delay_ms > 0)
 		reader_timer(s, TIMER_GREET, l->greet_delay_ms);
 	else

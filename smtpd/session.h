@@ -7,7 +7,7 @@
  *	CONNECT ─▶ GREETED ─EHLO─▶ READY ─MAIL─▶ MAIL ─RCPT─▶ RCPT ─┬─▶ DATA
  *	                             ▲  ▲                            └─▶ BDAT
  *	                  AUTH ◀─────┘  └──── end of the transaction ────┘
- *	any ─▶ CLOSING
+ *	GREETED, READY ─XCLIENT─▶ CONNECT	any ─▶ CLOSING
  */
 #ifndef SMTPD_SESSION_H
 #define SMTPD_SESSION_H
@@ -45,6 +45,16 @@ struct link;
 struct known_wait;
 struct session;
 
+/* Where a connection comes from. */
+struct origin {
+	struct addr	 local;		/* the listening socket */
+	struct addr	 client;	/* family 0: the submission socket */
+	/* Family 0, but if someone who may has announced the client: who that
+	 * was, and what the client had connected to, if that was said. */
+	struct addr	 via, dest;
+	bool		 nameless;	/* nobody was announced: client is via */
+};
+
 /* A command that waits for its reply, in the order they came. */
 struct cmd {
 	STAILQ_ENTRY(cmd) entry;
@@ -64,12 +74,16 @@ struct session {
 	const struct conf_listen *listen;
 	struct addr	 local;		/* the listening socket */
 	struct addr	 client;	/* family 0: the submission socket */
+	struct addr	 via, dest;	/* see struct origin */
+	bool		 nameless;
+	bool		 xclient;	/* XCLIENT was used */
 	char		 id[ID_STRLEN];
 	enum phase	 phase;
 	struct stream	*stream;	/* NULL: the client is gone */
 	struct smtp_line_state line;
 	STAILQ_HEAD(cmds, cmd) cmds;
 	unsigned	 ncmds;
+	struct cmd	*greet;		/* XCLIENT, answered by a greeting */
 	struct cmd	*barrier;	/* nothing is read until it is answered */
 	struct txn	*txn;
 	LIST_HEAD(, known_wait) known;	/* recipients being verified */
@@ -85,6 +99,7 @@ struct session {
 	} renew;
 	struct peer	 peer;
 	char		*helo;		/* NULL: none yet */
+	bool		 esmtp;		/* said with EHLO */
 	uint32_t	 caps;		/* enum smtp_cap, as announced */
 	uint64_t	 size_max;	/* as announced */
 	char		*auth_told;	/* mechanisms, as announced; or NULL */
@@ -121,9 +136,8 @@ struct session {
 /* What a session's number of sockets and such is worked out from. */
 void	 session_init(struct event_base *, const struct conf *);
 const struct conf *session_conf(void);
-/* Takes fd. client: who connected, family 0 for the Unix socket. */
-void	 session_new(const struct conf_listen *, const struct addr *local,
-	    const struct addr *client, int fd);
+/* Takes fd. */
+void	 session_new(const struct conf_listen *, const struct origin *, int fd);
 size_t	 session_count(void);
 /* Since this worker began. */
 struct session_stats {
@@ -134,7 +148,10 @@ struct session_stats {
 struct session_stats *session_stats(void);
 void	 session_each(void (*)(struct session *, void *), void *arg);
 bool	 session_proxied(const struct session *);
-/* Submission socket or loopback: what `from local` means. */
+/* Whom others may be told that it is; family 0: nobody. */
+struct addr session_named(const struct session *);
+/* Submission socket or loopback: what `from local` means. Not whom a balancer on
+ * loopback does not name. */
 bool	 session_local(const struct session *);
 const char *session_phase_name(enum phase);
 

@@ -116,7 +116,8 @@ value_is_dests(struct span key, struct span value, void *arg)
 	return false;
 }
 
-/* What a queued message needs is of no use where none is queued. */
+/* What a queued message needs is of no use where none is queued, and the other
+ * way. */
 static void
 check_relay_only(struct build *b, const struct conf_action *a)
 {
@@ -129,6 +130,8 @@ check_relay_only(struct build *b, const struct conf_action *a)
 	if (a->type == ACT_PROXY && what != NULL)
 		lex_error(&b->lex, &a->pos, "`%s` is for actions that use the "
 		    "queue", what);
+	if (a->type != ACT_PROXY && a->identity != IDENTITY_NONE)
+		lex_error(&b->lex, &a->pos, "`identity` is for proxy actions");
 	if (a->srs && b->conf->srs_key == NULL)
 		lex_error(&b->lex, &a->pos, "srs needs its key: srs key "
 		    "\"PATH\"");
@@ -251,6 +254,43 @@ same_socket(const struct conf_listen *a, const struct conf_listen *c)
 	    strcmp(a->path, c->path) == 0;
 }
 
+/* Who may say who the client is; for the time of check_trusted(). */
+struct trusted {
+	struct build		*b;
+	const struct conf_listen *l;
+	const char		*what;
+};
+
+static bool
+trusted_is_addr(struct span key, struct span value, void *arg)
+{
+	const struct trusted	*t = arg;
+	struct addr_prefix	 p;
+
+	(void)value;
+	if (!addr_parse_prefix(key, &p))
+		lex_error(&t->b->lex, &t->l->pos, "%s from: \"%.*s\" is no "
+		    "address", t->what, (int)key.len, (const char *)key.p);
+	else if (p.bits == 0)
+		lex_warning(&t->b->lex, &t->l->pos, "%s from: anybody may say "
+		    "who it is", t->what);
+	return true;
+}
+
+static void
+check_trusted(struct build *b, const struct conf_listen *l, const char *what,
+    const struct conf_table *table)
+{
+	struct trusted	t = { b, l, what };
+
+	if (table == NULL)
+		return;
+	if (l->kind == LISTEN_UNIX)
+		lex_error(&b->lex, &l->pos, "%s is not for the submission "
+		    "socket", what);
+	table_each(table, trusted_is_addr, &t);
+}
+
 static void
 check_listen(struct build *b, struct conf_listen *l)
 {
@@ -268,6 +308,8 @@ check_listen(struct build *b, struct conf_listen *l)
 		    l->proxy->name);
 	if (l->masquerade != NULL)
 		check_senders(b, &l->pos, l->masquerade);
+	check_trusted(b, l, "proxy-protocol", l->proxy_protocol);
+	check_trusted(b, l, "xclient", l->xclient);
 	if (strlen(l->tag) > NAME_MAX_LEN)
 		lex_error(&b->lex, &l->pos, "a tag has at most %d bytes",
 		    NAME_MAX_LEN);

@@ -23,13 +23,15 @@ static const char	conf[] =
     "hostname gw.example.org\n"
     "action \"out\" relay to { \"192.0.2.9\" } open\n"
     "action \"live\" proxy to { \"192.0.2.9\" } open\n"
-    "action \"other\" proxy to { \"192.0.2.10\" } open\n"
+    "action \"other\" proxy to { \"192.0.2.10\" } open identity xclient\n"
     "listen on 192.0.2.1 port 25\n"
     "listen on 192.0.2.1 port 26 proxy \"live\"\n"
     "listen on 192.0.2.1 port 27 proxy \"live\" auth-plaintext tag named\n"
     "action \"both\" proxy to { \"192.0.2.9\" } open mirror \"new\" content\n"
     "action \"new\" proxy to { \"192.0.2.11\" } open\n"
     "listen on 192.0.2.1 port 28 proxy \"both\" auth-plaintext\n"
+    "listen on 192.0.2.1 port 29 proxy \"live\" xclient from 192.0.2.7\n"
+    "listen on 192.0.2.1 port 30 xclient from 192.0.2.7\n"
     "limit errors 60\n"
     "limit recipients 5\n"
     "match tag named from host { evil.example } for any reject\n"
@@ -213,7 +215,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t size)
 		lookupd_start();
 	}
 	replies = started = 0;
-	c = client_new(*p++ % 4, NULL);
+	c = client_new(*p++ % 6, NULL);
 	while (p < end) {
 		if ((cut = memchr(p, CUT, (size_t)(end - p))) == NULL)
 			cut = end;

@@ -231,8 +231,8 @@ struct client *
 client_new(unsigned listen, const char *from)
 {
 	struct client	*c = calloc(1, sizeof(*c));
-	struct addr	 local = address("192.0.2.1"),
-			 client = address(from == NULL ? WORLD_SOURCE : from);
+	struct origin	 at = { .local = address("192.0.2.1"),
+			 .client = address(from == NULL ? WORLD_SOURCE : from) };
 	int		 sv[2];
 
 	must(c != NULL && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
@@ -240,7 +240,7 @@ client_new(unsigned listen, const char *from)
 	c->fd = sv[0];
 	LIST_INSERT_HEAD(&clients, c, entry);
 	nclients++;
-	session_new(world_conf->listens[listen], &local, &client, sv[1]);
+	session_new(world_conf->listens[listen], &at, sv[1]);
 	session_each(newest, &c->s);
 	return c;
 }

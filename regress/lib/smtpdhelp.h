@@ -82,6 +82,7 @@ struct queued {
 	bool		 stingy;	/* no q_credit until it is told */
 	uint8_t		 status;	/* enum q_status */
 	uint32_t	 source_count;	/* the last q_source */
+	char		 source[ADDR_STRLEN];
 	/* A test of verification answers; without it nobody may ask. */
 	void		(*v_ask)(const struct ipc_v_ask *);
 	void		(*v_tell)(const struct ipc_v_tell *);
@@ -104,6 +105,9 @@ struct proxyd {
 	struct chan	*chan;		/* NULL: away */
 	char		 log[WORLD_LOG_MAX];	/* "open live;mail a@b;…" */
 	unsigned	 links;		/* open ones */
+	/* Of the link opened last: "client local rdns helo", "-" for none, "?"
+	 * for a name that may be known later. */
+	char		 who[1024];
 	uint32_t	 tid;		/* of the link opened last */
 	uint32_t	 before;	/* of the one before it */
 	uint64_t	 got;		/* content bytes */

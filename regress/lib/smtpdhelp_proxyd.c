@@ -174,6 +174,22 @@ answer(uint32_t tid, enum asked what)
 }
 
 static void
+note_who(const struct ipc_p_open *m)
+{
+	char	client[ADDR_STRLEN], local[ADDR_STRLEN];
+	size_t	n;
+
+	n = (size_t)snprintf(proxyd.who, sizeof(proxyd.who), "%s %s ",
+	    m->client.family == 0 ? "-" : addr_str_port(&m->client, client),
+	    addr_str_port(&m->local, local));
+	snprintf(proxyd.who + n, sizeof(proxyd.who) - n, "%.*s %.*s",
+	    m->rdns.len > 0 ? (int)m->rdns.len : 1, m->rdns.len > 0 ?
+	    (const char *)m->rdns.p : m->rdns_known ? "-" : "?",
+	    m->client_helo.len > 0 ? (int)m->client_helo.len : 1,
+	    m->client_helo.len > 0 ? (const char *)m->client_helo.p : "-");
+}
+
+static void
 p_open(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_open	*m = msg;
@@ -186,6 +202,7 @@ p_open(struct chan *c, const void *msg, int fd)
 	*l = (struct flink){ .tid = m->tid, .rule = m->helo.len > 0 };
 	proxyd.links++;
 	proxyd.before = proxyd.tid;
+	note_who(m);
 	proxyd.tid = m->tid;
 	note(proxyd.log, "open %.*s;", SV(m->action));
 	CHAN_SEND(proxyd.chan, p_server, .tid = m->tid,

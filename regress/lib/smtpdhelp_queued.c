@@ -204,9 +204,12 @@ q_fate(struct chan *c, const void *msg, int fd)
 static void
 q_source(struct chan *c, const void *msg, int fd)
 {
+	const struct ipc_q_source	*m = msg;
+
 	(void)c;
 	(void)fd;
-	queued.source_count = ((const struct ipc_q_source *)msg)->sessions;
+	queued.source_count = m->sessions;
+	addr_str(&m->source, queued.source);
 }
 
 static void

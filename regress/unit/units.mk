@@ -78,6 +78,7 @@ UNIT_test_proxyd_content = $(PROXYD)
 UNIT_test_asks = $(PROXYD)
 UNIT_test_caps = $(PROXYD)
 UNIT_test_relaytest = $(PROXYD)
+UNIT_test_identity = $(PROXYD)
 # deliverd, all but its main(), and the world around it.
 DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o loghelp.o) \
 	$(filter-out deliverd/main.o deliverd/ctl.o,\
@@ -98,7 +99,8 @@ SMTPD	= $(addprefix regress/lib/,smtpdhelp.o smtpdhelp_queued.o smtpdhelp_proxyd
 	$(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
 $(foreach t,session session_content session_limits session_options proxied \
-    byrule block replies relay window routing verify listener peer mirror,$(eval UNITLIBS_test_$t = -lcrypto))
+    byrule block replies relay window routing verify listener peer mirror \
+    balancer gateway,$(eval UNITLIBS_test_$t = -lcrypto))
 UNITLIBS_fuzz_session = -lcrypto
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
@@ -115,6 +117,8 @@ UNIT_test_listener = $(SMTPD)
 UNIT_test_archived = $(SMTPD)
 UNITLIBS_test_archived = -lcrypto
 UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
+UNIT_test_balancer = $(SMTPD)
+UNIT_test_gateway = $(SMTPD)
 UNITLIBS_test_verify = -lcrypto
 UNIT_test_peer = $(SMTPD)
 UNIT_test_mirror = $(SMTPD)
