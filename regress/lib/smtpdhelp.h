@@ -121,7 +121,7 @@ struct proxyd {
 	/* Instead of all of the above; may answer. */
 	void		(*asked)(uint32_t tid, enum asked);
 	void		(*verify)(const struct ipc_p_verify *);	/* as v_ask */
-	void		(*relay)(const struct ipc_p_relay *);	/* as v_ask */
+	void		(*relay)(const struct ipc_p_relay *);	/* or: closed */
 };
 extern struct proxyd	 proxyd;
 void	 proxyd_start(void);

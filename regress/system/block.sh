@@ -46,7 +46,7 @@ check "dots are cut" logged 'event=block server=\S*:2501 by=cut'
 check "with another session behind" logged \
     'event=server server=\S*:2501 result=again'
 check "no server session was left in doubt" sh -c \
-    "! grep -q 'event=report' '$T/gw/log'"
+    "! grep -q 'report: ' '$T/gw/log'"
 
 # replies plain
 send $A:2529 a@client.example nobody@example.org >"$T/plain" 2>&1
