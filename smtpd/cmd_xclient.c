@@ -74,6 +74,8 @@ begin_anew(struct session *s, struct cmd *c)
 {
 	free(s->helo);
 	s->helo = NULL;
+	free(s->auth_told);
+	s->auth_told = NULL;
 	s->caps = 0;
 	s->auth_said = false;
 	link_close(s->link);
