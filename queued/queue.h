@@ -3,7 +3,8 @@
  * working directory and without any channel, so that a test drives it as the
  * daemon does. Who owns channels hears through struct queue_ops.
  *
- *	commit.c	transactions, batches, one sync for all that waits
+ *	txn.c		transactions: messages that are being received
+ *	commit.c	batches, one sync for all that waits
  *	apply.c		a record's effect on the index, live and in replay
  *	recover.c	start: index, tail of the segments, replay
  *	due.c		what is to be tried now: rows of the index into memory
@@ -318,7 +319,7 @@ bool	 queue_pause_dest(struct queue *, struct span name, bool on);
 uint32_t queue_paused_names(struct queue *, struct buf *);
 bool	 queue_is_paused(const struct queue *, const struct dest *);
 
-/* ---- commit.c ---- */
+/* ---- txn.c ---- */
 /*
  * A transaction for message id; m has the envelope but for recipients, size and
  * what queued knows itself; all is copied. NULL: refused, the id is known.
@@ -334,6 +335,8 @@ void	 txn_commit(struct txn *, struct span prefix, struct span bytes,
 	    uint64_t size);
 void	 txn_abort(struct txn *);
 uint64_t txn_id(const struct txn *);
+
+/* ---- commit.c ---- */
 /* Owner (a channel) or agent is gone: nobody is to be told. */
 void	 queue_forget_owner(struct queue *, const void *owner);
 /* Appends a record of kind CHANGE, SNAPSHOT or a bounce's MESSAGE. False: it
