@@ -12,6 +12,7 @@
 #include "common/base/rand.h"
 #include "queued/diskio.h"
 #include "queued/due.h"
+#include "queued/prepared.h"
 
 #define SLACK	(64 << 10)	/* room in a segment for the state record */
 #define REASONS_PART 16		/* of a segment, for the replies of a message */
@@ -32,6 +33,7 @@ queue_forget_owner(struct queue *q, const void *owner)
 		for (size_t i = 0; i < j->nrcpts; i++)
 			if (j->rcpts[i].agent == owner)
 				j->rcpts[i].agent = NULL;
+	prepared_owner_gone(q, owner);
 }
 
 bool
@@ -101,9 +103,8 @@ queue_reason_max(const struct queue *q, uint32_t nrcpts)
 	    n < REASON_MIN ? REASON_MIN : (size_t)n;
 }
 
-void
-queue_ack(struct queue *q, void *agent, uint32_t tid, uint64_t id, uint32_t n,
-    uint32_t attempt)
+static void
+ack_add(struct queue *q, const struct batch_ack *a)
 {
 	struct batch_ack *v;
 
@@ -114,9 +115,25 @@ queue_ack(struct queue *q, void *agent, uint32_t tid, uint64_t id, uint32_t n,
 			fatal("results");
 		q->acks = v;
 	}
-	q->acks[q->nacks++] = (struct batch_ack){ agent, tid, n, attempt, id };
-	if (!q->flushing)
-		q->ops->want_flush(q, false);
+	q->acks[q->nacks++] = *a;
+	if (!q->flushing)	/* for what is finished a client waits */
+		q->ops->want_flush(q, a->finish);
+}
+
+void
+queue_ack(struct queue *q, void *agent, uint32_t tid, uint64_t id, uint32_t n,
+    uint32_t attempt)
+{
+	ack_add(q, &(struct batch_ack){ agent, tid, n, attempt, id, false,
+	    Q_OK });
+}
+
+void
+queue_ack_finish(struct queue *q, void *owner, uint32_t tid, uint64_t id,
+    enum q_status st)
+{
+	ack_add(q, &(struct batch_ack){ .agent = owner, .tid = tid, .id = id,
+	    .finish = true, .status = st });
 }
 
 /* What is paused, as a whole record. */
@@ -151,7 +168,7 @@ answer(struct queue *q, enum q_status st, const char *text)
 	for (size_t i = 0; i < q->nentries; i++) {
 		e = &q->entries[i];
 		if (st == Q_OK) {
-			q->stats.accepted++;
+			q->stats.accepted += e->ways == 0;
 			log_debug("id=%s event=enqueue nrcpts=%u size=%llu",
 			    id_str(e->id, id), e->nrcpts,
 			    (unsigned long long)e->size);
@@ -164,6 +181,8 @@ answer(struct queue *q, enum q_status st, const char *text)
 		if (e->owner != NULL)
 			q->ops->committed(e->owner, e->tid, e->id, st, text);
 		map_del_u64(q->open_ids, e->id);
+		if (st == Q_OK && e->ways != 0)
+			prepared_new(q, e->owner, e->id, e->ways);
 	}
 	q->nentries = 0;
 }
@@ -175,7 +194,10 @@ acknowledge(struct queue *q)
 
 	for (size_t i = 0; i < q->nacks; i++) {
 		a = &q->acks[i];
-		if (a->agent != NULL)
+		if (a->agent != NULL && a->finish)
+			q->ops->finished(q, a->agent, a->tid, a->id,
+			    a->status);
+		else if (a->agent != NULL)
 			q->ops->recorded(a->agent, a->tid, a->id, a->n,
 			    a->attempt);
 	}

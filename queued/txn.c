@@ -8,6 +8,7 @@
 #include "common/smtp/param.h"
 #include "queued/diskio.h"
 #include "queued/dsn.h"
+#include "queued/prepared.h"
 
 #define SLACK	(64 << 10)	/* a message may be so much longer than allowed
 				 * with what smtpd adds */
@@ -22,6 +23,7 @@ struct txn {
 	struct buf	 rcpts, content;
 	uint64_t	 got;		/* bytes of content so far */
 	int64_t		 ttl_ms;
+	uint16_t	 ways;		/* of a prepared one: a bit each */
 	bool		 body;		/* content is in a file */
 	bool		 expanded;	/* an alias's sender is to be told */
 	int		 body_fd;
@@ -85,6 +87,7 @@ txn_rcpt(struct txn *t, const struct rec_rcpt *r)
 	struct rec_rcpt	 e = *r;
 	uint64_t	 limit = t->q->conf->limits.recipients;
 	bool		 archive = r->flags & RCPT_F_ARCHIVE;
+	bool		 prepared = t->m.flags & MSG_PREPARED;
 	int64_t		 ttl;
 
 	if (archive ? t->narchived >= (t->q->conf->narchives + 1) * limit :
@@ -104,6 +107,15 @@ txn_rcpt(struct txn *t, const struct rec_rcpt *r)
 		t->m.flags |= MSG_GROUPS;
 	if ((e.flags & RCPT_F_EXPANDED) && (e.notify & NOTIFY_SUCCESS))
 		t->expanded = true;
+	if (e.way > WAY_MAX || (e.way > 0 && !prepared)) {
+		t->status = Q_REFUSED;
+		t->why = "a recipient of no way";
+		return -1;
+	}
+	if (prepared) {
+		e.state = RCPT_PREPARED;
+		t->ways |= (uint16_t)(1u << e.way);
+	}
 	if (e.group > e.n || (e.flags & ~RCPT_F_ALL) != 0) {
 		t->status = Q_REFUSED;
 		t->why = "a recipient of no group";
@@ -216,8 +228,8 @@ static bool
 txn_encode(struct txn *t, struct span prefix, struct span bytes)
 {
 	struct queue	*q = t->q;
-	struct rec	 r = { .kind = REC_MESSAGE, .id = t->id,
-			    .qtime_ms = queue_now(q), .prefix = prefix,
+	struct rec	 r = { .kind = t->ways != 0 ? REC_PREPARED :
+			    REC_MESSAGE, .id = t->id, .qtime_ms = queue_now(q), .prefix = prefix,
 			    .content = bytes };
 	size_t		 before = buf_len(&q->msgs), ntold = 0;
 	struct dsn_rcpt	*told = NULL;
@@ -226,7 +238,8 @@ txn_encode(struct txn *t, struct span prefix, struct span bytes)
 
 	buf_init(&rcpts, REC_ENV_MAX);
 	if (t->expanded)
-		ntold = notice_expand(buf_content(&t->rcpts), &rcpts, &told);
+		ntold = notice_expand(buf_content(&t->rcpts), &rcpts, &told,
+		    t->ways != 0);
 	r.wall_s = (uint32_t)(clock_wall().ms / 1000);
 	t->m.rcpts = buf_content(ntold > 0 ? &rcpts : &t->rcpts);
 	t->m.accepted_ms = r.qtime_ms;
@@ -241,7 +254,7 @@ txn_encode(struct txn *t, struct span prefix, struct span bytes)
 	    buf_len(&q->msgs) - before <= record_max(q);
 	if (!ok)
 		q->msgs.len = q->msgs.start + before;
-	else if (ntold > 0)
+	else if (ntold > 0 && t->ways == 0)
 		dsn_expanded(q, &r, &t->m, told, ntold);
 	free(told);
 	buf_clear(&rcpts);
@@ -266,6 +279,9 @@ txn_commit(struct txn *t, struct span prefix, struct span bytes, uint64_t size)
 		txn_fail(t, Q_FAILED, q->closed_why);
 	else if (q->closed)
 		txn_fail(t, Q_FULL, q->closed_why);
+	else if (t->ways != 0 && map_count(q->prepared) + q->nentries >=
+	    PREPARED_MAX)
+		txn_fail(t, Q_FULL, "too many prepared messages");
 	if (t->got != size || t->m.nrcpts == 0)
 		txn_fail(t, Q_REFUSED, "not what was announced");
 	if (t->status == Q_OK && !txn_encode(t, prefix, bytes))
@@ -277,7 +293,7 @@ txn_commit(struct txn *t, struct span prefix, struct span bytes, uint64_t size)
 	}
 	q->entries[q->nentries++] = (struct batch_entry){ .owner = t->owner,
 	    .tid = t->tid, .id = t->id, .size = t->got,
-	    .nrcpts = t->m.nrcpts, .body_fd = t->body_fd };
+	    .nrcpts = t->m.nrcpts, .ways = t->ways, .body_fd = t->body_fd };
 	t->body_fd = -1;		/* the batch's now */
 	txn_free(t);
 	if (q->nentries == BATCH_MSGS || buf_len(&q->msgs) >= BATCH_BYTES ||

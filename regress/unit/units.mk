@@ -60,6 +60,8 @@ UNIT_test_restart = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_restart = -ldb-5.3
 UNIT_test_compact = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_compact = -ldb-5.3
+UNIT_test_prepared = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_prepared = -ldb-5.3
 UNIT_test_faults = $(addprefix regress/lib/,queuehelp.o queuerun.o diskmodel.o) \
     $(QUEUED)
 UNITLIBS_test_faults = -ldb-5.3
