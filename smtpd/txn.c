@@ -40,8 +40,7 @@ txn_end(struct session *s)
 	s->txn = NULL;
 	if (t->way != NULL && !t->committed)
 		t->way->abort(t);
-	if (t->queue.doubt != NULL)
-		event_free(t->queue.doubt);
+	quser_forget(&t->queue.u);
 	content_clear(&t->content);
 	arena_free(t->arena);
 	free(t->rcpts);
