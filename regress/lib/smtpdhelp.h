@@ -69,6 +69,7 @@ struct queued {
 	uint64_t	 id;
 	uint64_t	 lost;		/* of the last q_fate */
 	unsigned	 fates;
+	unsigned	 settles, finishes;	/* the last q_finish: tid, id */
 	bool		 digested;	/* the last commit; and so: */
 	uint8_t		 digest[32];
 	uint64_t	 got;		/* content bytes, so far or in all */
@@ -89,6 +90,7 @@ void	 queued_die(void);
 void	 queued_result(uint8_t status);
 void	 queued_credit(uint32_t bytes);
 void	 queued_have(bool);
+void	 queued_finished(uint8_t status);
 void	 queued_state(bool open, const char *why);
 void	 queued_source_total(const char *source, uint32_t count);
 void	 queued_reset(void);	/* forgets what it heard, does as by default */

@@ -95,7 +95,7 @@ SMTPD	= $(addprefix regress/lib/,smtpdhelp.o smtpdhelp_queued.o smtpdhelp_proxyd
 	$(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
 $(foreach t,session session_content session_limits session_options proxied \
-    byrule routing verify listener peer,$(eval UNITLIBS_test_$t = -lcrypto))
+    byrule prepare routing verify listener peer,$(eval UNITLIBS_test_$t = -lcrypto))
 UNITLIBS_fuzz_session = -lcrypto
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
@@ -103,6 +103,7 @@ UNIT_test_session_limits = $(SMTPD)
 UNIT_test_proxied = $(SMTPD)
 UNIT_test_byrule = $(SMTPD)
 UNIT_test_routing = $(SMTPD)
+UNIT_test_prepare = $(SMTPD)
 UNIT_test_session_options = $(SMTPD)
 UNIT_test_listener = $(SMTPD)
 UNIT_test_verify = $(SMTPD)
