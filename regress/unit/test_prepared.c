@@ -638,10 +638,11 @@ test_compacted(void **state)
 static void
 test_redest(void **state)
 {
-	struct conf	*other = help_conf();
+	static struct conf *other;
 
 	(void)state;
 	prepare(5);
+	other = help_conf();
 	other->actions[0]->ndests = 1;
 	other->actions[0]->dests = conf->actions[1]->dests;
 	queue_conf(h.q, other);
