@@ -23,7 +23,7 @@
 #define MIN	INT64_C(60000)
 #define THREE	"a@one.example b@two.example c@three.example"
 
-static struct conf	*conf;
+static struct conf	*conf, *moved;
 static const char	*path;
 static struct help	 h;
 
@@ -638,14 +638,12 @@ test_compacted(void **state)
 static void
 test_redest(void **state)
 {
-	static struct conf *other;
 
 	(void)state;
 	prepare(5);
-	other = help_conf();
-	other->actions[0]->ndests = 1;
-	other->actions[0]->dests = conf->actions[1]->dests;
-	queue_conf(h.q, other);
+	moved->actions[0]->ndests = 1;
+	moved->actions[0]->dests = conf->actions[1]->dests;
+	queue_conf(h.q, moved);
 	audit();
 	help_settle(&h, 5, 2, SETTLED_TAKEN, "250 ok");
 	prepared_finish(h.q, &h, 1, 5, true);
@@ -695,6 +693,7 @@ main(void)
 	};
 
 	conf = help_conf();
+	moved = help_conf();
 	id_init(1, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
