@@ -357,6 +357,41 @@ help_change(struct help *h, uint64_t id, uint8_t what, bool held)
 	buf_clear(&env);
 }
 
+struct routes {
+	struct buf	 b;
+	struct span	 action;
+};
+
+static bool
+route_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
+{
+	struct routes	*x = arg;
+
+	if (r->state == RCPT_WAITING)
+		rec_route_add(&x->b, &(struct rec_route){ n, x->action });
+	return true;
+}
+
+void
+help_route(struct help *h, uint64_t id, const char *action)
+{
+	struct rec_change ch = { .what = CHANGE_ROUTE };
+	struct rec	 r = { .kind = REC_CHANGE, .id = id };
+	struct routes	 x = { .action = span_str(action) };
+	struct buf	 env;
+
+	buf_init(&x.b, REC_ENV_MAX);
+	buf_init(&env, REC_ENV_MAX);
+	store_rcpts(h->q->store, id, route_rcpt, &x);
+	ch.routes = buf_content(&x.b);
+	rec_change_encode(&env, &ch);
+	r.env = buf_content(&env);
+	if (ch.routes.len > 0)
+		queue_record(h->q, &r);
+	buf_clear(&x.b);
+	buf_clear(&env);
+}
+
 int
 help_child(void (*f)(void *), void *arg)
 {

@@ -73,6 +73,8 @@ void	 help_advance(int64_t ms);
 /* A change as posternctl's verbs make it: CHANGE_REMOVE, CHANGE_HOLD with held,
  * or 0: all waiting recipients are due now. Waits in the batch. */
 void	 help_change(struct help *, uint64_t id, uint8_t what, bool held);
+/* All waiting recipients go by this action from now on. The same. */
+void	 help_route(struct help *, uint64_t id, const char *action);
 /* Runs f in a child that then is gone as by kill -9; its exit status, 0 if f
  * returned. */
 int	 help_child(void (*f)(void *), void *arg);
