@@ -9,6 +9,7 @@
 #include "common/base/rand.h"
 #include "queued/dest.h"
 #include "queued/due.h"
+#include "queued/prepared.h"
 #include "queued/rows.h"
 
 /* ---- counting what lives where ---- */
@@ -25,6 +26,10 @@ count(struct queue *q, const struct store_msg *m, int by)
 	else if (!map_set_u64(q->seg_live, m->segment, (void *)n))
 		fatalx("too many segments");
 	q->live_records_bytes += (uint64_t)by * m->length;
+	if (m->flags & MSG_PREPARED) {
+		q->nprepared += (uint64_t)by;
+		return;
+	}
 	if (m->flags & MSG_KEPT) {
 		q->kept += (uint64_t)by;
 		q->kept_bytes += (uint64_t)by * m->size;
@@ -42,6 +47,8 @@ count_row(uint64_t id, const struct store_msg *m, void *arg)
 	struct queue	*q = arg;
 
 	count(q, m, 1);
+	if (m->flags & MSG_PREPARED)
+		prepared_found(q, id);
 	if (id > q->newest_id)
 		q->newest_id = id;
 	return true;
@@ -54,7 +61,7 @@ apply_count(struct queue *q)
 	if ((q->seg_live = map_new(1 << 20)) == NULL)
 		fatal("segments");
 	q->messages = q->held = q->live_records_bytes = 0;
-	q->kept = q->kept_bytes = q->content_bytes = 0;
+	q->kept = q->kept_bytes = q->content_bytes = q->nprepared = 0;
 	store_msgs(q->store, 0, count_row, q);
 }
 
@@ -159,6 +166,52 @@ keep(struct queue *q, uint64_t id, struct store_msg *m, int64_t until_ms)
 		count(q, m, 1);
 }
 
+/* It is ours: its recipients begin to wait. The record's fates tell of each
+ * what follows, but for those whose failure is told in the next record; until
+ * it is seen, they wait. */
+static void
+apply_finish(struct queue *q, uint64_t id, struct store_msg *m)
+{
+	struct store_rcpt rc;
+
+	if (!q->replaying)
+		count(q, m, -1);
+	m->flags &= (uint8_t)~MSG_PREPARED;
+	if (!q->replaying)
+		count(q, m, 1);
+	for (uint32_t n = 0; n < m->nrcpts; n++) {
+		if (!store_rcpt_get(q->store, id, n, &rc) ||
+		    rc.state != RCPT_PREPARED)
+			continue;
+		rc.state = RCPT_WAITING;
+		rc.settled = 0;
+		rc.next_ms = m->accepted_ms;
+		store_rcpt_put(q->store, id, n, &rc);
+	}
+}
+
+/* What came of a way, for those of it that still wait for that. */
+static void
+apply_settled(struct queue *q, uint64_t id, const struct rec_settled *s)
+{
+	struct store_msg m;
+	struct store_rcpt rc;
+	uint32_t	 nrcpts;
+
+	if (!store_msg_get(q->store, id, &m) || !(m.flags & MSG_PREPARED))
+		return;
+	nrcpts = m.nrcpts;
+	for (uint32_t n = 0; n < nrcpts; n++) {
+		if (!store_rcpt_get(q->store, id, n, &rc) ||
+		    rc.state != RCPT_PREPARED || rc.way != s->way)
+			continue;
+		rc.settled = s->outcome + 1;
+		rc.reason = s->reply;
+		rc.server = s->server;
+		store_rcpt_put(q->store, id, n, &rc);
+	}
+}
+
 static void
 apply_hold(struct queue *q, uint64_t id, struct store_msg *m,
     const struct rec_change *ch)
@@ -194,15 +247,23 @@ apply_change(struct queue *q, uint64_t id, const struct rec_change *ch)
 	struct rows	 before = { .n = 0 };
 	bool		 remove = ch->what & CHANGE_REMOVE;
 	bool		 route = ch->what & CHANGE_ROUTE;
+	bool		 finish;
 	uint32_t	 left;
 
 	if (!store_msg_get(q->store, id, &m) ||
 	    ((m.flags & MSG_KEPT) && !remove))
 		return;			/* it is over */
+	finish = m.flags & MSG_PREPARED;
+	/* Not ours yet, only its end changes it; void is only what is not. */
+	if (finish != ((ch->what & CHANGE_FINISH) != 0) &&
+	    (finish || remove))
+		return;
 	buf_reset(&q->scratch);
 	buf_span(&q->scratch, m.from);
 	m.from = buf_content(&q->scratch);
 	rows_collect(q, &before, id, &m);
+	if (finish && !remove)
+		apply_finish(q, id, &m);
 	left = apply_fates(q, id, ch, m.left, ch->what & CHANGE_KEEP);
 	if (remove || (left == 0 && !(ch->what & CHANGE_KEEP)))
 		forget(q, id, &m, &before, true);
@@ -217,7 +278,7 @@ apply_change(struct queue *q, uint64_t id, const struct rec_change *ch)
 			apply_routes(q, id, ch);
 		if (ch->what & CHANGE_HOLD)
 			apply_hold(q, id, &m, ch);
-		if (left != m.left || (ch->what & CHANGE_HOLD)) {
+		if (left != m.left || finish || (ch->what & CHANGE_HOLD)) {
 			m.left = left;
 			store_msg_put(q->store, id, &m, false);
 		}
@@ -245,7 +306,8 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 	char		 domain[CONF_TARGET_MAX];
 
 	while (rec_rcpt_next(&s, m->version, &e))
-		sm.left += e.state == RCPT_WAITING;
+		sm.left += e.state == RCPT_WAITING ||
+		    e.state == RCPT_PREPARED;
 	rows_init(&before);
 	if (!store_msg_put(q->store, r->id, &sm, true)) {
 		store_msg_get(q->store, r->id, &old);
@@ -262,6 +324,7 @@ apply_message(struct queue *q, const struct rec *r, const struct rec_msg *m,
 		    .notify = e.notify, .flags = e.flags, .group = e.group,
 		    .attempt = e.attempt,
 		    .next_ms = e.next_ms, .last_ms = e.last_ms,
+		    .way = e.way, .settled = e.settled,
 		    .dest = dest_of(q->conf, e.action, e.to, m->from, m->auth,
 		    domain),
 		    .action = e.action, .to = e.to, .reason = e.reason,
@@ -301,6 +364,7 @@ apply(struct queue *q, const struct rec *r, uint64_t segment, uint64_t offset)
 	const char	*why = "kind";
 	enum parse	 st = PARSE_BAD;
 	struct rec_change ch, cause;
+	struct rec_settled settled;
 	struct rec_state state;
 	struct rec_msg	 m;
 	char		 id[ID_STRLEN];
@@ -308,6 +372,7 @@ apply(struct queue *q, const struct rec *r, uint64_t segment, uint64_t offset)
 	switch (r->kind) {
 	case REC_MESSAGE:
 	case REC_SNAPSHOT:
+	case REC_PREPARED:
 		if ((st = rec_msg_decode(r->env, r->version, &m, &why)) !=
 		    PARSE_OK)
 			break;
@@ -319,9 +384,15 @@ apply(struct queue *q, const struct rec *r, uint64_t segment, uint64_t offset)
 			apply_change(q, m.cause_id, &cause);
 		break;
 	case REC_CHANGE:
+	case REC_FINISHED:
 		if ((st = rec_change_decode(r->env, r->version, &ch, &why)) ==
 		    PARSE_OK)
 			apply_change(q, r->id, &ch);
+		break;
+	case REC_SETTLED:
+		if ((st = rec_settled_decode(r->env, &settled, &why)) ==
+		    PARSE_OK)
+			apply_settled(q, r->id, &settled);
 		break;
 	case REC_STATE:
 		if ((st = rec_state_decode(r->env, &state, &why)) == PARSE_OK)

@@ -17,7 +17,7 @@ struct audit_msg {
 	uint64_t	 segment, offset;
 	uint64_t	 size;
 	uint32_t	 nrcpts, left;
-	bool		 body, kept;
+	bool		 body, kept, prepared;
 	uint8_t		 over[];	/* a bit a recipient */
 };
 
@@ -83,7 +83,8 @@ seen_fate(struct audit_msg *s, uint32_t n, uint8_t state)
 {
 	uint8_t	 bit = (uint8_t)(1 << n % 8);
 
-	if (n >= s->nrcpts || state == RCPT_WAITING || (s->over[n / 8] & bit))
+	if (n >= s->nrcpts || state == RCPT_WAITING ||
+	    state == RCPT_PREPARED || (s->over[n / 8] & bit))
 		return;
 	s->over[n / 8] |= bit;
 	s->left--;
@@ -110,6 +111,7 @@ seen_put(struct audit *v, const struct rec *r, const struct rec_msg *m,
 	s->nrcpts = s->left = m->nrcpts;
 	s->body = (m->flags & MSG_BODY_FILE) != 0;
 	s->kept = (m->flags & MSG_KEPT) != 0;
+	s->prepared = (m->flags & MSG_PREPARED) != 0;
 	while (rec_rcpt_next(&rcpts, m->version, &e))
 		seen_fate(s, e.n, e.state);
 }
@@ -125,6 +127,10 @@ seen_change(struct audit *v, uint64_t id, uint8_t version, struct span env)
 	if (s == NULL || rec_change_decode(env, version, &ch, &why) !=
 	    PARSE_OK)
 		return;
+	if (s->prepared != ((ch.what & CHANGE_FINISH) != 0) &&
+	    (s->prepared || (ch.what & CHANGE_REMOVE)))
+		return;			/* as apply.c has it */
+	s->prepared = false;
 	while (rec_fate_next(&ch.rcpts, ch.version, &f))
 		seen_fate(s, f.n, f.state);
 	/* One that is kept then ends by a removal alone. */
@@ -163,6 +169,7 @@ record(const struct rec *r, uint64_t offset, void *arg)
 	struct audit	*v = arg;
 	struct rec_msg	 m;
 	struct rec_change ch;
+	struct rec_settled settled;
 	struct rec_state st;
 	const char	*why = "kind of the record";
 	enum parse	 ok = PARSE_BAD;
@@ -178,6 +185,7 @@ record(const struct rec *r, uint64_t offset, void *arg)
 	switch (r->kind) {
 	case REC_MESSAGE:
 	case REC_SNAPSHOT:
+	case REC_PREPARED:
 		ok = rec_msg_decode(r->env, r->version, &m, &why);
 		if (ok != PARSE_OK)
 			break;
@@ -186,9 +194,13 @@ record(const struct rec *r, uint64_t offset, void *arg)
 			seen_change(v, m.cause_id, r->version, m.cause);
 		break;
 	case REC_CHANGE:
+	case REC_FINISHED:
 		ok = rec_change_decode(r->env, r->version, &ch, &why);
 		if (ok == PARSE_OK)
 			seen_change(v, r->id, r->version, r->env);
+		break;
+	case REC_SETTLED:
+		ok = rec_settled_decode(r->env, &settled, &why);
 		break;
 	case REC_STATE:
 		ok = rec_state_decode(r->env, &st, &why);
@@ -303,7 +315,7 @@ row_record(struct audit *v, uint64_t id, const struct store_msg *m)
 	}
 	free(p);
 	return st == PARSE_OK && r.id == id && r.total == m->length &&
-	    (r.kind == REC_MESSAGE || r.kind == REC_SNAPSHOT);
+	    rec_is_message(&r);
 }
 
 static void
@@ -324,7 +336,7 @@ struct count {
 	struct audit	*v;
 	const struct store_msg *m;
 	uint64_t	 id;
-	uint32_t	 n, waiting;
+	uint32_t	 n, waiting, prepared;
 	struct store_due due[PAGE];	/* of the first that wait */
 };
 
@@ -335,6 +347,7 @@ count_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 
 	(void)n;
 	c->n++;
+	c->prepared += r->state == RCPT_PREPARED;
 	if (r->state != RCPT_WAITING)
 		return true;
 	if (c->waiting < PAGE)
@@ -387,7 +400,8 @@ index_row(struct audit *v, uint64_t id)
 	if (v->offline)
 		seen_drop(v, id);
 	store_rcpts(v->q->store, id, count_rcpt, &c);
-	if (c.n != m.nrcpts || c.waiting != m.left)
+	if (c.n != m.nrcpts || c.waiting + c.prepared != m.left ||
+	    (c.prepared > 0 && !(m.flags & MSG_PREPARED)))
 		problem(v, "recipients are missing in the index", id, 0, 0);
 	if (!m.held)
 		row_dues(v, &c);
@@ -429,7 +443,8 @@ schedule_step(struct audit *v)
 		queue_flush(v->q);
 	store_sched(v->q->store, &v->due, page_due, v);
 	for (size_t i = 0; i < v->n; i++)
-		if (!store_msg_get(v->q->store, v->dues[i].id, &m) || m.held)
+		if (!store_msg_get(v->q->store, v->dues[i].id, &m) || m.held ||
+		    (m.flags & MSG_PREPARED))
 			problem(v, "the schedule has it, but it does not wait",
 			    v->dues[i].id, 0, 0);
 	if (v->n < PAGE) {

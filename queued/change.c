@@ -150,6 +150,8 @@ change_make(struct walk *w, const struct walk_msg *p)
 
 	if ((p->m.flags & MSG_KEPT) && w->what != WALK_REMOVE)
 		return false;		/* it is over */
+	if (p->m.flags & MSG_PREPARED)
+		return false;		/* it isn't ours */
 	if (!(w->what == WALK_BOUNCE ? return_msg(w, p->id, &p->m) :
 	    w->what == WALK_REROUTE ? route_msg(w, p) : plain(w, p)))
 		return false;

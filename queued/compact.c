@@ -42,7 +42,8 @@ snapshot_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 			    .notify = r->notify, .attempt = r->attempt,
 			    .next_ms = r->next_ms, .last_ms = r->last_ms,
 			    .to = r->to, .action = r->action,
-			    .flags = r->flags, .group = r->group };
+			    .flags = r->flags, .group = r->group,
+			    .way = r->way, .settled = r->settled };
 
 	if (v->reasons) {
 		e.reason = r->reason;
@@ -107,7 +108,7 @@ snapshot(const struct rec *r, uint64_t offset, void *arg)
 	if (s->msgs == STEP_MSGS || s->bytes >= STEP_BYTES)
 		return false;
 	s->next = offset + r->total;
-	if ((r->kind != REC_MESSAGE && r->kind != REC_SNAPSHOT) ||
+	if (!rec_is_message(r) ||
 	    !store_msg_get(q->store, r->id, &m) ||
 	    m.segment != q->compact_seg || m.offset != offset)
 		return true;

@@ -36,7 +36,8 @@ verb_unix_ms(const struct queue *q, int64_t ms)
 const char *
 verb_state(const struct store_msg *m)
 {
-	return m->flags & MSG_KEPT ? "kept" : m->held ? "held" : "waiting";
+	return m->flags & MSG_KEPT ? "kept" : m->flags & MSG_PREPARED ?
+	    "prepared" : m->held ? "held" : "waiting";
 }
 
 /* ---- the queue ---- */
@@ -59,6 +60,7 @@ run_stats(struct ctl *c, int argc, char **argv)
 		ctl_num(c, "limit_bytes", (int64_t)q->conf->queue_size);
 	ctl_num(c, "kept", (int64_t)q->kept);
 	ctl_num(c, "kept_bytes", (int64_t)q->kept_bytes);
+	ctl_num(c, "prepared", (int64_t)q->nprepared);
 	ctl_num(c, "ready", q->nready);
 	ctl_num(c, "running", q->nrunning);
 	ctl_str(c, "mta", q->mta_paused ? "paused" : "running");

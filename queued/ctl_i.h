@@ -14,7 +14,7 @@ int64_t	 verb_unix_ms(const struct queue *, int64_t ms);
  * die with the next look into the index. */
 struct queue *verb_named(struct ctl *, int argc, char **argv, uint64_t *id,
 	    struct store_msg *);
-/* "waiting", "held" or "kept". */
+/* "waiting", "held", "kept" or "prepared". */
 const char *verb_state(const struct store_msg *);
 
 typedef void verb_run(struct ctl *, int argc, char **argv);

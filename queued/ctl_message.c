@@ -74,12 +74,15 @@ show_rcpt(struct ctl *c, struct showing *s, const struct store_rcpt *r,
     const struct rec_rcpt *e)
 {
 	static const char *const states[] = { "waiting", "delivered",
-	    "failed" };
+	    "failed", "prepared" };
+	static const char *const settled[] = { "", "taken", "queue",
+	    "refused" };
 
 	ctl_row(c, "recipient");
 	ctl_num(c, "n", s->n);
 	ctl_field(c, "to", r->to);
-	ctl_str(c, "state", r->state <= RCPT_FAILED ? states[r->state] : "?");
+	ctl_str(c, "state", r->state <= RCPT_STATE_MAX ? states[r->state] :
+	    "?");
 	ctl_field(c, "action", r->action);
 	ctl_num(c, "attempts", r->attempt);
 	if (r->attempt > 0)
@@ -91,6 +94,11 @@ show_rcpt(struct ctl *c, struct showing *s, const struct store_rcpt *r,
 	if (e != NULL && e->orcpt.len > 0)
 		ctl_field(c, "orcpt", e->orcpt);
 	notify_field(c, r->notify);
+	if (r->state == RCPT_PREPARED) {
+		ctl_num(c, "way", r->way);
+		if (r->settled > 0 && r->settled <= SETTLED_REFUSED + 1)
+			ctl_str(c, "settled", settled[r->settled]);
+	}
 	if (r->group != s->n)
 		ctl_num(c, "group", r->group);
 	if (r->flags & RCPT_F_ARCHIVE)

@@ -38,7 +38,7 @@ list_row(struct walk *w, const struct walk_msg *p, void *arg)
 	if (p->m.flags & MSG_KEPT)
 		ctl_num(c, "kept_until_ms", verb_unix_ms(w->q,
 		    p->m.expire_ms));
-	else if (!p->m.held)
+	else if (!p->m.held && !(p->m.flags & MSG_PREPARED))
 		ctl_num(c, "next_ms", verb_unix_ms(w->q, w->next_ms));
 	ctl_field(c, "from", p->m.from);
 	ctl_field(c, "to", buf_content(&w->to));

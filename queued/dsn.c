@@ -34,6 +34,7 @@ struct about {
 	struct audience	 audience;
 	struct buf	 head;		/* its content's beginning, from a file */
 	bool		 beside;	/* it is in the batch of messages */
+	bool		 finish;	/* it was prepared, and is ours now */
 };
 
 /* ---- who ---- */
@@ -148,7 +149,8 @@ append(const struct about *ab, const struct rec *r)
 static void
 change_alone(struct about *ab, struct span change)
 {
-	struct rec	 r = { .kind = REC_CHANGE, .id = ab->id, .env = change };
+	struct rec	 r = { .kind = ab->finish ? REC_FINISHED : REC_CHANGE,
+			    .id = ab->id, .env = change };
 
 	if (change.len > 0)
 		append(ab, &r);
@@ -254,9 +256,9 @@ struct with {
 };
 
 static void
-with_change(const struct queue *q, struct buf *env, const struct with *w)
+with_change(const struct about *ab, struct buf *env, const struct with *w)
 {
-	struct rec_change ch = { 0 };
+	struct rec_change ch = { .what = ab->finish ? CHANGE_FINISH : 0 };
 	struct buf	 fates;
 
 	buf_init(&fates, REC_ENV_MAX);
@@ -266,7 +268,7 @@ with_change(const struct queue *q, struct buf *env, const struct with *w)
 			ch.nrcpts++;
 		}
 	ch.rcpts = buf_content(&fates);
-	keep_mark(q, &ch);
+	keep_mark(ab->q, &ch);
 	buf_reset(env);
 	if (ch.nrcpts > 0 && (fates.failed || !rec_change_encode(env, &ch)))
 		fatalx("change");
@@ -290,7 +292,7 @@ tell_some(struct about *ab, struct dsn *d, struct with *w, struct buf *env)
 	for (size_t i = 0; w != NULL && i < form.told; i++)
 		w->in[w->at[i]] = true;
 	if (w != NULL)
-		with_change(ab->q, env, w);
+		with_change(ab, env, w);
 	if (dsn_append(ab, id, buf_content(&text), &form, buf_content(env)))
 		log_queued(ab, id, d->rcpts, form.told);
 	else {
@@ -424,15 +426,17 @@ record_plain(struct about *ab, const struct with *w)
 	struct buf	 env;
 
 	buf_init(&env, REC_ENV_MAX);
-	with_change(ab->q, &env, &all);
+	with_change(ab, &env, &all);
 	change_alone(ab, buf_content(&env));
 	buf_clear(&env);
 }
 
 static void
-record_told(struct queue *q, uint64_t id, struct with *w)
+record_told(const struct about *plain, struct with *w)
 {
-	struct about	 ab = { .q = q, .id = id };
+	struct about	 ab = *plain;
+	struct queue	*q = ab.q;
+	uint64_t	 id = ab.id;
 	struct rec	 r;
 	struct rec_msg	 m;
 	struct dsn_rcpt	*rcpts = calloc(w->n, sizeof(*rcpts));
@@ -471,13 +475,14 @@ void
 dsn_record(struct queue *q, uint64_t id, const struct store_msg *m,
     const char *action, struct fate *v, size_t n)
 {
-	struct about	 ab = { .q = q, .id = id };
+	struct about	 ab = { .q = q, .id = id,
+			    .finish = (m->flags & MSG_PREPARED) != 0 };
 	struct with	 w = { .v = v, .n = n };
 	bool		 groups = (m->flags & MSG_GROUPS) != 0;
 
 	notice_decide(q, id, m, action, v, n);
 	if (any_told(v, n))
-		record_told(q, id, &w);
+		record_told(&ab, &w);
 	else
 		record_plain(&ab, &w);
 	if (groups && buf_len(&q->changes) > 0 &&
@@ -496,4 +501,33 @@ dsn_expanded(struct queue *q, const struct rec *r, const struct rec_msg *m,
 	if (ab.audience.readers.n > 0 && !ab.audience.postmaster)
 		tell(&ab, v, n, NULL);
 	readers_clear(&ab.audience.readers);
+}
+
+void
+dsn_expanded_late(struct queue *q, uint64_t id)
+{
+	struct about	 ab = { .q = q, .id = id };
+	struct rec	 r;
+	struct rec_msg	 m;
+	struct rec_rcpt	 e;
+	struct dsn_rcpt	*v;
+	struct span	 s;
+	char		 from[1100];
+	size_t		 n = 0;
+
+	if (!message_load(q, id, &r, &m, from, sizeof(from)))
+		return;
+	if ((v = calloc(m.nrcpts + 1, sizeof(*v))) == NULL)
+		fatal("aliases");
+	for (s = m.rcpts; rec_rcpt_next(&s, m.version, &e);)
+		if (e.flags & RCPT_TELL)
+			v[n++] = (struct dsn_rcpt){ .to = e.orig,
+			    .action = DSN_EXPANDED, .orcpt = e.orcpt };
+	ab.r = &r;
+	ab.m = &m;
+	audience_find(q, m.from, &ab.audience);
+	if (n > 0 && ab.audience.readers.n > 0 && !ab.audience.postmaster)
+		tell(&ab, v, n, NULL);
+	readers_clear(&ab.audience.readers);
+	free(v);
 }

@@ -30,10 +30,11 @@ bool	 notice_postmaster(const struct queue *);
  * Recipients that an alias of several addresses became, in the encoded ones of
  * a message: SUCCESS is taken from them (RFC 3461, 5.2.7.3), and each such alias
  * is put into *told, which is the caller's to free; spans of it are of `rcpts`
- * before. The number of them; 0: nothing has changed.
+ * before. The number of them; 0: nothing has changed. With `mark` the first
+ * recipient of each has RCPT_TELL set, for dsn_expanded_late().
  */
 size_t	 notice_expand(struct span rcpts, struct buf *out,
-	    struct dsn_rcpt **told);
+	    struct dsn_rcpt **told, bool mark);
 
 /*
  * ---- dsn.c ----
@@ -52,5 +53,7 @@ bool	 dsn_must_wait(const struct queue *, uint64_t id,
  * m) which aliases were expanded, in records of the same batch. */
 void	 dsn_expanded(struct queue *, const struct rec *r,
 	    const struct rec_msg *m, const struct dsn_rcpt *, size_t n);
+/* The same of a prepared message that has become ours, by what is marked. */
+void	 dsn_expanded_late(struct queue *, uint64_t id);
 
 #endif

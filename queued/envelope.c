@@ -1,6 +1,7 @@
 /*
  * Envelopes of the segments' records: a message with its recipients, a change,
- * the state of the queue. Each has its writer beside its reader.
+ * the outcome of a way, the state of the queue. Each has its writer beside its
+ * reader.
  */
 #include "queued/bytes.h"
 #include "queued/record.h"
@@ -38,7 +39,9 @@ rec_rcpt_add(struct buf *b, const struct rec_rcpt *r)
 	    put_str(b, span_sub(r->reason, 0, REC_REASON_MAX)) &&
 	    put_str(b, r->orig) && put_u32(b, r->group) &&
 	    put_u8(b, r->flags) &&
-	    put_str(b, span_sub(r->server, 0, REC_SERVER_MAX));
+	    put_str(b, span_sub(r->server, 0, REC_SERVER_MAX)) &&
+	    (r->state != RCPT_PREPARED ||
+	    (put_u8(b, r->way) && put_u8(b, r->settled)));
 }
 
 static bool
@@ -62,7 +65,13 @@ cur_rcpt(struct cur *c, uint8_t version, struct rec_rcpt *r)
 		r->flags = cur_u8(c);
 		r->server = cur_str(c);
 	}
-	return !c->bad && r->state <= RCPT_FAILED && r->group <= r->n;
+	if (r->state == RCPT_PREPARED) {
+		r->way = cur_u8(c);
+		r->settled = cur_u8(c);
+	}
+	return !c->bad && r->group <= r->n && r->way <= WAY_MAX &&
+	    r->settled <= SETTLED_REFUSED + 1 &&
+	    r->state <= (version > 2 ? RCPT_STATE_MAX : RCPT_FAILED);
 }
 
 bool
@@ -166,7 +175,7 @@ rec_fate_next(struct span *s, uint8_t version, struct rec_fate *f)
 	f->last_ms = (int64_t)cur_u64(&c);
 	f->reason = cur_str(&c);
 	f->server = version > 1 ? cur_str(&c) : span(NULL, 0);
-	if (c.bad || f->state > RCPT_FAILED)
+	if (c.bad || f->state > RCPT_FAILED)	/* never prepared anew */
 		return false;
 	*s = c.s;
 	return true;
@@ -236,6 +245,28 @@ rec_change_decode(struct span env, uint8_t version, struct rec_change *ch,
 	while (rec_fate_next(&s, version, &f))
 		n++;
 	return s.len == 0 && n == ch->nrcpts ? PARSE_OK : PARSE_BAD;
+}
+
+bool
+rec_settled_encode(struct buf *b, const struct rec_settled *s)
+{
+	return put_u8(b, s->way) && put_u8(b, s->outcome) &&
+	    put_str(b, span_sub(s->reply, 0, REC_REASON_MAX)) &&
+	    put_str(b, span_sub(s->server, 0, REC_SERVER_MAX));
+}
+
+enum parse
+rec_settled_decode(struct span env, struct rec_settled *s, const char **why)
+{
+	struct cur	 c = { env, false };
+
+	s->way = cur_u8(&c);
+	s->outcome = cur_u8(&c);
+	s->reply = cur_str(&c);
+	s->server = cur_str(&c);
+	*why = "outcome of a way";
+	return c.bad || c.s.len != 0 || s->way > WAY_MAX ||
+	    s->outcome > SETTLED_REFUSED ? PARSE_BAD : PARSE_OK;
 }
 
 bool

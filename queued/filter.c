@@ -48,8 +48,10 @@ filter_parse(struct filter *f, int argc, char **argv)
 			    "domain= action= client= older= state= reason~";
 	}
 	if (f->state[0] != '\0' && strcmp(f->state, "held") != 0 &&
-	    strcmp(f->state, "waiting") != 0 && strcmp(f->state, "kept") != 0)
-		return "state= is waiting, held or kept";
+	    strcmp(f->state, "waiting") != 0 &&
+	    strcmp(f->state, "kept") != 0 &&
+	    strcmp(f->state, "prepared") != 0)
+		return "state= is waiting, held, kept or prepared";
 	return bad ? "a filter's value is empty or too long" : NULL;
 }
 
@@ -72,8 +74,11 @@ filter_msg(const struct filter *f, const struct queue *q, uint64_t id,
 		return false;
 	if (strcmp(f->state, "kept") == 0)
 		return m->flags & MSG_KEPT;
-	/* What is over is meant only by those who say so, or name it. */
-	if (m->flags & MSG_KEPT)
+	if (strcmp(f->state, "prepared") == 0)
+		return m->flags & MSG_PREPARED;
+	/* What is over, or not ours yet, is meant only by those who say so, or
+	 * name it. */
+	if (m->flags & (MSG_KEPT | MSG_PREPARED))
 		return f->state[0] == '\0' && f->id != 0;
 	if (strcmp(f->state, "held") == 0)
 		return m->held;

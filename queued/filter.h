@@ -2,7 +2,7 @@
  * Which messages a request means: words of posternctl, all of which must hold.
  *
  *	ID  sender=ADDRESS  rcpt=ADDRESS  domain=NAME  action=NAME
- *	client=ADDRESS  older=DURATION  state=waiting|held|kept
+ *	client=ADDRESS  older=DURATION  state=waiting|held|kept|prepared
  *	reason~TEXT  all
  */
 #ifndef QUEUED_FILTER_H

@@ -17,6 +17,7 @@
 #include "queued/ctl.h"
 #include "queued/job.h"
 #include "queued/offline.h"
+#include "queued/prepared.h"
 #include "queued/sources.h"
 #include "queued/verify.h"
 #include "queued/ctl_recipient.h"
@@ -71,7 +72,8 @@ q_env(struct chan *c, const void *msg, int fd)
 	struct front	*f = chan_arg(c);
 	struct queue	*q = f->m->q;
 	struct rec_msg	 m = { .body = e->body, .ret = e->ret,
-			    .flags = e->utf8 ? MSG_UTF8 : 0,
+			    .flags = (e->utf8 ? MSG_UTF8 : 0) |
+			    (e->prepared ? MSG_PREPARED : 0),
 			    .received_ms = e->received_ms,
 			    .client = e->client, .from = e->from,
 			    .envid = e->envid, .rdns = e->rdns,
@@ -102,7 +104,7 @@ q_rcpt(struct chan *c, const void *msg, int fd)
 	struct rec_rcpt	 r = { .to = m->to, .action = m->action,
 			    .notify = m->notify, .orcpt = m->orcpt,
 			    .orig = m->orig, .group = m->group,
-			    .flags = m->flags };
+			    .flags = m->flags, .way = m->way };
 
 	(void)fd;
 	/* One too many is told by the commit's result: a limit may have come
@@ -208,6 +210,30 @@ q_abort(struct chan *c, const void *msg, int fd)
 }
 
 static void
+q_settle(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_settle *m = msg;
+	struct front	*f = chan_arg(c);
+	struct rec_settled s = { m->way, m->outcome, m->reply, m->server };
+
+	(void)fd;
+	if (!f->m->q->down && !prepared_settle(f->m->q, f, m->id, &s))
+		chan_reject(c, "q_settle: no such way or outcome");
+}
+
+static void
+q_finish(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_finish *m = msg;
+	struct front	*f = chan_arg(c);
+
+	(void)fd;
+	if (f->m->q->down)
+		return;			/* not known yet: no answer */
+	prepared_finish(f->m->q, f, m->tid, m->id, m->keep);
+}
+
+static void
 q_ask(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_q_ask *m = msg;
@@ -275,6 +301,8 @@ static const struct chan_row front_table[] = {
 	{ IPC_T_q_lost, q_lost },
 	{ IPC_T_q_again, q_again },
 	{ IPC_T_q_ask, q_ask },
+	{ IPC_T_q_settle, q_settle },
+	{ IPC_T_q_finish, q_finish },
 	{ IPC_T_q_source, q_source },
 	{ IPC_T_v_ask, v_ask },
 	{ IPC_T_v_tell, v_tell },
@@ -344,6 +372,25 @@ op_committed(void *owner, uint32_t tid, uint64_t id, enum q_status st,
 	result(f, tid, id, st, text);
 }
 
+/* Without an owner nobody has told its client, who may send it again. */
+static void
+op_finished(struct queue *q, void *owner, uint32_t tid, uint64_t id,
+    enum q_status st)
+{
+	struct main	*m = q->arg;
+	struct front	*f = owner;
+
+	if (f == NULL && st == Q_OK)
+		again_lost(m->again, id);
+	else if (f == NULL)
+		again_committed(m->again, id, false);
+	else {
+		CHAN_SEND(f->chan, q_finished, .tid = tid, .id = id,
+		    .status = st);
+		f->dirty = true;
+	}
+}
+
 static void
 op_answered(struct queue *q)
 {
@@ -404,8 +451,11 @@ op_state(struct queue *q, bool is_open, const char *why)
 			    .why = span_str(why));
 }
 
-static const struct queue_ops queue_ops = { op_committed, agents_recorded,
-    op_answered, op_want_flush, op_want_run, op_can_hand, op_hand, op_state };
+static const struct queue_ops queue_ops = { .committed = op_committed,
+    .recorded = agents_recorded, .answered = op_answered,
+    .want_flush = op_want_flush, .want_run = op_want_run,
+    .can_hand = op_can_hand, .hand = op_hand, .finished = op_finished,
+    .state = op_state };
 
 /* ---- timers ---- */
 

@@ -215,7 +215,8 @@ aliases_count(struct span rcpts, size_t *n)
 }
 
 size_t
-notice_expand(struct span rcpts, struct buf *out, struct dsn_rcpt **told)
+notice_expand(struct span rcpts, struct buf *out, struct dsn_rcpt **told,
+    bool mark)
 {
 	struct map	*map;
 	struct rec_rcpt	 r;
@@ -231,6 +232,8 @@ notice_expand(struct span rcpts, struct buf *out, struct dsn_rcpt **told)
 			(*told)[n++] = (struct dsn_rcpt){ .to = r.orig,
 			    .action = DSN_EXPANDED, .orcpt = r.orcpt };
 			map_set(map, r.orig, TOLD);
+			if (mark)
+				r.flags |= RCPT_TELL;
 		}
 		if (was == SEVERAL || was == TOLD) {
 			r.notify &= (uint8_t)~NOTIFY_SUCCESS;

@@ -13,6 +13,7 @@
 #include "queued/diskio.h"
 #include "queued/dest.h"
 #include "queued/due.h"
+#include "queued/prepared.h"
 
 #define MIB		(UINT64_C(1) << 20)
 #define BIG_DISK	(8192 * MIB)
@@ -70,8 +71,10 @@ maps_make(struct queue *q)
 	q->seg_live = map_new(1 << 20);
 	q->paused = map_new(PAUSED_MAX);
 	q->grouped = map_new(1 << 20);
+	q->prepared = map_new(PREPARED_MAX + BATCH_MSGS);
 	if (q->open_ids == NULL || q->live == NULL || q->seg_live == NULL ||
-	    q->paused == NULL || q->grouped == NULL)
+	    q->paused == NULL || q->grouped == NULL ||
+	    q->prepared == NULL)
 		fatal("queue");
 	buf_init(&q->msgs, 64 * MIB);
 	buf_init(&q->changes, 64 * MIB);
@@ -106,6 +109,7 @@ queue_open(const struct queue_params *p, const struct conf *conf,
 		return q;
 	}
 	apply_count(q);
+	prepared_load(q);
 	space_check(q, true);
 	due_reset(q);
 	return q;
@@ -126,6 +130,7 @@ queue_forget(struct queue *q)
 	if (q == NULL)
 		return;
 	due_free(q);
+	prepared_free(q);
 	segs_close(q->segs, false);
 	map_each(q->live, live_one, NULL);
 	map_free(q->live);
@@ -191,6 +196,8 @@ queue_housekeep(struct queue *q)
 		map_free(q->recent);
 		q->recent = NULL;
 	}
+	if (prepared_step(q))
+		return true;
 	if (keep_step(q))
 		return true;
 	if (!segs_spare_ready(q->segs) && !q->low)

@@ -3,7 +3,9 @@
  * working directory and without any channel, so that a test drives it as the
  * daemon does. Who owns channels hears through struct queue_ops.
  *
- *	commit.c	transactions, batches, one sync for all that waits
+ *	txn.c		transactions: messages that are being received
+ *	prepared.c	messages that several servers are given (prepared.h)
+ *	commit.c	batches, one sync for all that waits
  *	apply.c		a record's effect on the index, live and in replay
  *	recover.c	start: index, tail of the segments, replay
  *	due.c		what is to be tried now: rows of the index into memory
@@ -76,6 +78,11 @@ struct queue_ops {
 	void	(*hand)(struct queue *, struct job *);
 	/* Taking mail or not, and why. */
 	void	(*state)(struct queue *, bool open, const char *why);
+	/* A prepared message is ours, durably (Q_OK); or not known. Without an
+	 * owner: nobody has said how it ended, and it has become ours (Q_OK)
+	 * or void. */
+	void	(*finished)(struct queue *, void *owner, uint32_t tid,
+		    uint64_t id, enum q_status);
 };
 
 /* One delivery: (message, destination), in memory while it is due or runs. */
@@ -172,12 +179,15 @@ struct batch_entry {
 	uint64_t	 id;
 	uint64_t	 size;
 	uint32_t	 nrcpts;
+	uint16_t	 ways;		/* of a prepared one, a bit each; or 0 */
 	int		 body_fd;	/* synced with the batch, or -1 */
 };
 struct batch_ack {
 	void		*agent;
 	uint32_t	 tid, n, attempt;
 	uint64_t	 id;
+	bool		 finish;	/* of a prepared message, and so: */
+	enum q_status	 status;
 };
 
 /* Segments from this one on must stay, and bodies if so set. */
@@ -259,6 +269,11 @@ struct queue {
 	uint64_t	 messages, held, live_records_bytes;
 	uint64_t	 content_bytes;	/* of messages, without those kept */
 	uint64_t	 kept, kept_bytes;
+	uint64_t	 nprepared;	/* in no other of these numbers */
+
+	/* prepared.c */
+	struct map	*prepared;	/* id -> struct prep */
+	int64_t		 prepared_next_ms;	/* monotonic: none ends before */
 
 	/* keep.c */
 	int64_t		 keep_next_ms;	/* queue time: none ends before */
@@ -318,10 +333,11 @@ bool	 queue_pause_dest(struct queue *, struct span name, bool on);
 uint32_t queue_paused_names(struct queue *, struct buf *);
 bool	 queue_is_paused(const struct queue *, const struct dest *);
 
-/* ---- commit.c ---- */
+/* ---- txn.c ---- */
 /*
  * A transaction for message id; m has the envelope but for recipients, size and
- * what queued knows itself; all is copied. NULL: refused, the id is known.
+ * what queued knows itself; all is copied. With MSG_PREPARED set its recipients
+ * have ways, and it is prepared (prepared.h) by the commit. NULL: refused, the id is known.
  */
 struct txn *txn_begin(struct queue *, void *owner, uint32_t tid, uint64_t id,
 	    const struct rec_msg *);
@@ -334,6 +350,8 @@ void	 txn_commit(struct txn *, struct span prefix, struct span bytes,
 	    uint64_t size);
 void	 txn_abort(struct txn *);
 uint64_t txn_id(const struct txn *);
+
+/* ---- commit.c ---- */
 /* Owner (a channel) or agent is gone: nobody is to be told. */
 void	 queue_forget_owner(struct queue *, const void *owner);
 /* Appends a record of kind CHANGE, SNAPSHOT or a bounce's MESSAGE. False: it
@@ -347,6 +365,9 @@ size_t	 queue_reason_max(const struct queue *, uint32_t nrcpts);
 /* Tell `agent` when the records appended so far are durable. */
 void	 queue_ack(struct queue *, void *agent, uint32_t tid, uint64_t id,
 	    uint32_t n, uint32_t attempt);
+/* The same of a prepared message, by ops->finished. */
+void	 queue_ack_finish(struct queue *, void *owner, uint32_t tid,
+	    uint64_t id, enum q_status);
 /* Writes and syncs what waits, answers, brings the index up to date. */
 void	 queue_flush(struct queue *);
 /* Is the message ours (or was it, before the restart)? */

@@ -1,6 +1,6 @@
 /*
- * Encoding and decoding of the segments' records: the header here, the three
- * kinds of envelopes in envelope.c.
+ * Encoding and decoding of the segments' records: the header here, the kinds of
+ * envelopes in envelope.c.
  */
 #include "queued/record.h"
 
@@ -139,7 +139,7 @@ rec_decode_env(struct span in, struct rec *r, size_t *need, const char **why)
 	if (get_u32(p + 60) != head_crc(p))
 		return PARSE_BAD;
 	if (p[4] < REC_VERSION_MIN || p[4] > REC_VERSION ||
-	    p[5] < REC_MESSAGE || p[5] > REC_STATE) {
+	    p[5] < REC_MESSAGE || p[5] > REC_KIND_MAX) {
 		*r = (struct rec){ .stamp = get_u64(p + 16) };
 		*why = rec_why_version;
 		return PARSE_BAD;

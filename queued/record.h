@@ -26,7 +26,7 @@
 
 #define REC_ALIGN	64
 #define REC_HEAD	64
-#define REC_VERSION	2	/* written; older ones are read too */
+#define REC_VERSION	3	/* written; older ones are read too */
 #define REC_VERSION_MIN	1
 #define REC_ENV_MAX	(8 << 20)	/* bytes of one envelope */
 #define REC_PREFIX_MAX	6000
@@ -39,8 +39,12 @@ enum rec_kind {
 	REC_CHANGE,		/* recipients, hold, removal of a message */
 	REC_SNAPSHOT,		/* a message in its present state: supersedes
 				 * all earlier records of its id */
-	REC_STATE		/* what is paused */
+	REC_STATE,		/* what is paused */
+	REC_PREPARED,		/* as REC_MESSAGE, but not ours yet */
+	REC_SETTLED,		/* what came of one way of such a message */
+	REC_FINISHED		/* a change, CHANGE_FINISH: it is ours or void */
 };
+#define REC_KIND_MAX	REC_FINISHED
 
 struct rec {
 	uint8_t		 kind;
@@ -54,6 +58,13 @@ struct rec {
 	size_t		 total;		/* with padding */
 };
 
+/* Has it an envelope of a message, and content? */
+static inline bool
+rec_is_message(const struct rec *r)
+{
+	return r->kind == REC_MESSAGE || r->kind == REC_SNAPSHOT ||
+	    r->kind == REC_PREPARED;
+}
 /* Appends the record, unstamped, of version REC_VERSION. False if it does not
  * fit. */
 bool	 rec_encode(struct buf *, const struct rec *);
@@ -83,22 +94,30 @@ bool	 rec_content_ok(const struct rec *);
  *
  * Written in the format of REC_VERSION; a reader is told the version of the
  * record that they came from. Version 1 had no orig, group, flags and server of
- * a recipient: they read as empty, the own number, 0 and empty.
+ * a recipient: they read as empty, the own number, 0 and empty. Versions 1 and 2
+ * had no prepared messages. Only RCPT_PREPARED has way and settled, else 0.
  */
 
 enum rcpt_state {
 	RCPT_WAITING,		/* for its next attempt */
 	RCPT_DONE,		/* delivered */
-	RCPT_FAILED		/* given up; the bounce is in the same record */
+	RCPT_FAILED,		/* given up; the bounce is in the same record */
+	RCPT_PREPARED		/* of a message that is not ours yet */
 };
+#define RCPT_STATE_MAX	RCPT_PREPARED
+#define WAY_MAX		15	/* 0: the queue's own; else a live server's */
 enum msg_flag {
 	MSG_BODY_FILE	= 1 << 0,	/* content is the file body.<id> */
 	MSG_BOUNCE	= 1 << 1,	/* made by us, null sender */
 	MSG_UTF8	= 1 << 2,	/* SMTPUTF8 */
 	MSG_KEPT	= 1 << 3,	/* over, but it can still be read */
 	/* bit 4: REQUIRETLS */
-	MSG_GROUPS	= 1 << 5	/* a recipient has more than one copy */
+	MSG_GROUPS	= 1 << 5,	/* a recipient has more than one copy */
+	MSG_PREPARED	= 1 << 6	/* not ours yet: prepared.h */
 };
+#define RCPT_TELL	(1 << 7)	/* beside enum rcpt_flag: prepared, and
+					 * the first that its `orig`, an alias,
+					 * became; to be told when it is ours */
 /* What smtpd said of a message (RFC 5321's envelope and more). */
 struct rec_msg {
 	uint8_t		 version;	/* read: of rcpts and cause */
@@ -134,6 +153,9 @@ struct rec_rcpt {
 					 * rewritten to `to`; else empty */
 	struct span	 reason;	/* last reply */
 	struct span	 server;	/* whose that is; empty: our own words */
+	/* RCPT_PREPARED: who is to take it, and 0 or 1 + what that came to
+	 * (enum q_settled); reason and server are that one's then. */
+	uint8_t		 way, settled;
 };
 bool	 rec_rcpt_add(struct buf *, const struct rec_rcpt *);
 bool	 rec_rcpt_next(struct span *rcpts, uint8_t version, struct rec_rcpt *);
@@ -146,8 +168,10 @@ enum change_what {
 	CHANGE_REMOVE	= 1 << 0,	/* the message is gone, no bounce */
 	CHANGE_HOLD	= 1 << 1,	/* held, held_since, expire are set */
 	CHANGE_ROUTE	= 1 << 2,	/* routes are there */
-	CHANGE_KEEP	= 1 << 3	/* if nobody is left to wait, it is kept
+	CHANGE_KEEP	= 1 << 3,	/* if nobody is left to wait, it is kept
 					 * until expire_ms */
+	CHANGE_FINISH	= 1 << 4	/* a prepared message is ours; void with
+					 * CHANGE_REMOVE */
 };
 struct rec_change {
 	uint8_t		 version;	/* read: of rcpts */
@@ -176,6 +200,15 @@ bool	 rec_fate_next(struct span *rcpts, uint8_t version, struct rec_fate *);
 bool	 rec_change_encode(struct buf *, const struct rec_change *);
 enum parse rec_change_decode(struct span env, uint8_t version,
 	    struct rec_change *, const char **why);
+
+struct rec_settled {
+	uint8_t		 way;		/* 0 to WAY_MAX */
+	uint8_t		 outcome;	/* enum q_settled */
+	struct span	 reply, server;
+};
+bool	 rec_settled_encode(struct buf *, const struct rec_settled *);
+enum parse rec_settled_decode(struct span env, struct rec_settled *,
+	    const char **why);
 
 struct rec_state {
 	bool		 mta_paused;

@@ -365,14 +365,42 @@ struct recent {
 	bool		 said;		/* a state was found */
 };
 
+/* One that became ours: by its message, or as it was finished, which a
+ * notification's record may say. */
+static void
+recent_id(struct queue *q, const struct rec *r)
+{
+	struct rec_change ch;
+	struct rec_msg	 m = { .flags = 0 };
+	const char	*why;
+	struct span	 env = r->env;
+	uint64_t	 id = r->id;
+	enum parse	 st = PARSE_BAD;
+
+	if (r->kind == REC_MESSAGE)
+		map_set_u64(q->recent, r->id, q);
+	if (r->kind == REC_MESSAGE && env.len > 0 &&
+	    (env.p[0] & MSG_BOUNCE) &&
+	    rec_msg_decode(env, r->version, &m, &why) == PARSE_OK &&
+	    m.cause.len > 0) {
+		id = m.cause_id;
+		env = m.cause;
+		st = rec_change_decode(env, r->version, &ch, &why);
+	} else if (r->kind == REC_FINISHED)
+		st = rec_change_decode(env, r->version, &ch, &why);
+	if (st == PARSE_OK && (ch.what & CHANGE_FINISH) &&
+	    !(ch.what & CHANGE_REMOVE))
+		map_set_u64(q->recent, id, q);
+}
+
 static bool
 recent_one(const struct rec *r, uint64_t offset, void *arg)
 {
 	struct recent	*x = arg;
 	struct queue	*q = x->q;
 
-	if (x->ids && r->kind == REC_MESSAGE)
-		map_set_u64(q->recent, r->id, q);
+	if (x->ids)
+		recent_id(q, r);
 	if (x->state && r->kind == REC_STATE) {
 		q->replaying = true;
 		apply(q, r, 0, offset);

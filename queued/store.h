@@ -11,8 +11,10 @@
  *	held		m, r; no s, no d
  *	kept		m with MSG_KEPT and expire_ms as its end, r; a k; no s,
  *			no d: its last recipient is settled
+ *	prepared	m with MSG_PREPARED, r with what is known of its way;
+ *			no s, no d: it is not ours yet
  *	over		none
- * A recipient: WAITING -> DONE | FAILED, once, in its r. All changes of one
+ * A recipient: PREPARED ->, once, WAITING -> DONE | FAILED, once, in its r. All changes of one
  * batch of records and the place up to which records have been applied (hwm)
  * are one transaction; a crash takes the index back to an earlier hwm.
  *
@@ -56,6 +58,7 @@ struct store_rcpt {
 	uint8_t		 state, notify;
 	uint8_t		 flags;		/* enum rcpt_flag */
 	uint32_t	 group;		/* as in its record */
+	uint8_t		 way, settled;	/* the same; RCPT_PREPARED alone */
 	uint32_t	 attempt;
 	int64_t		 next_ms, last_ms;
 	uint64_t	 dest;

@@ -11,7 +11,7 @@
 #include "queued/bytes.h"
 #include "queued/store.h"
 
-#define ROW_VERSION	2	/* written; older ones are read too */
+#define ROW_VERSION	3	/* written; older ones are read too */
 #define ROW_MAX		8192	/* bytes of one row */
 
 enum { T_MSG, T_RCPT, T_SCHED, T_DEST, T_META, T_KEEP, T_COUNT };

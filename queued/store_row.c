@@ -114,6 +114,10 @@ rcpt_row(struct cur *c, uint8_t version, uint32_t n, struct store_rcpt *r)
 		r->flags = cur_u8(c);
 		r->server = cur_str(c);
 	}
+	if (r->state == RCPT_PREPARED) {
+		r->way = cur_u8(c);
+		r->settled = cur_u8(c);
+	}
 	if (c->bad)
 		dio_stop_rebuild("get", "a recipient's row");
 }
@@ -152,6 +156,10 @@ store_rcpt_put(struct store *s, uint64_t id, uint32_t n,
 	put_u32(b, r->group);
 	put_u8(b, r->flags);
 	put_str(b, r->server);
+	if (r->state == RCPT_PREPARED) {
+		put_u8(b, r->way);
+		put_u8(b, r->settled);
+	}
 	store_row_put(s, T_RCPT, k, sizeof(k), 0);
 }
 

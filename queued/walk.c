@@ -139,7 +139,8 @@ hand_rcpt(struct walk *w, struct walk_msg *p, uint32_t n,
 
 	if (!p->fits && filter_rcpt(&w->filter, r))
 		p->fits = true;
-	if (r->state != RCPT_WAITING && !(p->m.flags & MSG_KEPT))
+	if (r->state != RCPT_WAITING &&
+	    !(p->m.flags & (MSG_KEPT | MSG_PREPARED)))
 		return;
 	if (w->nwaiting++ == 0) {
 		buf_span(&w->to, r->to);

@@ -47,7 +47,7 @@ struct walk {
 	uint64_t	 routed, same, no_rule;	/* recipients */
 
 	/* Of the message at hand: its recipients that wait, or all of one that
-	 * is kept. */
+	 * is kept or prepared. */
 	uint32_t	 nwaiting;
 	int64_t		 next_ms;	/* the earliest */
 	uint64_t	 dest;		/* of the last */

@@ -112,7 +112,7 @@ send_one(const struct conf_archive *a, const struct txn *t, struct span to,
 {
 	struct out	*o = arg;
 
-	CHAN_SEND(o->chan, q_rcpt, .tid = t->queue.tid, .to = to,
+	CHAN_SEND(o->chan, q_rcpt, .tid = t->queue.u.tid, .to = to,
 	    .action = span_str(a->action->name), .notify = NOTIFY_NEVER,
 	    .group = o->n++, .flags = (uint8_t)(RCPT_F_ARCHIVE |
 	    (a->journal ? RCPT_F_JOURNAL : 0)));

@@ -18,16 +18,73 @@
 #include "smtpd/verify.h"
 #include "smtpd/window.h"
 
-#define TXNS_MAX	65536	/* on their way; sessions are fewer */
+#define USERS_MAX	65536	/* on their way; sessions are fewer */
 #define CREDIT_FIRST	(128 << 10)
 #define PIECE_MAX	32000	/* of a q_data */
 #define DOUBT_S		60	/* then the client is left without a reply */
 
 static struct proc	*proc;
 static struct chan	*chan;		/* NULL: queued is away */
-static struct wait	*txns;
+static struct wait	*users;
 static bool		 is_open;
 static char		*closed_why;
+
+/* ---- who waits ------------------------------------------------------------- */
+
+struct chan *
+quser_chan(void)
+{
+	return chan;
+}
+
+bool
+quser_open(const char **why)
+{
+	*why = closed_why;
+	return is_open;
+}
+
+bool
+quser_add(struct quser *u)
+{
+	return chan != NULL && (u->tid = wait_add(users, u)) != 0;
+}
+
+void
+quser_forget(struct quser *u)
+{
+	if (u->tid != 0)
+		wait_take(users, u->tid);
+	u->tid = 0;
+	if (u->doubt != NULL)
+		event_free(u->doubt);
+	u->doubt = NULL;
+}
+
+static void
+doubt_too_long(evutil_socket_t fd, short what, void *arg)
+{
+	struct quser	*u = arg;
+
+	(void)fd;
+	(void)what;
+	quser_forget(u);
+	u->ops->over(u);
+}
+
+void
+quser_doubt(struct quser *u)
+{
+	const struct timeval	 tv = { DOUBT_S, 0 };
+
+	if (u->doubt != NULL)
+		return;
+	if ((u->doubt = evtimer_new(proc_base(proc), doubt_too_long,
+	    u)) == NULL || evtimer_add(u->doubt, &tv) == -1)
+		fatalx("evtimer_new");
+}
+
+/* ---- a transaction --------------------------------------------------------- */
 
 /* One recipient's; n is the number of the first. */
 static void
@@ -36,7 +93,7 @@ send_copies(const struct txn *t, const struct rcpt *r, uint32_t n)
 	for (size_t i = 0; i < r->ncopies; i++) {
 		const struct copy	*v = &r->copies[i];
 
-		CHAN_SEND(chan, q_rcpt, .tid = t->queue.tid, .to = v->to,
+		CHAN_SEND(chan, q_rcpt, .tid = t->queue.u.tid, .to = v->to,
 		    .action = span_str(v->action->name),
 		    .notify = r->params.notify, .orcpt = r->params.orcpt,
 		    .orig = v->expanded ? r->to : span(NULL, 0),
@@ -51,7 +108,7 @@ send_envelope(struct txn *t)
 	const struct session	*s = t->s;
 	uint32_t		 n = 0;	/* of q_rcpt */
 
-	CHAN_SEND(chan, q_env, .tid = t->queue.tid, .id = t->id,
+	CHAN_SEND(chan, q_env, .tid = t->queue.u.tid, .id = t->id,
 	    .from = t->from, .body = (uint8_t)t->mail.body,
 	    .utf8 = t->mail.utf8, .ret = (uint8_t)t->mail.ret,
 	    .envid = t->mail.envid, .client = s->client,
@@ -68,27 +125,24 @@ send_envelope(struct txn *t)
 	archive_send(t, chan, n);
 }
 
+static const struct quser_ops	 txn_ops;
+
 /* queued knows of it from here on. False: it is away, or there are too many. */
 static bool
 announce(struct txn *t)
 {
 	struct txn_queue	*q = &t->queue;
 
-	if (q->tid != 0)
+	if (q->u.tid != 0)
 		return true;
-	if (chan == NULL || (q->tid = wait_add(txns, t)) == 0)
+	q->u.ops = &txn_ops;
+	q->u.arg = t;
+	q->u.id = t->id;
+	if (!quser_add(&q->u))
 		return false;
 	q->credit = CREDIT_FIRST;
 	send_envelope(t);
 	return true;
-}
-
-static void
-forget(struct txn *t)
-{
-	if (t->queue.tid != 0)
-		wait_take(txns, t->queue.tid);
-	t->queue.tid = 0;
 }
 
 /* ---- what a way offers ----------------------------------------------------- */
@@ -146,7 +200,7 @@ queue_write(struct txn *t, struct buf *b)
 		in = span_sub(buf_content(b), 0, PIECE_MAX);
 		if (in.len > q->credit)
 			in.len = (size_t)q->credit;
-		CHAN_SEND(chan, q_data, .tid = q->tid, .bytes = in);
+		CHAN_SEND(chan, q_data, .tid = q->u.tid, .bytes = in);
 		q->credit -= in.len;
 		q->sent += in.len;
 		buf_drain(b, in.len);
@@ -163,7 +217,7 @@ queue_end(struct txn *t, struct buf *b)
 		content_done(t, 451, span_str("4.3.2 The queue is restarting"));
 		return;
 	}
-	CHAN_SEND(chan, q_commit, .tid = t->queue.tid,
+	CHAN_SEND(chan, q_commit, .tid = t->queue.u.tid,
 	    .prefix = buf_content(&t->content.prefix), .bytes = buf_content(b),
 	    .size = content_size(t),
 	    .digest = span(digest, known ? sizeof(digest) : 0));
@@ -174,9 +228,9 @@ queue_end(struct txn *t, struct buf *b)
 static void
 queue_abort(struct txn *t)
 {
-	if (t->queue.tid != 0 && chan != NULL && !t->queue.lost)
-		CHAN_SEND(chan, q_abort, .tid = t->queue.tid);
-	forget(t);
+	if (t->queue.u.tid != 0 && chan != NULL && !t->queue.lost)
+		CHAN_SEND(chan, q_abort, .tid = t->queue.u.tid);
+	quser_forget(&t->queue.u);
 }
 
 const struct handoff handoff_queue = {
@@ -188,19 +242,16 @@ const struct handoff handoff_queue = {
 	.abort = queue_abort
 };
 
-/* ---- queued's answers ------------------------------------------------------ */
+/* ---- queued's answers, to a transaction ------------------------------------ */
 
 static void
-on_credit(struct chan *c, const void *msg, int fd)
+txn_credit(struct quser *u, uint32_t bytes)
 {
-	const struct ipc_q_credit	*m = msg;
-	struct txn			*t = wait_get(txns, m->tid);
+	struct txn	*t = u->arg;
 
-	(void)c;
-	(void)fd;
-	if (t == NULL || t->committed)
+	if (t->committed)
 		return;
-	t->queue.credit += m->bytes;
+	t->queue.credit += bytes;
 	if (t->queue.credit > CREDIT_FIRST)
 		t->queue.credit = CREDIT_FIRST;
 	if (t->content.full)
@@ -222,20 +273,14 @@ taken(struct txn *t, uint64_t id)
 }
 
 static void
-on_result(struct chan *c, const void *msg, int fd)
+txn_result(struct quser *u, const struct ipc_q_result *m)
 {
-	const struct ipc_q_result	*m = msg;
-	struct txn			*t = wait_get(txns, m->tid);
+	struct txn	*t = u->arg;
 
-	(void)fd;
-	if (m->status > Q_REFUSED) {
-		chan_reject(c, "q_result: no such status");
+	if (t->id != m->id && (m->status != Q_OK || !t->committed ||
+	    !t->queue.known))
 		return;
-	}
-	if (t == NULL || (t->id != m->id && (m->status != Q_OK ||
-	    !t->committed || !t->queue.known)))
-		return;
-	forget(t);
+	quser_forget(u);
 	if (m->status != Q_OK)
 		log_info("session=%s id=%s event=queue result=failed why=%s",
 		    t->s->id, t->ids, log_quote(m->text));
@@ -254,23 +299,110 @@ on_result(struct chan *c, const void *msg, int fd)
 }
 
 static void
-on_have(struct chan *c, const void *msg, int fd)
+txn_have(struct quser *u, bool have)
 {
-	const struct ipc_q_have	*m = msg;
-	struct txn		*t = wait_get(txns, m->tid);
+	struct txn	*t = u->arg;
 
-	(void)c;
-	(void)fd;
-	if (t == NULL || t->id != m->id || t->queue.doubt == NULL)
-		return;
-	forget(t);
 	log_info("session=%s id=%s event=doubt result=%s", t->s->id, t->ids,
-	    m->have ? "have" : "have not");
-	if (m->have)
+	    have ? "have" : "have not");
+	if (have)
 		taken(t, t->id);
 	else
 		content_done(t, 451,
 		    span_str("4.3.2 The queue was restarted"));
+}
+
+static void
+txn_lost(struct quser *u)
+{
+	struct txn	*t = u->arg;
+
+	if (t->committed) {
+		quser_doubt(u);
+		return;
+	}
+	t->queue.lost = true;
+	content_spoil(t, 451, "4.3.2 The queue was restarted");
+}
+
+static void
+txn_back(struct quser *u)
+{
+	CHAN_SEND(chan, q_ask, .tid = u->tid, .id = u->id);
+}
+
+/* Nobody can say whether the message is queued: so neither do we. */
+static void
+txn_over(struct quser *u)
+{
+	struct txn	*t = u->arg;
+	struct session	*s = t->s;
+
+	log_warnx("session=%s id=%s event=doubt result=unknown", s->id, t->ids);
+	if (s->stream != NULL) {
+		stream_free(s->stream);
+		s->stream = NULL;
+		session_end(s, "the queue did not come back");
+	}
+	session_release(s);
+}
+
+static const struct quser_ops	 txn_ops = { .credit = txn_credit,
+    .result = txn_result, .have = txn_have, .lost = txn_lost,
+    .back = txn_back, .over = txn_over };
+
+/* ---- what comes over the channel ------------------------------------------- */
+
+static void
+on_credit(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_credit	*m = msg;
+	struct quser			*u = wait_get(users, m->tid);
+
+	(void)c;
+	(void)fd;
+	if (u != NULL)
+		u->ops->credit(u, m->bytes);
+}
+
+static void
+on_result(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_result	*m = msg;
+	struct quser			*u = wait_get(users, m->tid);
+
+	(void)fd;
+	if (m->status > Q_REFUSED)
+		chan_reject(c, "q_result: no such status");
+	else if (u != NULL)
+		u->ops->result(u, m);
+}
+
+static void
+on_have(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_have	*m = msg;
+	struct quser		*u = wait_get(users, m->tid);
+
+	(void)c;
+	(void)fd;
+	if (u == NULL || u->id != m->id || u->doubt == NULL)
+		return;
+	quser_forget(u);
+	u->ops->have(u, m->have);
+}
+
+static void
+on_finished(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_finished	*m = msg;
+	struct quser			*u = wait_get(users, m->tid);
+
+	(void)fd;
+	if (m->status > Q_REFUSED)
+		chan_reject(c, "q_finished: no such status");
+	else if (u != NULL && u->id == m->id && u->ops->finished != NULL)
+		u->ops->finished(u, (enum q_status)m->status);
 }
 
 static void
@@ -297,6 +429,7 @@ static const struct chan_row rows[] = {
 	{ IPC_T_q_credit, on_credit },
 	{ IPC_T_q_result, on_result },
 	{ IPC_T_q_have, on_have },
+	{ IPC_T_q_finished, on_finished },
 	{ IPC_T_q_state, on_state },
 	{ IPC_T_q_source_total, on_source_total },
 	{ IPC_T_v_answer, verify_known },
@@ -306,53 +439,25 @@ static const struct chan_row rows[] = {
 
 /* ---- queued comes and goes ------------------------------------------------- */
 
-/* Nobody can say whether the message is queued: so neither do we. */
-static void
-doubt_too_long(evutil_socket_t fd, short what, void *arg)
-{
-	struct txn	*t = arg;
-	struct session	*s = t->s;
-
-	(void)fd;
-	(void)what;
-	log_warnx("session=%s id=%s event=doubt result=unknown", s->id, t->ids);
-	forget(t);
-	if (s->stream != NULL) {
-		stream_free(s->stream);
-		s->stream = NULL;
-		session_end(s, "the queue did not come back");
-	}
-	session_release(s);
-}
-
 static void
 lost_one(uint32_t tid, void *owner, void *arg)
 {
-	const struct timeval	 tv = { DOUBT_S, 0 };
-	struct txn		*t = owner;
+	struct quser	*u = owner;
 
 	(void)tid;
 	(void)arg;
-	if (!t->committed) {
-		t->queue.lost = true;
-		content_spoil(t, 451, "4.3.2 The queue was restarted");
-		return;
-	}
-	if (t->queue.doubt != NULL)
-		return;
-	if ((t->queue.doubt = evtimer_new(proc_base(proc), doubt_too_long,
-	    t)) == NULL || evtimer_add(t->queue.doubt, &tv) == -1)
-		fatalx("evtimer_new");
+	u->ops->lost(u);
 }
 
 static void
-ask_one(uint32_t tid, void *owner, void *arg)
+back_one(uint32_t tid, void *owner, void *arg)
 {
-	struct txn	*t = owner;
+	struct quser	*u = owner;
 
+	(void)tid;
 	(void)arg;
-	if (t->queue.doubt != NULL)
-		CHAN_SEND(chan, q_ask, .tid = tid, .id = t->id);
+	if (u->doubt != NULL)
+		u->ops->back(u);
 }
 
 static void
@@ -363,7 +468,7 @@ gone(void)
 	source_queue(NULL);
 	verify_queue(NULL);
 	window_queue(NULL);
-	wait_each(txns, lost_one, NULL);
+	wait_each(users, lost_one, NULL);
 }
 
 static void
@@ -388,7 +493,7 @@ void
 queue_init(struct proc *p)
 {
 	proc = p;
-	if ((txns = wait_new(TXNS_MAX)) == NULL)
+	if ((users = wait_new(USERS_MAX)) == NULL)
 		fatal("wait_new");
 }
 
@@ -405,5 +510,5 @@ queue_peer(int fd)
 	source_queue(chan);
 	verify_queue(chan);
 	window_queue(chan);
-	wait_each(txns, ask_one, NULL);
+	wait_each(users, back_one, NULL);
 }

@@ -42,8 +42,7 @@ txn_end(struct session *s)
 	if (t->way != NULL && !t->committed)
 		t->way->abort(t);
 	window_cancel(t);
-	if (t->queue.doubt != NULL)
-		event_free(t->queue.doubt);
+	quser_forget(&t->queue.u);
 	content_clear(&t->content);
 	arena_free(t->arena);
 	free(t->rcpts);

@@ -9,6 +9,7 @@
 #include "common/base/arena.h"
 #include "common/smtp/param.h"
 #include "smtpd/content.h"
+#include "smtpd/quser.h"
 #include "smtpd/session.h"
 
 struct handoff;
@@ -36,11 +37,10 @@ struct rcpt {
 
 /* What the way to the queue knows of it; see handoff_queue.c. */
 struct txn_queue {
-	uint32_t	 tid;		/* 0: queued has not heard of it */
+	struct quser	 u;
 	uint64_t	 sent, credit;
 	bool		 lost;		/* queued died with a part of it */
 	bool		 known;		/* its digest went along */
-	struct event	*doubt;		/* until queued says: have, have not */
 };
 
 /* Whether a message of the live way has come before; see window.h. */

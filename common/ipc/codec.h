@@ -43,6 +43,13 @@ enum q_status {
 	Q_REFUSED		/* the request made no sense */
 };
 
+/* What came of one way of a message that several servers are given. */
+enum q_settled {
+	SETTLED_TAKEN,		/* the server has taken its recipients */
+	SETTLED_QUEUE,		/* the queue is to deliver them */
+	SETTLED_REFUSED		/* failed for good: their sender is told */
+};
+
 /* Of a recipient in the queue. */
 enum rcpt_flag {
 	RCPT_F_ARCHIVE	= 1 << 0,	/* an archive's copy: nobody is ever

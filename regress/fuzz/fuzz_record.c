@@ -33,7 +33,10 @@ message(struct span env, uint8_t version)
 		return;
 	}
 	for (s = m.rcpts; rec_rcpt_next(&s, version, &r); n++)
-		if (r.n != n || r.state > RCPT_FAILED || r.group > n)
+		if (r.n != n || r.state > RCPT_STATE_MAX || r.group > n ||
+		    r.way > WAY_MAX || (version < 3 &&
+		    r.state > RCPT_FAILED) || (r.state != RCPT_PREPARED &&
+		    r.way + r.settled != 0))
 			abort();
 	if (s.len != 0 || n != m.nrcpts)
 		abort();
@@ -87,6 +90,26 @@ state(struct span env)
 }
 
 static void
+settled(struct span env)
+{
+	struct rec_settled s;
+	struct buf	 b;
+	const char	*why;
+
+	if (rec_settled_decode(env, &s, &why) != PARSE_OK)
+		return;
+	if (s.way > WAY_MAX || s.outcome > SETTLED_REFUSED)
+		abort();
+	buf_init(&b, env.len + 1);
+	if (!rec_settled_encode(&b, &s))
+		abort();
+	/* Longer words than are kept are cut. */
+	if (s.reply.len <= REC_REASON_MAX && s.server.len <= REC_SERVER_MAX)
+		same(env, &b, true);
+	buf_clear(&b);
+}
+
+static void
 record(struct span in)
 {
 	struct rec	 r, e;
@@ -104,12 +127,13 @@ record(struct span in)
 		return;
 	if (st_env != PARSE_OK || e.total != r.total || r.total > in.len ||
 	    r.total % REC_ALIGN != 0 || r.kind < REC_MESSAGE ||
-	    r.kind > REC_STATE || rec_total(in.p) != r.total)
+	    r.kind > REC_KIND_MAX || rec_total(in.p) != r.total)
 		abort();
 	(void)rec_content_ok(&r);
 	message(r.env, r.version);
 	change(r.env, r.version);
 	state(r.env);
+	settled(r.env);
 }
 
 static void
@@ -134,6 +158,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		change(in, v);
 	}
 	state(in);
+	settled(in);
 	/* The same with lengths that fit and with checksums, else no fuzzer
 	 * comes far. */
 	if (size < REC_HEAD || (p = malloc(size)) == NULL)

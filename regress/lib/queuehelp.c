@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "common/base/clock.h"
+#include "queued/prepared.h"
 
 const struct queue_params help_params = { .seg_size = 256 << 10,
     .seg_slice = 64 << 10, .store = { .cache = 1 << 20, .lg_max = 256 << 10,
@@ -152,8 +153,22 @@ op_state(struct queue *q, bool is_open, const char *why)
 	(void)why;
 }
 
-static const struct queue_ops ops = { op_committed, op_recorded, op_nothing,
-    op_want_flush, op_nothing, op_can_hand, op_hand, op_state };
+static void
+op_finished(struct queue *q, void *owner, uint32_t tid, uint64_t id,
+    enum q_status st)
+{
+	struct help	*h = q->arg;
+
+	(void)tid;
+	if (h->finished != NULL)
+		h->finished(h, id, st, owner != NULL);
+}
+
+static const struct queue_ops ops = { .committed = op_committed,
+    .recorded = op_recorded, .answered = op_nothing,
+    .want_flush = op_want_flush, .want_run = op_nothing,
+    .can_hand = op_can_hand, .hand = op_hand, .finished = op_finished,
+    .state = op_state };
 
 void
 help_open_params(struct help *h, const struct conf *c,
@@ -182,11 +197,12 @@ help_byte(uint64_t id, size_t i)
 	    (uint8_t)('a' + (id * 7 + i * 31 + i / 62) % 26);
 }
 
-void
-help_send(struct help *h, uint64_t id, const char *from, const char *to,
-    size_t len)
+static void
+send_it(struct help *h, uint64_t id, const char *from, const char *to,
+    size_t len, unsigned ways)
 {
-	struct rec_msg	 m = { .from = span_str(from),
+	struct rec_msg	 m = { .flags = ways > 0 ? MSG_PREPARED : 0,
+			    .from = span_str(from),
 			    .auth = span_str(from),
 			    .helo = span_str("client.example") };
 	struct rec_rcpt	 r = { .action = span_str("relay") };
@@ -202,6 +218,7 @@ help_send(struct help *h, uint64_t id, const char *from, const char *to,
 	}
 	while (span_word(&s, " ", &w)) {
 		r.to = w;
+		r.way = ways > 0 ? (uint8_t)(r.group % ways) : 0;
 		txn_rcpt(t, &r);
 		r.group++;
 	}
@@ -214,6 +231,30 @@ help_send(struct help *h, uint64_t id, const char *from, const char *to,
 	txn_commit(t, span_str("Received: by test\r\n"),
 	    span(p + sent, len - sent), len);
 	free(p);
+}
+
+void
+help_send(struct help *h, uint64_t id, const char *from, const char *to,
+    size_t len)
+{
+	send_it(h, id, from, to, len, 0);
+}
+
+void
+help_prepare(struct help *h, uint64_t id, const char *from, const char *to,
+    size_t len, unsigned ways)
+{
+	send_it(h, id, from, to, len, ways);
+}
+
+void
+help_settle(struct help *h, uint64_t id, unsigned way, enum q_settled outcome,
+    const char *reply)
+{
+	struct rec_settled s = { (uint8_t)way, (uint8_t)outcome,
+	    span_str(reply), span_str("live[192.0.2.1]:25") };
+
+	CHECK(prepared_settle(h->q, h, id, &s));
 }
 
 void
@@ -313,6 +354,41 @@ help_change(struct help *h, uint64_t id, uint8_t what, bool held)
 	r.env = buf_content(&env);
 	queue_record(h->q, &r);
 	buf_clear(&x.fates);
+	buf_clear(&env);
+}
+
+struct routes {
+	struct buf	 b;
+	struct span	 action;
+};
+
+static bool
+route_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
+{
+	struct routes	*x = arg;
+
+	if (r->state == RCPT_WAITING)
+		rec_route_add(&x->b, &(struct rec_route){ n, x->action });
+	return true;
+}
+
+void
+help_route(struct help *h, uint64_t id, const char *action)
+{
+	struct rec_change ch = { .what = CHANGE_ROUTE };
+	struct rec	 r = { .kind = REC_CHANGE, .id = id };
+	struct routes	 x = { .action = span_str(action) };
+	struct buf	 env;
+
+	buf_init(&x.b, REC_ENV_MAX);
+	buf_init(&env, REC_ENV_MAX);
+	store_rcpts(h->q->store, id, route_rcpt, &x);
+	ch.routes = buf_content(&x.b);
+	rec_change_encode(&env, &ch);
+	r.env = buf_content(&env);
+	if (ch.routes.len > 0)
+		queue_record(h->q, &r);
+	buf_clear(&x.b);
 	buf_clear(&env);
 }
 

@@ -29,6 +29,9 @@ struct help {
 	void		(*committed)(struct help *, uint64_t id, enum q_status);
 	void		(*on_recorded)(struct help *, uint64_t id, uint32_t n,
 			    uint32_t attempt);
+	/* A prepared message ended; told: by q_finished, else by itself. */
+	void		(*finished)(struct help *, uint64_t id, enum q_status,
+			    bool told);
 	unsigned	 handed;
 	void		*arg;
 };
@@ -48,6 +51,12 @@ void	 help_close(struct help *);
  * who authenticated as its sender; waits in the batch. */
 void	 help_send(struct help *, uint64_t id, const char *from,
 	    const char *to, size_t len);
+/* The same, prepared: the first recipient is way 0's, the second way 1's and so
+ * on, over again from way `ways` - 1. */
+void	 help_prepare(struct help *, uint64_t id, const char *from,
+	    const char *to, size_t len, unsigned ways);
+void	 help_settle(struct help *, uint64_t id, unsigned way, enum q_settled,
+	    const char *reply);
 /* The byte at place i of message id's content. */
 uint8_t	 help_byte(uint64_t id, size_t i);
 /* Ends all recipients of the job so. */
@@ -64,6 +73,8 @@ void	 help_advance(int64_t ms);
 /* A change as posternctl's verbs make it: CHANGE_REMOVE, CHANGE_HOLD with held,
  * or 0: all waiting recipients are due now. Waits in the batch. */
 void	 help_change(struct help *, uint64_t id, uint8_t what, bool held);
+/* All waiting recipients go by this action from now on. The same. */
+void	 help_route(struct help *, uint64_t id, const char *action);
 /* Runs f in a child that then is gone as by kill -9; its exit status, 0 if f
  * returned. */
 int	 help_child(void (*f)(void *), void *arg);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "queued/diskio.h"
+#include "queued/prepared.h"
 
 #define MIN	INT64_C(60000)
 
@@ -25,17 +26,49 @@ length(uint64_t id)
 	return id % 40 == 7 ? 70000 : (id * 7919) % 6000;
 }
 
+/* Its three recipients are three ways. */
+static bool
+prepared(uint64_t id)
+{
+	return id % 9 == 4;
+}
+
+/* What comes of each, and whether it is ours then. */
+static enum q_settled
+outcome(uint64_t id, unsigned way)
+{
+	static const enum q_settled v[4][3] = {
+		{ SETTLED_TAKEN, SETTLED_TAKEN, SETTLED_TAKEN },
+		{ SETTLED_QUEUE, SETTLED_TAKEN, SETTLED_REFUSED },
+		{ SETTLED_QUEUE, SETTLED_REFUSED, SETTLED_REFUSED },
+		{ SETTLED_QUEUE, SETTLED_TAKEN, SETTLED_QUEUE } };
+
+	return v[id / 9 % 4][way];
+}
+
+static bool
+is_ours(uint64_t id)
+{
+	return id / 9 % 4 != 2;
+}
+
+static bool
+rerouted(uint64_t id)
+{
+	return id % 34 == 5;
+}
+
 static uint32_t
 nrcpts(uint64_t id)
 {
-	return id % 4 == 0 ? 3 : 1;
+	return id % 4 == 0 || prepared(id) ? 3 : 1;
 }
 
 static const char *
 rcpts(uint64_t id)
 {
-	return id % 8 == 0 ? "a@one.example b@one.example c@one.example" :
-	    id % 4 == 0 ? "a@one.example b@two.example c@three.example" :
+	return id % 8 == 0 && !prepared(id) ? "a@one.example b@one.example c@one.example" :
+	    id % 4 == 0 || prepared(id) ? "a@one.example b@two.example c@three.example" :
 	    id % 3 == 0 ? "a@two.example" : "a@one.example";
 }
 
@@ -43,7 +76,7 @@ rcpts(uint64_t id)
 static bool
 fails(uint64_t id)
 {
-	return id % 10 == 3 || id % 16 == 8;
+	return !prepared(id) && (id % 10 == 3 || id % 16 == 8);
 }
 
 const struct queue_params run_params = { .seg_size = 128 << 10,
@@ -116,6 +149,82 @@ step(struct run *r)
 	return r->until != 0 && r->steps >= r->until;
 }
 
+static void
+finished(struct help *h, uint64_t id, enum q_status st, bool told)
+{
+	struct run	*r = h->arg;
+	struct fact	*f = &r->facts[id];
+
+	if (f->finish == 0) {		/* nobody said how it ended */
+		f->finish = r->now;
+		f->keep = st == Q_OK;
+	}
+	if (!told || st != Q_OK)
+		return;
+	f->finished = r->now;
+	for (unsigned w = 0; w < RUN_RCPTS; w++)
+		if (outcome(id, w) != SETTLED_QUEUE && f->recorded[w] == 0)
+			f->recorded[w] = r->now;
+}
+
+static void
+settle(struct run *r, uint64_t id, unsigned way)
+{
+	struct fact	*f = &r->facts[id];
+
+	if (outcome(id, way) != SETTLED_QUEUE) {
+		f->given[way] = r->now;
+		f->fate[way] = outcome(id, way) == SETTLED_TAKEN ? D_OK :
+		    D_PERM;
+	}
+	help_settle(&r->h, id, way, outcome(id, way), "x y");
+}
+
+/* The servers of those prepared speak one after the other, as a batch goes on
+ * or not; then it ends. False: stop. */
+static bool
+ways(struct run *r, uint64_t first, uint64_t end)
+{
+	struct fact	*f;
+
+	for (unsigned w = 1; w <= RUN_RCPTS; w++) {
+		for (uint64_t i = first; i < end; i++) {
+			f = &r->facts[i];
+			if (!prepared(i) || f->acked == 0 ||
+			    f->status != Q_OK || f->finish != 0)
+				continue;
+			settle(r, i, w % RUN_RCPTS);
+			if (w < RUN_RCPTS)
+				continue;
+			f->finish = r->now;
+			f->keep = is_ours(i);
+			prepared_finish(r->h.q, &r->h, 1, i, f->keep);
+		}
+		if (number(r, 3) == 0)
+			queue_flush(r->h.q);
+		if (step(r))
+			return false;
+	}
+	return true;
+}
+
+/* Changes of those are durable that had been asked for. */
+static void
+changed(struct run *r, uint64_t end)
+{
+	struct fact	*f;
+
+	if (buf_len(&r->h.q->changes) > 0)
+		return;
+	for (uint64_t i = 1; i < end; i++) {
+		f = &r->facts[i];
+		if (f->remove != 0)
+			f->removed = r->now;
+		if (f->route != 0 && f->routed == 0)
+			f->routed = r->now;
+	}
+}
+
 static bool
 batch(struct run *r, uint64_t *id)
 {
@@ -123,8 +232,12 @@ batch(struct run *r, uint64_t *id)
 	uint64_t	 first = *id;
 
 	for (uint32_t n = 1 + number(r, 7); n > 0 && *id <= RUN_MSGS; n--) {
-		help_send(h, *id, "sender@example.org", rcpts(*id),
-		    length(*id));
+		if (prepared(*id))
+			help_prepare(h, *id, "sender@example.org", rcpts(*id),
+			    length(*id), RUN_RCPTS);
+		else
+			help_send(h, *id, "sender@example.org", rcpts(*id),
+			    length(*id));
 		++*id;
 	}
 	if (step(r))
@@ -135,7 +248,11 @@ batch(struct run *r, uint64_t *id)
 	for (uint64_t i = first; i < *id; i++) {
 		if (i % 17 == 5)
 			help_change(h, i, CHANGE_HOLD, true);
-		if (i % 19 == 6) {
+		if (rerouted(i)) {
+			r->facts[i].route = r->now;
+			help_route(h, i, "list");
+		}
+		if (i % 19 == 6 && !prepared(i)) {
 			r->facts[i].remove = r->now;
 			help_change(h, i, CHANGE_REMOVE, false);
 		}
@@ -147,15 +264,14 @@ batch(struct run *r, uint64_t *id)
 		if (step(r))
 			return false;
 	}
+	if (!ways(r, first, *id))
+		return false;
 	queue_run(h->q);
 	if (step(r))
 		return false;
 	if (number(r, 2) == 0) {
 		queue_flush(h->q);
-		for (uint64_t i = 1; i < *id; i++)
-			if (r->facts[i].remove != 0 &&
-			    buf_len(&h->q->changes) == 0)
-				r->facts[i].removed = r->now;
+		changed(r, *id);
 	}
 	for (uint32_t n = number(r, 4); n > 0; n--)
 		queue_housekeep(h->q);
@@ -176,6 +292,7 @@ run_all(struct run *r, const struct conf *c)
 	h->committed = committed;
 	h->on_recorded = recorded;
 	h->hand = hand;
+	h->finished = finished;
 	help_open_params(h, c, &run_params);
 	if (h->q->down)			/* the fault came that early */
 		return;
@@ -201,7 +318,8 @@ static struct check {
 	struct queue	*q;
 	uint32_t	 now;
 	unsigned	 bounces[RUN_MSGS + 1];	/* found in the queue */
-	bool		 present[RUN_MSGS + 1];
+	bool		 present[RUN_MSGS + 1];	/* and not over */
+	bool		 open[RUN_MSGS + 1];	/* prepared still */
 	unsigned	 handed[RUN_MSGS + 1];
 } ck;
 
@@ -221,9 +339,14 @@ static bool
 msg_one(uint64_t id, const struct store_msg *m, void *arg)
 {
 	(void)arg;
-	if (id > 0 && id <= RUN_MSGS)
-		ck.present[id] = true;
-	else if (!(m->flags & MSG_BOUNCE) || m->from.len != 0)
+	if (id > 0 && id <= RUN_MSGS) {
+		ck.present[id] = !(m->flags & MSG_KEPT);
+		ck.open[id] = m->flags & MSG_PREPARED;
+		if ((m->flags & MSG_KEPT) && m->left != 0)
+			WRONG(id, "is kept and still tried");
+		if (ck.open[id] && !prepared(id))
+			WRONG(id, "is prepared, which it never was");
+	} else if (!(m->flags & MSG_BOUNCE) || m->from.len != 0)
 		WRONG(id, "was never sent");
 	return true;
 }
@@ -233,8 +356,7 @@ ids_add(uint64_t id, const struct store_msg *m, void *arg)
 {
 	struct buf	*b = arg;
 
-	(void)m;
-	return buf_add(b, &id, sizeof(id));
+	return (m->flags & MSG_KEPT) || buf_add(b, &id, sizeof(id));
 }
 
 /* Its content is all there. */
@@ -297,6 +419,9 @@ check_one(uint64_t id)
 	unsigned	 over = 0, failed = 0;
 	bool		 ours = by(f->acked) && f->status == Q_OK;
 
+	/* What is prepared stays, or is what its end was to make of it. */
+	if (prepared(id) && ours && !ck.present[id])
+		ours = !by(f->finish) || f->keep;
 	if (by(f->acked) && f->status != Q_OK) {
 		if (ck.present[id] || queue_has(ck.q, id))
 			WRONG(id, "was refused and is there");
@@ -319,6 +444,21 @@ check_one(uint64_t id)
 	for (uint32_t n = 0; n < nrcpts(id); n++) {
 		if (!store_rcpt_get(ck.q->store, id, n, &rc))
 			WRONG(id, "lacks a recipient");
+		if ((rc.state == RCPT_PREPARED) != ck.open[id] ||
+		    (ck.open[id] && by(f->finished)))
+			WRONG(id, "is neither prepared nor ours");
+		if (ck.open[id]) {
+			if (rc.settled != 0 && (outcome(id, n) + 1 !=
+			    rc.settled || (rc.settled != SETTLED_QUEUE + 1 &&
+			    !by(f->given[n]))))
+				WRONG(id, "knows what no server said");
+			continue;
+		}
+		if (by(f->routed) && rc.state == RCPT_WAITING &&
+		    !span_is(rc.action, "list"))
+			WRONG(id, "goes by its old action");
+		if (!by(f->route) && span_is(rc.action, "list"))
+			WRONG(id, "goes by another action");
 		if (rc.state == RCPT_WAITING && by(f->recorded[n]))
 			WRONG(id, "forgot a delivery that was confirmed");
 		if (rc.state != RCPT_WAITING && !by(f->given[n]))
@@ -342,6 +482,11 @@ check_hand(struct help *h, struct job *j, const struct rec *rec,
 		f = &ck.r->facts[j->id];
 		if (by(f->acked) && f->status != Q_OK)
 			WRONG(j->id, "was refused and is delivered");
+		if (prepared(j->id) && by(f->finish) && !f->keep)
+			WRONG(j->id, "is void and delivered");
+		if (prepared(j->id) && !by(f->given[0]) && !by(f->given[1]) &&
+		    !by(f->given[2]))
+			WRONG(j->id, "is nobody's and delivered");
 		for (size_t i = 0; i < j->nrcpts; i++)
 			if (by(f->recorded[j->rcpts[i].n]))
 				WRONG(j->id, "is delivered again");
@@ -358,6 +503,11 @@ static void
 drain(struct help *h)
 {
 	queue_pause_mta(h->q, false);
+	help_advance(PREPARED_OPEN_MS);
+	while (prepared_step(h->q))
+		;
+	if (h->q->nprepared + map_count(h->q->prepared) != 0)
+		queue_flush(h->q);
 	for (uint64_t id = 1; id <= RUN_MSGS; id++)
 		if (ck.present[id])
 			help_change(h, id, CHANGE_HOLD, false);
@@ -368,9 +518,10 @@ drain(struct help *h)
 		queue_housekeep(h->q);
 		help_advance(2 * MIN);
 	}
-	if (h->q->messages != 0) {
+	if (h->q->messages + h->q->nprepared + h->q->kept != 0) {
 		fprintf(stderr, "%llu messages stay (after %u operations)\n",
-		    (unsigned long long)h->q->messages, ck.now);
+		    (unsigned long long)(h->q->messages + h->q->nprepared +
+		    h->q->kept), ck.now);
 		_exit(99);
 	}
 }

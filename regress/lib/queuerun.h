@@ -22,6 +22,11 @@ struct fact {
 	uint32_t	 remove, removed;	/* asked for, done */
 	uint32_t	 bounce_given, bounce_recorded;
 	unsigned	 bounces;	/* handed out */
+	uint32_t	 route, routed;	/* another action: asked for, done */
+	/* Prepared: the servers' words are `given`; its end was asked for, and
+	 * that it is ours was confirmed. */
+	uint32_t	 finish, finished;
+	bool		 keep;
 };
 struct run {
 	struct help	 h;

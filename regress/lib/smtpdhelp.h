@@ -72,6 +72,7 @@ struct queued {
 	uint64_t	 live_lost;	/* of the last q_lost */
 	unsigned	 agains;	/* q_agains */
 	bool		 silent;	/* does not answer them */
+	unsigned	 settles, finishes;	/* the last q_finish: tid, id */
 	bool		 digested;	/* the last commit; and so: */
 	uint8_t		 digest[32];
 	uint64_t	 got;		/* content bytes, so far or in all */
@@ -93,6 +94,7 @@ void	 queued_die(void);
 void	 queued_result(uint8_t status);
 void	 queued_credit(uint32_t bytes);
 void	 queued_have(bool);
+void	 queued_finished(uint8_t status);
 void	 queued_state(bool open, const char *why);
 void	 queued_source_total(const char *source, uint32_t count);
 void	 queued_reset(void);	/* forgets what it heard, does as by default */

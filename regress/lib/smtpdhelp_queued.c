@@ -53,7 +53,8 @@ q_env(struct chan *c, const void *msg, int fd)
 	queued.content_len = 0;
 	queued.envs++;
 	queued.open++;
-	note(queued.log, "env %.*s;", SV(m->from));
+	note(queued.log, "%s %.*s;", m->prepared ? "prepare" : "env",
+	    SV(m->from));
 }
 
 static void
@@ -72,6 +73,8 @@ q_rcpt(struct chan *c, const void *msg, int fd)
 		note(queued.log, " orig %.*s", SV(m->orig));
 	if (m->group != txns[i].rcpts)
 		note(queued.log, " group %u", m->group);
+	if (m->way != 0)
+		note(queued.log, " way %u", m->way);
 	if (m->flags != 0)
 		note(queued.log, " flags %u", m->flags);
 	note(queued.log, ";");
@@ -193,6 +196,32 @@ q_again(struct chan *c, const void *msg, int fd)
 }
 
 static void
+q_settle(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_settle *m = msg;
+
+	(void)c;
+	(void)fd;
+	must(m->way < 16 && m->outcome <= SETTLED_REFUSED, "q_settle");
+	queued.settles++;
+	note(queued.log, "settle %u %u %.*s %.*s;", m->way, m->outcome,
+	    SV(m->reply), SV(m->server));
+}
+
+static void
+q_finish(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_finish *m = msg;
+
+	(void)c;
+	(void)fd;
+	queued.finishes++;
+	queued.tid = m->tid;
+	queued.id = m->id;
+	note(queued.log, "finish %s;", m->keep ? "keep" : "void");
+}
+
+static void
 q_fate(struct chan *c, const void *msg, int fd)
 {
 	(void)c;
@@ -240,6 +269,8 @@ static const struct chan_row queued_rows[] = {
 	{ IPC_T_q_fate, q_fate },
 	{ IPC_T_q_lost, q_lost },
 	{ IPC_T_q_again, q_again },
+	{ IPC_T_q_settle, q_settle },
+	{ IPC_T_q_finish, q_finish },
 	{ IPC_T_q_source, q_source },
 	{ IPC_T_v_ask, v_ask },
 	{ IPC_T_v_tell, v_tell },
@@ -304,6 +335,14 @@ queued_have(bool have)
 }
 
 void
+queued_finished(uint8_t status)
+{
+	CHAN_SEND(queued.chan, q_finished, .tid = queued.tid,
+	    .id = queued.id, .status = status);
+	world_run();
+}
+
+void
 queued_state(bool is_open, const char *why)
 {
 	CHAN_SEND(queued.chan, q_state, .open = is_open, .why = span_str(why));
@@ -324,6 +363,7 @@ queued_reset(void)
 	queued.log[0] = '\0';
 	queued.envs = queued.commits = queued.aborts = queued.asks = 0;
 	queued.fates = queued.agains = 0;
+	queued.settles = queued.finishes = 0;
 	queued.silent = false;
 	queued.hold = queued.stingy = false;
 	queued.status = Q_OK;

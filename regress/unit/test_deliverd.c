@@ -717,13 +717,29 @@ dsn_passed_on(void **state)
 	SERVED(sa);
 }
 
+/* What was meant for a live server is relayed to the same ones by the queue. */
+static void
+proxied(void **state)
+{
+	(void)state;
+	SERVE(sc, PIPE, TAKES);
+	HAND(.id = 1, .action = "live", .content = "x\r\n");
+	UNTIL(is_done(1));
+	SERVED(sc);
+	is(1, 0, D_OK, "250");
+	content_is(sc, "x\r\n");
+	assert_int_equal(dest_was(1), D_DEST_OK);
+}
+
 static void
 more(char *dst, size_t size)
 {
 	snprintf(dst, size, "table senders { c.example = \"no address\" }\n"
 	    "action from relay to 127.0.0.1:%u mail-from \"@out.example\"\n"
-	    "action map relay to 127.0.0.1:%u mail-from <senders>\n",
-	    server_port(sa), server_port(sb));
+	    "action map relay to 127.0.0.1:%u mail-from <senders>\n"
+	    "action live proxy to { 127.0.0.1:%u, 127.0.0.1:%u standby }\n",
+	    server_port(sa), server_port(sb), server_closed_port(),
+	    server_port(sc));
 }
 
 int
@@ -734,6 +750,7 @@ main(void)
 		CASE(too_many),
 		CASE(limits),
 		CASE(mail_from),
+		CASE(proxied),
 		CASE(long_header),
 		CASE(lockstep),
 		CASE(mail_refused),

@@ -157,10 +157,101 @@ test_message_bad(void **state)
 	bad_with(&rcpts, 1, span(NULL, 0));
 	buf_reset(&rcpts);
 	r.group = 0;
-	r.state = RCPT_FAILED + 1;
+	r.state = RCPT_STATE_MAX + 1;
+	assert_true(rec_rcpt_add(&rcpts, &r));
+	bad_with(&rcpts, 1, span(NULL, 0));
+	buf_reset(&rcpts);
+	r.state = RCPT_PREPARED;
+	r.way = WAY_MAX + 1;
+	assert_true(rec_rcpt_add(&rcpts, &r));
+	bad_with(&rcpts, 1, span(NULL, 0));
+	buf_reset(&rcpts);
+	r.way = WAY_MAX;
+	r.settled = SETTLED_REFUSED + 2;
 	assert_true(rec_rcpt_add(&rcpts, &r));
 	bad_with(&rcpts, 1, span(NULL, 0));
 	buf_clear(&rcpts);
+}
+
+/* Only of version 3 on, and only such a recipient, has a way. */
+static void
+test_prepared(void **state)
+{
+	struct rec_rcpt	 r = { .state = RCPT_PREPARED, .to = span_str("a@b"),
+			    .way = WAY_MAX, .settled = SETTLED_REFUSED + 1 },
+			    got;
+	struct buf	 b;
+	struct span	 s;
+	size_t		 len;
+
+	(void)state;
+	buf_init(&b, 1 << 16);
+	assert_true(rec_rcpt_add(&b, &r));
+	s = buf_content(&b);
+	assert_true(rec_rcpt_next(&s, REC_VERSION, &got));
+	assert_int_equal(s.len, 0);
+	assert_int_equal(got.state, RCPT_PREPARED);
+	assert_int_equal(got.way, WAY_MAX);
+	assert_int_equal(got.settled, SETTLED_REFUSED + 1);
+	for (uint8_t v = REC_VERSION_MIN; v < 3; v++) {
+		s = buf_content(&b);
+		assert_false(rec_rcpt_next(&s, v, &got));
+	}
+	len = buf_len(&b);
+	buf_reset(&b);
+	r.state = RCPT_WAITING;
+	assert_true(rec_rcpt_add(&b, &r));
+	assert_int_equal(buf_len(&b), len - 2);
+	for (uint8_t v = 2; v <= REC_VERSION; v++) {
+		s = buf_content(&b);
+		assert_true(rec_rcpt_next(&s, v, &got));
+		assert_int_equal(s.len, 0);
+		assert_int_equal(got.way, 0);
+	}
+	buf_clear(&b);
+}
+
+static void
+test_settled(void **state)
+{
+	struct rec_settled in = { 7, SETTLED_QUEUE, span_str("450 4.2.0 x"),
+			    span_str("mx[1]:25") }, out;
+	char		 big[2000];
+	struct buf	 b;
+	const char	*why;
+	uint8_t		*p;
+
+	(void)state;
+	memset(big, 'x', sizeof(big));
+	buf_init(&b, 1 << 16);
+	assert_true(rec_settled_encode(&b, &in));
+	assert_int_equal(rec_settled_decode(buf_content(&b), &out, &why),
+	    PARSE_OK);
+	assert_true(out.way == 7 && out.outcome == SETTLED_QUEUE &&
+	    span_is(out.reply, "450 4.2.0 x") &&
+	    span_is(out.server, "mx[1]:25"));
+	for (size_t n = 0; n < buf_len(&b); n++) {
+		p = malloc(n + 1);	/* so that ASan sees a byte too far */
+		memcpy(p, b.p + b.start, n);
+		assert_int_equal(rec_settled_decode(span(p, n), &out, &why),
+		    PARSE_BAD);
+		free(p);
+	}
+	buf_byte(&b, 0);
+	assert_int_equal(rec_settled_decode(buf_content(&b), &out, &why),
+	    PARSE_BAD);
+	for (int i = 0; i < 3; i++) {
+		buf_reset(&b);
+		in.way = i == 1 ? WAY_MAX + 1 : 0;
+		in.outcome = i == 2 ? SETTLED_REFUSED + 1 : SETTLED_TAKEN;
+		in.reply = span(big, sizeof(big));
+		assert_true(rec_settled_encode(&b, &in));
+		assert_int_equal(rec_settled_decode(buf_content(&b), &out,
+		    &why), i == 0 ? PARSE_OK : PARSE_BAD);
+		if (i == 0)
+			assert_int_equal(out.reply.len, REC_REASON_MAX);
+	}
+	buf_clear(&b);
 }
 
 static void
@@ -352,6 +443,8 @@ main(void)
 		cmocka_unit_test(test_change),
 		cmocka_unit_test(test_route),
 		cmocka_unit_test(test_version_1),
+		cmocka_unit_test(test_prepared),
+		cmocka_unit_test(test_settled),
 		cmocka_unit_test(test_state),
 	};
 

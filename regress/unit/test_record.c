@@ -196,7 +196,7 @@ test_versions(void **state)
 		b.p[5] = (uint8_t)kind;
 		rec_stamp(b.p, 1, 0);
 		assert_int_equal(rec_decode(buf_content(&b), &r, &need, &why),
-		    kind >= REC_MESSAGE && kind <= REC_STATE ? PARSE_OK :
+		    kind >= REC_MESSAGE && kind <= REC_KIND_MAX ? PARSE_OK :
 		    PARSE_BAD);
 	}
 }

@@ -61,6 +61,8 @@ UNIT_test_restart = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_restart = -ldb-5.3
 UNIT_test_compact = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_compact = -ldb-5.3
+UNIT_test_prepared = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_prepared = -ldb-5.3
 UNIT_test_faults = $(addprefix regress/lib/,queuehelp.o queuerun.o diskmodel.o) \
     $(QUEUED)
 UNITLIBS_test_faults = -ldb-5.3
@@ -98,30 +100,31 @@ UNIT_test_archive = queued/archive.o queued/record.o queued/envelope.o
 SMTPD	= $(addprefix regress/lib/,smtpdhelp.o smtpdhelp_queued.o smtpdhelp_proxyd.o) \
 	$(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
-$(foreach t,session session_content session_limits session_options proxied \
-    byrule block replies relay window routing verify listener peer mirror \
-    balancer gateway,$(eval UNITLIBS_test_$t = -lcrypto))
+# One a line, so that lists of several changes go together.
+SMTPD_TESTS = \
+	archived \
+	balancer \
+	block \
+	byrule \
+	gateway \
+	listener \
+	mirror \
+	peer \
+	prepare \
+	proxied \
+	relay \
+	replies \
+	routing \
+	session \
+	session_content \
+	session_limits \
+	session_options \
+	verify \
+	window
+$(foreach t,$(SMTPD_TESTS),$(eval UNIT_test_$t = $(SMTPD)))
+$(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lcrypto))
 UNITLIBS_fuzz_session = -lcrypto
-UNIT_test_session = $(SMTPD)
-UNIT_test_session_content = $(SMTPD)
-UNIT_test_session_limits = $(SMTPD)
-UNIT_test_proxied = $(SMTPD)
-UNIT_test_block = $(SMTPD)
-UNIT_test_replies = $(SMTPD)
-UNIT_test_window = $(SMTPD)
-UNIT_test_relay = $(SMTPD)
-UNIT_test_byrule = $(SMTPD)
-UNIT_test_routing = $(SMTPD)
-UNIT_test_session_options = $(SMTPD)
-UNIT_test_listener = $(SMTPD)
-UNIT_test_archived = $(SMTPD)
-UNITLIBS_test_archived = -lcrypto
 UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
-UNIT_test_balancer = $(SMTPD)
-UNIT_test_gateway = $(SMTPD)
-UNITLIBS_test_verify = -lcrypto
-UNIT_test_peer = $(SMTPD)
-UNIT_test_mirror = $(SMTPD)
 UNIT_test_source = smtpd/source.o
 UNIT_fuzz_session = $(SMTPD)
 UNIT_test_places = posternctl/places.o
