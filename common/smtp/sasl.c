@@ -13,8 +13,8 @@ typedef bool	name_fn(struct span in, struct span *name);
 
 static name_fn	plain, login, cram, scram, xoauth2, oauthbearer;
 
-/* The row of a prefix ends with "-" or "_". Mechanisms of no row are others' business
- * and pass: a server that lists them may know of them more than we. */
+/* The row of a prefix ends with "-" or "_". Mechanisms of no row are others'
+ * business and pass: a server that lists them knows more of them than we. */
 static const struct row {
 	const char	*mech;
 	enum sasl_class	 class;
