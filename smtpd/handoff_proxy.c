@@ -5,9 +5,9 @@
  * it, and what the server says to RCPT and content is passed on.
  */
 #include "common/base/log.h"
+#include "smtpd/auth.h"
 #include "smtpd/cmd.h"
 #include "smtpd/proxy.h"
-#include "smtpd/source.h"
 
 /* The session's transaction, if it is the one that the reply is for. */
 static struct txn *
@@ -86,22 +86,6 @@ rcpt_replied(struct link *l, const struct link_wait *w, uint16_t code,
 }
 
 static void
-auth_replied(struct link *l, struct cmd *c, uint16_t code, struct span text)
-{
-	struct session	*s = l->s;
-
-	if (code != 334) {
-		session_phase(s, PH_READY);
-		s->authed = code == 235;
-		if (code / 100 == 5)
-			source_failed(&s->client);
-		log_info("session=%s event=auth result=%s reply=%s", s->id,
-		    s->authed ? "ok" : "failed", log_reply(code, text));
-	}
-	session_answer(c, code, text);
-}
-
-static void
 proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
     struct span text, bool own)
 {
@@ -153,7 +137,7 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 			content_done(t, code == 421 ? 451 : code, text);
 		break;
 	case ASK_AUTH:
-		auth_replied(l, w->cmd, code, text);
+		auth_replied(s, w->cmd, code, text);
 		break;
 	case ASK_QUIT:
 		session_answer(w->cmd, code, text);

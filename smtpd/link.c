@@ -54,6 +54,7 @@ link_free(struct link *l)
 	LIST_REMOVE(l, entry);
 	l->proxy->nlinks--;
 	buf_clear(&l->text);
+	free(l->others);
 	free(l->server);
 	free(l);
 }
@@ -377,6 +378,8 @@ on_caps(struct chan *c, const void *msg, int fd)
 		return;
 	l->caps = (struct smtp_caps){ .bits = m->caps, .size = m->size };
 	span_cstr(m->auth, l->caps.auth, sizeof(l->caps.auth));
+	free(l->others);
+	l->others = m->others.len > 0 ? span_dup(m->others) : NULL;
 }
 
 static void

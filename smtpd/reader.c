@@ -88,6 +88,12 @@ line_max(const struct session *s, struct span in)
 	return SMTP_LINE_MAX;
 }
 
+static bool
+is_letter(uint8_t c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
 /* One line of the input; false: none is whole. */
 static bool
 one_line(struct session *s)
@@ -98,6 +104,11 @@ one_line(struct session *s)
 
 	if (before == 0)
 		return false;
+	/* A layer's messages begin with their length; verbs with a letter. */
+	if (s->layer && s->phase == PH_READY && !is_letter(in.p[0])) {
+		dispatch_layer(s);
+		return false;
+	}
 	res = smtp_line_next(&s->line, &in, line_max(s, in), &line);
 	stream_eat(s->stream, before - in.len);
 	switch (res) {

@@ -49,6 +49,20 @@ sasl_mech(struct span m)
 	return m.len > 0 && m.len <= SASL_MECH_MAX;
 }
 
+bool
+sasl_base64(struct span b)
+{
+	for (size_t i = 0; i < b.len; i++) {
+		uint8_t	c = b.p[i];
+
+		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		    (c >= '0' && c <= '9') || c == '+' || c == '/' ||
+		    c == '='))
+			return false;
+	}
+	return true;
+}
+
 /* RFC 5802, 4: bound to the channel, which ends at the gateway. */
 static bool
 is_bound(struct span mech)

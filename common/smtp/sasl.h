@@ -14,6 +14,10 @@
 /* sasl-mech: letters, digits, "-" and "_"; small letters too. */
 bool	 sasl_mech(struct span);
 
+/* Octets of base64, and "=" alone for an empty initial response (RFC 4954, 4, 8).
+ * Whether they make sense is for whoever decodes them. */
+bool	 sasl_base64(struct span);
+
 enum sasl_class {
 	SASL_PASSES,	/* nothing of it is bound to a connection */
 	SASL_ASKED,	/* it may bind to a name, or negotiate a layer that

@@ -30,7 +30,14 @@ static const char	conf[] =
     "action \"both\" proxy to { \"192.0.2.9\" } open mirror \"new\" content\n"
     "action \"new\" proxy to { \"192.0.2.11\" } open\n"
     "listen on 192.0.2.1 port 28 proxy \"both\" auth-plaintext\n"
+    "listen on 192.0.2.1 port 29 proxy \"live\" auth auth-plaintext "
+    "announce { NTLM, \"X-MORE\" }\n"
+    "listen on 192.0.2.1 port 30 auth via \"live\" auth-plaintext\n"
+    "listen on 192.0.2.1 port 31 auth-optional via \"other\" "
+    "auth-plaintext\n"
     "limit errors 60\n"
+    "limit auth-failures per source 10000\n"
+    "limit auth-failures per user 3\n"
     "limit recipients 5\n"
     "match tag named from host { evil.example } for any reject\n"
     "match from host { good.example } for domain \"named.example\" "
@@ -213,7 +220,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t size)
 		lookupd_start();
 	}
 	replies = started = 0;
-	c = client_new(*p++ % 4, NULL);
+	c = client_new(*p++ % 7, NULL);
 	while (p < end) {
 		if ((cut = memchr(p, CUT, (size_t)(end - p))) == NULL)
 			cut = end;

@@ -79,6 +79,9 @@ struct queued {
 	bool		 stingy;	/* no q_credit until it is told */
 	uint8_t		 status;	/* enum q_status */
 	uint32_t	 source_count;	/* the last q_source */
+	unsigned	 guesses;	/* of all q_guess, and of the last: */
+	uint8_t		 guess[IPC_GUESS_KEY];
+	uint64_t	 guess_window;
 	/* A test of verification answers; without it nobody may ask. */
 	void		(*v_ask)(const struct ipc_v_ask *);
 	void		(*v_tell)(const struct ipc_v_tell *);
@@ -91,6 +94,7 @@ void	 queued_credit(uint32_t bytes);
 void	 queued_have(bool);
 void	 queued_state(bool open, const char *why);
 void	 queued_source_total(const char *source, uint32_t count);
+void	 queued_guess_total(uint32_t failed);	/* of the name told last */
 void	 queued_reset(void);	/* forgets what it heard, does as by default */
 
 /* ---- proxyd ---- */
@@ -109,6 +113,7 @@ struct proxyd {
 	bool		 hold;		/* answers when it is told */
 	bool		 stingy;	/* no p_credit until it is told */
 	struct smtp_caps caps;
+	const char	*others;	/* keywords, LF between; NULL: none */
 	/* The reply to each; code 0: the usual one. */
 	struct { uint16_t code; const char *text; } on[ASKED_MAX];
 	/* Instead of all of the above; may answer. */

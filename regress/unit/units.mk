@@ -96,13 +96,14 @@ SMTPD	= $(addprefix regress/lib/,smtpdhelp.o smtpdhelp_queued.o smtpdhelp_proxyd
 	$(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
 $(foreach t,session session_content session_limits session_options proxied \
-    byrule block routing verify listener peer mirror,$(eval UNITLIBS_test_$t = -lcrypto))
+    byrule block routing verify listener peer mirror auth,$(eval UNITLIBS_test_$t = -lcrypto))
 UNITLIBS_fuzz_session = -lcrypto
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
 UNIT_test_session_limits = $(SMTPD)
 UNIT_test_proxied = $(SMTPD)
 UNIT_test_block = $(SMTPD)
+UNIT_test_auth = $(SMTPD)
 UNIT_test_byrule = $(SMTPD)
 UNIT_test_routing = $(SMTPD)
 UNIT_test_session_options = $(SMTPD)
@@ -114,6 +115,8 @@ UNITLIBS_test_verify = -lcrypto
 UNIT_test_peer = $(SMTPD)
 UNIT_test_mirror = $(SMTPD)
 UNIT_test_source = smtpd/source.o
+UNIT_test_guess = smtpd/guess.o smtpd/digest.o queued/guesses.o
+UNITLIBS_test_guess = -lcrypto
 UNIT_fuzz_session = $(SMTPD)
 UNIT_test_places = posternctl/places.o
 # sendmail, all but its main().
