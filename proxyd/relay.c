@@ -28,6 +28,7 @@ command(struct chan *c, uint32_t tid, uint16_t type, const void *msg)
 	if (l == NULL)
 		return NULL;
 	if (l->flow.ended) {
+		l->late.secret = true;	/* AUTH may be among them */
 		if (!ipc_encode(&l->late, type, msg))
 			link_fail(l, 421, "4.3.0 Too many commands");
 		return NULL;

@@ -51,6 +51,8 @@ auth_clear(struct session *s)
 	s->via = NULL;
 	if (a == NULL)
 		return;
+	if (s->stream != NULL)
+		stream_secret(s->stream, false);
 	s->auth = NULL;
 	if (a->timer != NULL)
 		event_free(a->timer);

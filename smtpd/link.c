@@ -264,18 +264,19 @@ void
 link_auth(struct link *l, struct cmd *c, struct span mech, bool has_initial,
     struct span initial)
 {
-	struct link_wait	*w = expect(l, ASK_AUTH, c, 0, 0);
-
-	TELL(l, w, p_auth, .mech = mech,
-	    .has_initial = has_initial, .initial = initial);
+	/* Not for a mirror. */
+	expect(l, ASK_AUTH, c, 0, 0);
+	chan_send_secret(l->proxy->chan, IPC_T_p_auth, &(struct ipc_p_auth){
+	    .tid = l->tid, .mech = mech, .has_initial = has_initial,
+	    .initial = initial });
 }
 
 void
 link_auth_line(struct link *l, struct cmd *c, struct span line)
 {
-	struct link_wait	*w = expect(l, ASK_AUTH, c, 0, 0);
-
-	TELL(l, w, p_auth_line, .line = line);
+	expect(l, ASK_AUTH, c, 0, 0);
+	chan_send_secret(l->proxy->chan, IPC_T_p_auth_line,
+	    &(struct ipc_p_auth_line){ .tid = l->tid, .line = line });
 }
 
 void

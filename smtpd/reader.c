@@ -74,14 +74,25 @@ swallow(struct session *s)
 
 /* ---- lines and content ----------------------------------------------------- */
 
+/* What is read of it from here on is a secret. */
+static bool
+is_auth(struct session *s, struct span in)
+{
+	static const struct span	auth = SPAN("AUTH ");
+
+	if (s->phase != PH_AUTH && !span_casestarts(in, auth))
+		return false;
+	stream_secret(s->stream, true);
+	return true;
+}
+
 static size_t
-line_max(const struct session *s, struct span in)
+line_max(struct session *s, struct span in)
 {
 	static const struct span	mail = SPAN("MAIL "),
-					rcpt = SPAN("RCPT "),
-					auth = SPAN("AUTH ");
+					rcpt = SPAN("RCPT ");
 
-	if (s->phase == PH_AUTH || span_casestarts(in, auth))
+	if (is_auth(s, in))
 		return SMTP_LINE_AUTH_MAX;
 	if (span_casestarts(in, mail) || span_casestarts(in, rcpt))
 		return SMTP_LINE_MAIL_MAX;
