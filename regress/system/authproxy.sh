@@ -221,7 +221,6 @@ check "bytes of a layer are told" logged 'event=error what="no SMTP behind AUTH'
 check "the queue has who it was" logged 'event=accepted.*from=<anna@example.org>'
 ctl log level debug
 python3 "$T/auth.py" "$TOP/regress/lib" "$A" "$T/tap" >/dev/null
-gateway_stop
 # In clear, and in base64 at each of the three places that it can stand at.
 python3 - >"$T/secrets" <<'E2'
 import base64
@@ -232,6 +231,14 @@ for w in (b"geheim-sesam", b"streng-geheim", b"nie-geraten", b"falsch-geraten",
         b = base64.b64encode(b"\0" * n + w).decode().rstrip("=")
         print(b[(0, 2, 3)[n]:len(w) * 4 // 3 - 1 + n])
 E2
+check "no password is left in the memory of the daemons" \
+    python3 "$TOP/regress/lib/memory.py" "$T/secrets" $(ctl -j status |
+    sed -n 's/.*"pid":\([0-9]*\).*/\1/p')
+echo gw.example.org >"$T/known"
+check "the search there finds what is there" sh -c "! python3 \
+    '$TOP/regress/lib/memory.py' '$T/known' $(pid_of 'smtpd\.[0-9]*' |
+    tr '\n' ' ')"
+gateway_stop
 check "no password is in a log, at debug either" \
     sh -c "! grep -F -f '$T/secrets' '$T/gw/log' '$T/gw/out'"
 check "the search for them finds them where they are" \
