@@ -9,21 +9,40 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 
+#define OTHERS_MAX	1000	/* bytes of them: msg.def */
 #define TEXT_MAX	2000	/* all keywords, with values */
 
 static struct map	*known;		/* server -> its struct smtp_caps */
 
-void
-caps_send(struct link *l)
+static void
+send_caps(struct link *l, struct span others)
 {
 	const struct smtp_caps	*caps = smtp_client_caps(l->c);
 
 	CHAN_SEND(l->chan, p_caps, .tid = l->tid, .caps = caps->bits,
 	    .size = caps->size,
-	    .auth = span_sub(span_str(caps->auth), 0, 500));
+	    .auth = span_sub(span_str(caps->auth), 0, 500),
+	    .others = others);
 	if (!l->learned)
 		caps_learn(l->server, caps);
 	l->learned = true;
+}
+
+void
+caps_send(struct link *l)
+{
+	send_caps(l, span(NULL, 0));
+}
+
+void
+caps_send_all(struct link *l, struct span ehlo)
+{
+	struct buf	others;
+
+	buf_init(&others, OTHERS_MAX);
+	smtp_caps_others(ehlo, &others);
+	send_caps(l, buf_content(&others));
+	buf_clear(&others);
 }
 
 /* ---- changes --------------------------------------------------------------- */

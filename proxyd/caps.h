@@ -22,5 +22,7 @@ void	 caps_forget(void);		/* all; for tests */
  * one of the two, comma between. */
 void	 caps_differ(const struct smtp_caps *was, const struct smtp_caps *is,
 	    struct buf *added, struct buf *lost);
+/* The same with keywords that we do not know, out of the reply to EHLO. */
+void	 caps_send_all(struct link *, struct span ehlo);
 
 #endif

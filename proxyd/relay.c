@@ -29,6 +29,7 @@ command(struct chan *c, uint32_t tid, uint16_t type, const void *msg)
 	if (l == NULL)
 		return NULL;
 	if (l->flow.ended) {
+		l->late.secret = true;	/* AUTH may be among them */
 		if (!ipc_encode(&l->late, type, msg))
 			link_fail(l, 421, "4.3.0 Too many commands");
 		return NULL;
@@ -295,7 +296,7 @@ reply_ehlo(struct link *l, const struct smtp_client_event *ev)
 	struct span	text = ev->text;
 
 	if (ev->code == 250) {
-		caps_send(l);
+		caps_send_all(l, text);
 		text = span_sub(text, 0, span_find(text, '\n'));
 	}
 	l->flow.taken = 0;
@@ -337,7 +338,7 @@ answers(const struct smtp_client_event *ev)
 		return ev->code == 354 || ev->code >= 400;
 	case STEP_AUTH:
 	case STEP_AUTH_LINE:
-		return ev->code == 334 || ev->code / 100 != 3;
+		return ev->code == 334 || ev->code == 235 || ev->code >= 400;
 	default:
 		return ev->code / 100 != 3;
 	}

@@ -15,6 +15,7 @@
 #include "common/proc/start.h"
 #include "queued/again.h"
 #include "queued/ctl.h"
+#include "queued/guesses.h"
 #include "queued/job.h"
 #include "queued/offline.h"
 #include "queued/prepared.h"
@@ -41,6 +42,7 @@ struct main {
 	struct queue	*q;
 	struct agents	*agents;
 	struct sources	*sources;
+	struct guesses	*guesses;
 	struct again	*again;
 	struct verify	*verify;
 	struct front	*fronts[SOURCES_PEERS];
@@ -274,6 +276,26 @@ q_source(struct chan *c, const void *msg, int fd)
 }
 
 static void
+q_guess(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_guess *m = msg;
+	struct main	*all = ((struct front *)chan_arg(c))->m;
+	uint64_t	 window = m->window;
+	uint32_t	 sum;
+
+	(void)fd;
+	if (m->name.len != IPC_GUESS_KEY) {
+		chan_reject(c, "q_guess: no hash");
+		return;
+	}
+	sum = guesses_add(all->guesses, m->name, &window, m->failed);
+	for (size_t i = 0; sum > 0 && i < SOURCES_PEERS; i++)
+		if (all->fronts[i] != NULL)
+			CHAN_SEND(all->fronts[i]->chan, q_guess_total,
+			    .name = m->name, .window = window, .failed = sum);
+}
+
+static void
 v_ask(struct chan *c, const void *msg, int fd)
 {
 	struct main	*m = ((struct front *)chan_arg(c))->m;
@@ -304,6 +326,7 @@ static const struct chan_row front_table[] = {
 	{ IPC_T_q_settle, q_settle },
 	{ IPC_T_q_finish, q_finish },
 	{ IPC_T_q_source, q_source },
+	{ IPC_T_q_guess, q_guess },
 	{ IPC_T_v_ask, v_ask },
 	{ IPC_T_v_tell, v_tell },
 	{ 0, NULL }
@@ -618,6 +641,7 @@ main(int argc, char **argv)
 	    m.house == NULL)
 		fatal("timers");
 	m.sources = sources_new();
+	m.guesses = guesses_new();
 	if ((m.again = again_new()) == NULL)
 		fatal("again");
 	m.verify = verify_new();

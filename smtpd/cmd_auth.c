@@ -1,39 +1,41 @@
 /*
- * AUTH (RFC 4954): on a proxied listener it goes to the actual server, opaque;
- * nothing of it is logged or kept. The regular server has no users yet.
+ * AUTH (RFC 4954): whether it may come, and its argument. What follows is
+ * auth.h's.
  */
 #include "common/base/log.h"
+#include "common/smtp/sasl.h"
+#include "smtpd/auth.h"
 #include "smtpd/cmd.h"
 #include "smtpd/handoff.h"
-#include "smtpd/link.h"
 #include "smtpd/source.h"
 
-/* 4: the mechanism's name, as RFC 4422, 3.1 has it. */
+/* Was the client told of this one? */
 static bool
-mechanism(struct span m)
+is_offered(const struct session *s, struct span mech)
 {
-	for (size_t i = 0; i < m.len; i++) {
-		uint8_t	ch = m.p[i];
+	struct span	 told = span_str(s->auth_told), word;
 
-		if (!((ch >= 'A' && ch <= 'Z') || (ch >= 'a' && ch <= 'z') ||
-		    (ch >= '0' && ch <= '9') || ch == '-' || ch == '_'))
-			return false;
-	}
-	return m.len > 0 && m.len <= 20;
+	while (span_word(&told, " ", &word))
+		if (span_caseeq(word, mech))
+			return true;
+	return false;
 }
 
-/* 4 and 8: base64, or "=" alone for an empty initial response. */
+/* Too many failures of this source: it has no more tries. */
 static bool
-base64(struct span b)
+is_shut_out(struct cmd *c)
 {
-	for (size_t i = 0; i < b.len; i++) {
-		uint8_t	ch = b.p[i];
+	struct session	*s = c->s;
+	char		 ip[ADDR_STRLEN];
 
-		if (!((ch >= 'A' && ch <= 'Z') || (ch >= 'a' && ch <= 'z') ||
-		    (ch >= '0' && ch <= '9') || ch == '+' || ch == '/' ||
-		    ch == '='))
-			return false;
-	}
+	if (source_may_try(&s->client))
+		return false;
+	log_info("session=%s event=auth result=failed client=%s "
+	    "why=\"too many failed logins\"", s->id,
+	    addr_str(&s->client, ip));
+	session_answer(c, 421, span_str("4.7.0 Too many failed logins from "
+	    "your address"));
+	session_end(s, "too many failed logins");
 	return true;
 }
 
@@ -42,9 +44,9 @@ cmd_auth(struct cmd *c, struct span arg)
 {
 	struct session	*s = c->s;
 	struct span	 mech = span(NULL, 0), whole = arg;
-	bool		 initial;
 
-	if (session_proxied(s) && !s->listen->auth_plaintext) {
+	if ((session_proxied(s) || s->listen->auth_via != NULL) &&
+	    !s->listen->auth_plaintext) {
 		/* Whatever follows on this line was said in clear already. */
 		session_reply(c, 538, "5.7.11 Encryption is required for AUTH");
 		return;
@@ -57,36 +59,25 @@ cmd_auth(struct cmd *c, struct span arg)
 		session_reply(c, 503, "5.5.1 Already authenticated");
 		return;
 	}
-	if (!source_may_try(&s->client)) {
-		session_answer(c, 421, span_str("4.7.0 Too many failed logins "
-		    "from your address"));
-		session_end(s, "too many failed logins");
+	if (is_shut_out(c))
 		return;
-	}
-	initial = span_find(arg, ' ') < arg.len;
 	span_word(&arg, " ", &mech);
 	arg = span_trim(arg);
-	if (!mechanism(mech) || !base64(arg)) {
+	if (!sasl_mech(mech))
 		session_reply(c, 501,
 		    "5.5.4 AUTH mechanism [initial-response]");
-		return;
-	}
-	if (s->link == NULL) {
+	else if (!is_offered(s, mech))
+		session_reply(c, 504, "5.5.4 No such mechanism is offered");
+	else if (!sasl_base64(arg))
+		session_reply(c, 501, "5.5.2 This is no base64");
+	else if (session_proxied(s) && s->link == NULL)
 		proxy_renew(c, whole);
-		return;
-	}
-	session_hold(c);
-	session_phase(s, PH_AUTH);
-	link_auth(s->link, c, mech, initial, arg);
+	else
+		auth_begin(c, mech, arg.len > 0 ? &arg : NULL);
 }
 
 void
 cmd_auth_line(struct cmd *c, struct span line)
 {
-	struct session	*s = c->s;
-
-	/* 4: "*" cancels. What is no base64 cancels too; the server's reply to
-	 * that is the client's. */
-	session_hold(c);
-	link_auth_line(s->link, c, base64(line) ? line : span_str("*"));
+	auth_line(c, line);
 }

@@ -4,11 +4,14 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "common/conf/table.h"
 #include "common/smtp/xclient.h"
+#include "smtpd/auth.h"
 #include "smtpd/cmd.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
 #include "smtpd/txn.h"
+#include "smtpd/via.h"
 
 /* What we do for every client of the regular server. */
 #define CAPS_OURS	(CAP_PIPELINING | CAP_SIZE | CAP_8BITMIME | CAP_DSN | \
@@ -32,6 +35,8 @@ static void
 both(const struct session *s, const struct smtp_caps *server,
     struct smtp_caps *caps)
 {
+	bool	ask;
+
 	*caps = (struct smtp_caps){ .bits = CAPS_OURS };
 	caps->size = smaller(s->listen->max_message_size,
 	    session_conf()->limits.message_size);
@@ -39,14 +44,19 @@ both(const struct session *s, const struct smtp_caps *server,
 		caps->bits = CAPS_ALWAYS | (server->bits & CAPS_THROUGH);
 		if ((server->bits & CAP_SIZE) != 0)
 			caps->size = smaller(caps->size, server->size);
-		strlcpy(caps->auth, server->auth, sizeof(caps->auth));
-		/* Passwords do not go in clear, unless the listener says so. */
-		if (!s->listen->auth_plaintext)
-			caps->bits &= ~(uint32_t)CAP_AUTH;
+		auth_list(s->listen, server->auth, caps->auth);
 	} else {
+		if (s->listen->auth_via != NULL) {
+			strlcpy(caps->auth, via_mechs(s->listen->auth_via,
+			    &ask), sizeof(caps->auth));
+			caps->bits |= CAP_AUTH;
+		}
 		caps->mail_max = session_conf()->limits.messages;
 		caps->rcpt_max = session_conf()->limits.recipients;
 	}
+	/* Passwords do not go in clear, unless the listener says so. */
+	if (!s->listen->auth_plaintext || caps->auth[0] == '\0')
+		caps->bits &= ~(uint32_t)CAP_AUTH;
 }
 
 static bool
@@ -77,6 +87,24 @@ cmd_ehlo_as_told(const struct session *s, const struct smtp_caps *server)
 	return true;
 }
 
+/* Keywords that are let through because somebody said so. */
+static bool
+others(struct buf *text, const struct session *s)
+{
+	struct span	left = span_str(s->link->others), line, key;
+	bool		ok = true;
+
+	while (s->listen->announce != NULL && ok &&
+	    span_word(&left, "\n", &line)) {
+		key = span_sub(line, 0, span_find(line, ' '));
+		if (table_get(s->listen->announce, key, NULL))
+			ok = buf_byte(text, '\n') && buf_span(text, line);
+	}
+	free(s->link->others);
+	s->link->others = NULL;
+	return ok;
+}
+
 void
 cmd_ehlo_announce(struct cmd *c, const struct smtp_caps *server)
 {
@@ -98,7 +126,8 @@ cmd_ehlo_announce(struct cmd *c, const struct smtp_caps *server)
 	    (s->auth_told = strdup(caps.auth)) == NULL)
 		fatal("EHLO");
 	buf_init(&text, 4096);
-	if (!smtp_caps_text(&text, s->listen->hostname, &caps))
+	if (!smtp_caps_text(&text, s->listen->hostname, &caps) ||
+	    (server != NULL && !others(&text, s)))
 		fatalx("EHLO does not fit");
 	session_phase(s, PH_READY);
 	session_answer(c, 250, buf_content(&text));
@@ -117,6 +146,18 @@ cmd_helo_announce(struct cmd *c)
 	    session_conf()->limits.message_size);
 	session_phase(s, PH_READY);
 	session_answer(c, 250, span_str(s->listen->hostname));
+}
+
+/* Has the server that judges this listener's passwords to be asked for its
+ * mechanisms first? */
+static bool
+asks_via(const struct session *s)
+{
+	bool	ask = false;
+
+	if (s->listen->auth_via != NULL && s->listen->auth_plaintext)
+		via_mechs(s->listen->auth_via, &ask);
+	return ask;
 }
 
 static void
@@ -150,7 +191,8 @@ hello(struct cmd *c, struct span arg, bool ehlo)
 		session_hold(c);
 		link_ehlo(s->link, c, ehlo, arg);
 	} else if (ehlo) {
-		cmd_ehlo_announce(c, NULL);
+		if (!asks_via(s) || !via_ask(c))
+			cmd_ehlo_announce(c, NULL);
 	} else
 		cmd_helo_announce(c);
 }

@@ -31,6 +31,7 @@ session_row(struct session *s, void *arg)
 	ctl_num(ctl, "since_ms", clock_wall().ms -
 	    (clock_mono().ms - s->since.ms));
 	ctl_str(ctl, "helo", s->helo != NULL ? s->helo : "");
+	ctl_str(ctl, "auth", s->user != NULL ? s->user : "");
 	ctl_str(ctl, "id", s->txn != NULL ? s->txn->ids : "");
 	ctl_field(ctl, "from", s->txn != NULL ? s->txn->from :
 	    span(NULL, 0));

@@ -4,7 +4,10 @@
 #include "smtpd/dispatch.h"
 
 #include "common/base/log.h"
+#include "smtpd/auth.h"
 #include "smtpd/cmd.h"
+
+#define NO_AUTH	"5.7.0 Authentication is required"
 
 /* GO, or why a verb can't come in a phase. */
 enum turn { GO, HELLO, MAILF, RCPTF, NESTED, INTXN, CHUNK, LACK };
@@ -73,11 +76,12 @@ log_error(const struct session *s, const char *what, struct span line)
 
 /* A line that is none; within AUTH it ends the exchange, at the server too. */
 static void
-bad_line(struct session *s, const char *what, const char *text)
+bad_line(struct session *s, const char *what, const char *text,
+    const char *auth_text)
 {
 	log_error(s, what, span(NULL, 0));
 	if (s->phase == PH_AUTH)
-		cmd_auth_line(session_cmd(s, VERB_AUTH), span_str("*"));
+		auth_bad_line(session_cmd(s, VERB_AUTH), 500, auth_text);
 	else
 		session_reply(session_cmd(s, VERB_NONE), 500, "%s", text);
 }
@@ -85,18 +89,50 @@ bad_line(struct session *s, const char *what, const char *text)
 void
 dispatch_long(struct session *s)
 {
-	bad_line(s, "line too long", "5.5.2 The line is too long");
+	/* RFC 4954, 6 */
+	bad_line(s, "line too long", "5.5.2 The line is too long",
+	    "5.5.6 The line is too long");
 }
 
 /* Nothing but CR LF ends a line (RFC 5321, 2.3.8). */
 void
 dispatch_bare(struct session *s)
 {
-	bad_line(s, "bare CR, LF or NUL",
-	    "5.5.2 A bare CR or LF or a NUL; lines end with CR LF");
+	static const char	text[] =
+	    "5.5.2 A bare CR or LF or a NUL; lines end with CR LF";
+
+	bad_line(s, "bare CR, LF or NUL", text, text);
 	if (++s->bare >= SESSION_BARE_MAX)
 		session_fail(s, 421, span_str("4.7.0 Too many lines with a "
 		    "bare CR or LF"), "bare CR or LF");
+}
+
+/* RFC 4954, 6: what may come before AUTH where it has to. */
+static bool
+needs_auth(enum smtp_verb v)
+{
+	switch (v) {
+	case VERB_EHLO:
+	case VERB_HELO:
+	case VERB_AUTH:
+	case VERB_NOOP:
+	case VERB_RSET:
+	case VERB_QUIT:
+	case VERB_HELP:
+	case VERB_STARTTLS:
+	case VERB_XCLIENT:
+		return false;
+	default:
+		return true;
+	}
+}
+
+void
+dispatch_layer(struct session *s)
+{
+	log_error(s, "no SMTP behind AUTH: a security layer?", span(NULL, 0));
+	session_fail(s, 421, span_str("4.7.0 No security layer can go through "
+	    "here"), "a security layer");
 }
 
 void
@@ -121,11 +157,22 @@ dispatch(struct session *s, struct span line)
 		log_debug("session=%s event=command line=%s", s->id,
 		    log_quote(line));
 	r = &rows[parsed.verb];
+	if (parsed.verb == VERB_NONE && s->layer) {
+		dispatch_layer(s);
+		return;
+	}
+	s->layer = false;
 	if (parsed.verb == VERB_NONE) {
 		/* Some go on with the password whatever AUTH was answered. */
 		log_error(s, "unknown command", s->auth_said ? span(NULL, 0) :
 		    parsed.word);
 		session_reply(c, 500, "5.5.2 Unknown command");
+	} else if (auth_needed(s) && needs_auth(parsed.verb)) {
+		log_error(s, "not authenticated", parsed.word);
+		if (parsed.verb == VERB_BDAT)
+			cmd_bdat_refuse(c, parsed.arg, 530, NO_AUTH);
+		else
+			session_reply(c, 530, "%s", NO_AUTH);
 	} else if ((turn = turn_of(r, s->phase)) == GO) {
 		r->run(c, parsed.arg);
 	} else if (parsed.verb == VERB_BDAT) {

@@ -15,5 +15,7 @@ void	 dispatch_again(struct cmd *, struct span arg);
 /* Lines that are none: longer than allowed; with a bare CR, LF or NUL. */
 void	 dispatch_long(struct session *);
 void	 dispatch_bare(struct session *);
+/* Bytes behind AUTH that are no SMTP. */
+void	 dispatch_layer(struct session *);
 
 #endif

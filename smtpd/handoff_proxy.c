@@ -6,9 +6,9 @@
  */
 #include "common/base/log.h"
 #include "common/smtp/plain.h"
+#include "smtpd/auth.h"
 #include "smtpd/cmd.h"
 #include "smtpd/proxy.h"
-#include "smtpd/source.h"
 #include "smtpd/window.h"
 
 /* The session's transaction, if it is the one that the reply is for. */
@@ -117,22 +117,6 @@ rcpt_replied(struct link *l, const struct link_wait *w, uint16_t code,
 	proxy_answer(l, w->cmd, code, text);
 }
 
-static void
-auth_replied(struct link *l, struct cmd *c, uint16_t code, struct span text)
-{
-	struct session	*s = l->s;
-
-	if (code != 334) {
-		session_phase(s, PH_READY);
-		s->authed = code == 235;
-		if (code / 100 == 5)
-			source_failed(&s->client);
-		log_info("session=%s event=auth result=%s reply=%s", s->id,
-		    s->authed ? "ok" : "failed", log_reply(code, text));
-	}
-	proxy_answer(l, c, code, text);
-}
-
 /* The server has answered DATA, or the end of it. */
 static void
 data_replied(struct link *l, struct txn *t, uint16_t code, struct span text)
@@ -230,7 +214,7 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 			end_replied(l, t, code == 421 ? 451 : code, text);
 		break;
 	case ASK_AUTH:
-		auth_replied(l, w->cmd, code, text);
+		auth_replied(s, w->cmd, code, text);
 		break;
 	case ASK_QUIT:
 		proxy_answer(l, w->cmd, code, text);

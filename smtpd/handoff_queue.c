@@ -11,6 +11,7 @@
 #include "common/ipc/codec.h"
 #include "common/ipc/wait.h"
 #include "smtpd/archive.h"
+#include "smtpd/guess.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
@@ -113,7 +114,7 @@ send_envelope(struct txn *t)
 	    .utf8 = t->mail.utf8, .ret = (uint8_t)t->mail.ret,
 	    .envid = t->mail.envid, .client = s->client,
 	    .rdns = peer_name(&s->peer), .helo = span_str(s->helo),
-	    .tag = span_str(s->listen->tag), .received_ms = t->received_ms);
+	    .auth = span_str(s->user), .tag = span_str(s->listen->tag), .received_ms = t->received_ms);
 	for (size_t i = 0; i < t->nrcpts; i++) {
 		const struct rcpt	*r = &t->rcpts[i];
 
@@ -425,6 +426,14 @@ on_source_total(struct chan *c, const void *msg, int fd)
 	source_total(msg);
 }
 
+static void
+on_guess_total(struct chan *c, const void *msg, int fd)
+{
+	(void)fd;
+	if (!guess_total(msg))
+		chan_reject(c, "q_guess_total: no hash");
+}
+
 static const struct chan_row rows[] = {
 	{ IPC_T_q_credit, on_credit },
 	{ IPC_T_q_result, on_result },
@@ -432,6 +441,7 @@ static const struct chan_row rows[] = {
 	{ IPC_T_q_finished, on_finished },
 	{ IPC_T_q_state, on_state },
 	{ IPC_T_q_source_total, on_source_total },
+	{ IPC_T_q_guess_total, on_guess_total },
 	{ IPC_T_v_answer, verify_known },
 	{ IPC_T_q_again_is, window_known },
 	{ 0, NULL }
@@ -466,6 +476,7 @@ gone(void)
 	chan_free(chan);
 	chan = NULL;
 	source_queue(NULL);
+	guess_queue(NULL);
 	verify_queue(NULL);
 	window_queue(NULL);
 	wait_each(users, lost_one, NULL);
@@ -508,6 +519,7 @@ queue_peer(int fd)
 	if (chan == NULL)
 		fatal("chan_new");
 	source_queue(chan);
+	guess_queue(chan);
 	verify_queue(chan);
 	window_queue(chan);
 	wait_each(users, back_one, NULL);

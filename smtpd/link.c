@@ -55,6 +55,7 @@ link_free(struct link *l)
 	LIST_REMOVE(l, entry);
 	l->proxy->nlinks--;
 	buf_clear(&l->text);
+	free(l->others);
 	free(l->server);
 	free(l);
 }
@@ -287,18 +288,19 @@ void
 link_auth(struct link *l, struct cmd *c, struct span mech, bool has_initial,
     struct span initial)
 {
-	struct link_wait	*w = expect(l, ASK_AUTH, c, 0, 0);
-
-	TELL(l, w, p_auth, .mech = mech,
-	    .has_initial = has_initial, .initial = initial);
+	/* Not for a mirror. */
+	expect(l, ASK_AUTH, c, 0, 0);
+	chan_send_secret(l->proxy->chan, IPC_T_p_auth, &(struct ipc_p_auth){
+	    .tid = l->tid, .mech = mech, .has_initial = has_initial,
+	    .initial = initial });
 }
 
 void
 link_auth_line(struct link *l, struct cmd *c, struct span line)
 {
-	struct link_wait	*w = expect(l, ASK_AUTH, c, 0, 0);
-
-	TELL(l, w, p_auth_line, .line = line);
+	expect(l, ASK_AUTH, c, 0, 0);
+	chan_send_secret(l->proxy->chan, IPC_T_p_auth_line,
+	    &(struct ipc_p_auth_line){ .tid = l->tid, .line = line });
 }
 
 void
@@ -401,6 +403,8 @@ on_caps(struct chan *c, const void *msg, int fd)
 		return;
 	l->caps = (struct smtp_caps){ .bits = m->caps, .size = m->size };
 	span_cstr(m->auth, l->caps.auth, sizeof(l->caps.auth));
+	free(l->others);
+	l->others = m->others.len > 0 ? span_dup(m->others) : NULL;
 }
 
 static void

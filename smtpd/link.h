@@ -50,6 +50,8 @@ struct link {
 	const struct conf_action *action;
 	bool		 up;		/* the server has greeted */
 	struct smtp_caps caps;
+	char		*others;	/* keywords that we do not know, LF
+					 * between; gone once they were told */
 	char		*server;
 	STAILQ_HEAD(link_waits, link_wait) waits;
 	struct buf	 text;		/* pieces of a reply */

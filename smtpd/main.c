@@ -11,6 +11,7 @@
 #include "common/proc/start.h"
 #include "smtpd/digest.h"
 #include "smtpd/ctl.h"
+#include "smtpd/guess.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
@@ -119,6 +120,7 @@ main(int argc, char **argv)
 	ask = ask_new(p, IPC_SMTPD);
 	peer_init(ask);
 	source_init(conf);
+	guess_init(conf);
 	queue_init(p);
 	link_init(p, conf);
 	srs_init(p, conf);

@@ -117,7 +117,7 @@ go_on(struct session *s)
 	    log_quote(span_str(s->link->server)));
 	session_unhold(c);
 	dispatch_again(c, span_str(arg));
-	free(arg);
+	freezero(arg, strlen(arg));	/* it may be that of AUTH */
 }
 
 static void

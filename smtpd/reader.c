@@ -74,20 +74,37 @@ swallow(struct session *s)
 
 /* ---- lines and content ----------------------------------------------------- */
 
+/* What is read of it from here on is a secret. */
+static bool
+is_auth(struct session *s, struct span in)
+{
+	static const struct span	auth = SPAN("AUTH ");
+
+	if (s->phase != PH_AUTH && !span_casestarts(in, auth))
+		return false;
+	stream_secret(s->stream, true);
+	return true;
+}
+
 static size_t
-line_max(const struct session *s, struct span in)
+line_max(struct session *s, struct span in)
 {
 	static const struct span	mail = SPAN("MAIL "),
 					rcpt = SPAN("RCPT "),
-					auth = SPAN("AUTH "),
 					xclient = SPAN("XCLIENT ");
 
-	if (s->phase == PH_AUTH || span_casestarts(in, auth))
+	if (is_auth(s, in))
 		return SMTP_LINE_AUTH_MAX;
 	if (span_casestarts(in, mail) || span_casestarts(in, rcpt) ||
 	    span_casestarts(in, xclient))
 		return SMTP_LINE_MAIL_MAX;
 	return SMTP_LINE_MAX;
+}
+
+static bool
+is_letter(uint8_t c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
 /* One line of the input; false: none is whole. */
@@ -100,6 +117,11 @@ one_line(struct session *s)
 
 	if (before == 0)
 		return false;
+	/* A layer's messages begin with their length; verbs with a letter. */
+	if (s->layer && s->phase == PH_READY && !is_letter(in.p[0])) {
+		dispatch_layer(s);
+		return false;
+	}
 	res = smtp_line_next(&s->line, &in, line_max(s, in), &line);
 	stream_eat(s->stream, before - in.len);
 	switch (res) {

@@ -14,6 +14,8 @@ route_in(const struct txn *t, struct span to)
 		.rdns_known = s->peer.known,
 		.rdns = peer_name(&s->peer),
 		.helo = span_str(s->helo),
+		.auth = s->authed,
+		.auth_user = span_str(s->user),
 		.mail_from = t->from,
 		.rcpt_to = to,
 		.tag = span_str(s->listen->tag)

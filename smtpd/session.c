@@ -11,6 +11,7 @@
 
 #include "common/base/log.h"
 #include "common/smtp/reply.h"
+#include "smtpd/auth.h"
 #include "smtpd/cmd.h"
 #include "smtpd/handoff.h"
 #include "smtpd/known.h"
@@ -47,6 +48,12 @@ const struct conf *
 session_conf(void)
 {
 	return conf;
+}
+
+struct event_base *
+session_base(void)
+{
+	return base;
 }
 
 struct session_stats *
@@ -233,10 +240,12 @@ session_free(struct session *s)
 	nsessions--;
 	listener_session_gone(s);
 	free(s->swallow.text);
-	free(s->renew.arg);
+	if (s->renew.arg != NULL)
+		freezero(s->renew.arg, strlen(s->renew.arg));
 	free(s->auth_told);
 	free(s->told_digest);
 	free(s->helo);
+	free(s->user);
 	free(s);
 }
 
@@ -280,6 +289,7 @@ session_release(struct session *s)
 {
 	txn_end(s);
 	known_gone(s);
+	auth_clear(s);
 	srs_cancel(s->question);
 	s->question = 0;
 	link_close(s->link);

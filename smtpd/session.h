@@ -43,6 +43,7 @@ enum phase { PH_CONNECT, PH_GREETED, PH_READY, PH_AUTH, PH_MAIL, PH_RCPT,
 struct txn;
 struct link;
 struct known_wait;
+struct auth;
 struct session;
 
 /* Where a connection comes from. */
@@ -97,13 +98,18 @@ struct session {
 		struct cmd	*cmd;	/* NULL: none */
 		char		*arg;
 	} renew;
+	struct link	*auth_link;	/* to the server of `auth via`; or NULL */
 	struct peer	 peer;
 	char		*helo;		/* NULL: none yet */
 	bool		 esmtp;		/* said with EHLO */
 	uint32_t	 caps;		/* enum smtp_cap, as announced */
 	uint64_t	 size_max;	/* as announced */
 	char		*auth_told;	/* mechanisms, as announced; or NULL */
-	bool		 authed;	/* the actual server has said 235 */
+	struct auth	*auth;		/* the exchange in work; or NULL */
+	char		*user;		/* as authenticated; NULL: unknown */
+	unsigned	 auth_failures;
+	bool		 authed;	/* an actual server has said 235 */
+	bool		 layer;		/* what follows may be no SMTP */
 	/* A chunk of BDAT that is refused: its bytes, then its reply. */
 	struct {
 		uint64_t	 left;
@@ -136,6 +142,7 @@ struct session {
 /* What a session's number of sockets and such is worked out from. */
 void	 session_init(struct event_base *, const struct conf *);
 const struct conf *session_conf(void);
+struct event_base *session_base(void);
 /* Takes fd. */
 void	 session_new(const struct conf_listen *, const struct origin *, int fd);
 size_t	 session_count(void);

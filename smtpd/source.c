@@ -313,26 +313,31 @@ source_total(const struct ipc_q_source_total *m)
 	count_sum(&s->failed, m->failed_window, m->failed);
 }
 
-void
+static unsigned
+failures_max(const struct addr *client)
+{
+	return limit_of(client, &conf->limits.auth_failures_for,
+	    conf->limits.auth_failures_per_source, 0).n;
+}
+
+unsigned
 source_failed(const struct addr *client)
 {
 	struct source	*s;
 
 	if (client->family == 0 || (s = source_get(client, true)) == NULL)
-		return;
+		return 0;
 	count_one(&s->failed, window_of(SOURCE_FAILED_MS));
 	tell(s);
+	return failures_max(client) > 0 ? s->failed.n : 0;
 }
 
 bool
 source_may_try(const struct addr *client)
 {
-	const struct conf_limits	*all = &conf->limits;
-	const struct source		*s = source_get(client, false);
-	struct conf_limit_for		 l = limit_of(client,
-					    &all->auth_failures_for,
-					    all->auth_failures_per_source, 0);
+	const struct source	*s = source_get(client, false);
+	unsigned		 max = failures_max(client);
 
-	return s == NULL || l.n == 0 ||
-	    count_now(&s->failed, window_of(SOURCE_FAILED_MS)) < l.n;
+	return s == NULL || max == 0 ||
+	    count_now(&s->failed, window_of(SOURCE_FAILED_MS)) < max;
 }

@@ -21,8 +21,9 @@ void	 source_leave(const struct addr *);
 void	 source_queue(struct chan *);
 /* queued's sums over all workers. */
 void	 source_total(const struct ipc_q_source_total *);
-/* A login of this client has failed; may it try another one? */
-void	 source_failed(const struct addr *);
+/* A login of this client has failed: how often now, 0 where nothing is counted.
+ * May it try another one? */
+unsigned source_failed(const struct addr *);
 bool	 source_may_try(const struct addr *);
 
 #endif

@@ -160,7 +160,12 @@ stage_digest(struct txn *t, uint8_t out[DIGEST_LEN])
 
 	if (d == NULL)
 		return false;
-	digest_field(d, span(a->ip, sizeof(a->ip)));
+	/* Who goes from place to place is known by his name. */
+	if (t->s->user != NULL) {
+		digest_field(d, span_str("user"));
+		digest_field(d, span_str(t->s->user));
+	} else
+		digest_field(d, span(a->ip, sizeof(a->ip)));
 	digest_field(d, t->from);
 	return digest_rcpts(d, t) && digest_end(d, out);
 }

@@ -14,10 +14,20 @@ buf_init(struct buf *b, size_t max)
 	*b = (struct buf){ .max = max };
 }
 
+/* Memory that was the buffer's goes back. */
+static void
+buf_give(const struct buf *b, uint8_t *p)
+{
+	if (b->secret)
+		freezero(p, b->cap);
+	else
+		free(p);
+}
+
 void
 buf_clear(struct buf *b)
 {
-	free(b->p);
+	buf_give(b, b->p);
 	buf_init(b, b->max);
 }
 
@@ -33,7 +43,7 @@ buf_trim(struct buf *b)
 {
 	if (b->start != b->len)
 		return;
-	free(b->p);
+	buf_give(b, b->p);
 	b->p = NULL;
 	b->start = b->len = b->cap = 0;
 }
@@ -64,7 +74,7 @@ buf_grow(struct buf *b, size_t n)
 	}
 	if (b->p != NULL)
 		memcpy(p, b->p + b->start, used);
-	free(b->p);
+	buf_give(b, b->p);
 	b->p = p;
 	b->cap = cap;
 	b->start = 0;

@@ -17,9 +17,11 @@ struct buf {
 	size_t	 cap;		/* allocated */
 	size_t	 max;		/* content never gets longer than this */
 	bool	 failed;	/* a write did not fit (or no memory) */
+	bool	 secret;	/* memory is wiped before it is given back */
 };
 
-/* Sets up an empty buffer of at most max bytes; allocates nothing yet. */
+/* Sets up an empty buffer of at most max bytes; allocates nothing yet. Who puts
+ * a secret into it sets `secret` before; it stays set until buf_clear(). */
 void	 buf_init(struct buf *, size_t max);
 /* Frees the bytes; the buffer may be used again with the same maximum. */
 void	 buf_clear(struct buf *);

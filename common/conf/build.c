@@ -365,6 +365,7 @@ static const struct {
 	[LIMIT_SESSIONS] = { "sessions", 1, 60000 },
 	[LIMIT_SESSIONS_SOURCE] = { "sessions per source", 1, 60000 },
 	[LIMIT_AUTH_SOURCE] = { "auth-failures per source", 1, 10000 },
+	[LIMIT_AUTH_USER] = { "auth-failures per user", 1, 10000 },
 	[LIMIT_RATE_SOURCE] = { "rate per source", 1, 1000000 },
 	[LIMIT_RECIPIENTS] = { "recipients", 1, 100000 },
 	[LIMIT_MESSAGES] = { "messages", 1, 1000000 },
@@ -384,6 +385,8 @@ limit_field(struct conf_limits *l, enum build_limit which)
 		return &l->sessions_per_source;
 	case LIMIT_AUTH_SOURCE:
 		return &l->auth_failures_per_source;
+	case LIMIT_AUTH_USER:
+		return &l->auth_failures_per_user;
 	case LIMIT_RATE_SOURCE:
 		return &l->rate_per_source;
 	case LIMIT_RECIPIENTS:
@@ -424,6 +427,8 @@ limit_list(struct conf_limits *l, enum build_limit which)
 		return &l->rate_for;
 	case LIMIT_AUTH_SOURCE:
 		return &l->auth_failures_for;
+	case LIMIT_AUTH_USER:
+		return &l->auth_users_for;
 	default:
 		return &l->deliveries_for;
 	}

@@ -39,6 +39,7 @@ struct build_pool {
 };
 
 enum build_limit { LIMIT_SESSIONS, LIMIT_SESSIONS_SOURCE, LIMIT_AUTH_SOURCE,
+    LIMIT_AUTH_USER,
     LIMIT_RATE_SOURCE, LIMIT_RECIPIENTS, LIMIT_MESSAGES, LIMIT_ERRORS,
     LIMIT_RECEIVED,
     LIMIT_DELIVERIES, LIMIT_DELIVERIES_DEST };
@@ -199,6 +200,8 @@ void	 check_all(struct build *);
 /* Are the values of a map of senders addresses, or "@domain"? */
 void	 check_senders(struct build *, const struct conf_pos *,
 	    const struct conf_table *);
+/* Who authenticates where, and what is announced. */
+void	 check_auth(struct build *, struct conf_listen *);
 /* What the entries of `expand aliases` tables stand for, and the files that
  * they include. */
 void	 check_aliases(struct build *);

@@ -313,9 +313,7 @@ check_listen(struct build *b, struct conf_listen *l)
 	if (strlen(l->tag) > NAME_MAX_LEN)
 		lex_error(&b->lex, &l->pos, "a tag has at most %d bytes",
 		    NAME_MAX_LEN);
-	l->takes_passwords = l->proxy != NULL && l->auth_plaintext;
-	if (l->auth_plaintext && l->proxy == NULL)
-		build_later(b, &l->pos, "auth-plaintext without proxy");
+	check_auth(b, l);
 }
 
 static void

@@ -32,6 +32,7 @@ defaults(struct conf *c)
 	c->log_level = 1;
 	c->limits = (struct conf_limits){ .sessions = 4000,
 	    .sessions_per_source = 50, .auth_failures_per_source = 20,
+	    .auth_failures_per_user = 50,
 	    .recipients = 1000, .message_size = 50 << 20, .errors = 20,
 	    .received = 50, .deliveries = 200, .deliveries_per_dest = 20 };
 }

@@ -190,7 +190,8 @@ struct conf_limits_for {
 struct conf_limits {
 	unsigned	 sessions;		/* all workers, 4,000 */
 	unsigned	 sessions_per_source;	/* 50 */
-	unsigned	 auth_failures_per_source;
+	unsigned	 auth_failures_per_source;	/* an hour, 20 */
+	unsigned	 auth_failures_per_user;	/* an hour, 50 */
 	unsigned	 recipients;		/* a transaction, 1,000 */
 	unsigned	 messages;		/* a session; 0: none */
 	uint64_t	 message_size;		/* 50 MiB */
@@ -200,6 +201,7 @@ struct conf_limits {
 	unsigned	 deliveries_per_dest;	/* 20 */
 	struct conf_limits_for sessions_for;	/* of sources */
 	struct conf_limits_for rate_for, auth_failures_for;
+	struct conf_limits_for auth_users_for;	/* of names */
 	struct conf_limits_for deliveries_for;	/* of destinations */
 	unsigned	 rate_per_source;	/* connections; 0: none */
 	int64_t		 rate_per_ms;

@@ -128,8 +128,9 @@ build_unexpected(struct build *b, const struct conf_pos *pos,
 	if (unknown_statement(b, names, n))
 		return;
 	/* One word among all that may stand there tells nothing. */
-	for (size_t i = 0; n > 1 && i < n; i++)
-		if (strcmp(names[i], gram_word(K_POSTMASTER)) == 0 &&
+	for (size_t i = n; n > 1 && i-- > 1;)
+		if ((strcmp(names[i], gram_word(K_POSTMASTER)) == 0 ||
+		    strcmp(names[i], gram_word(K_USER)) == 0) &&
 		    strcmp(names[0], "a word or string") == 0)
 			names[i] = names[--n];
 	buf_init(&text, 2000);

@@ -110,7 +110,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_SUBADDRESS "subaddress" K_SUBJECT "subject" K_TABLE "table" K_TAG "tag"
    K_TEMPFAIL "tempfail" K_THRESHOLD "threshold" K_TIMEOUT "timeout"
    K_TLS "tls" K_TLS_REQUIRE "tls-require" K_TO "to" K_TRUST_AD "trust-ad"
-   K_TTL "ttl" K_TYPE "type" K_UNKNOWN "unknown" K_USERS "users"
+   K_TTL "ttl" K_TYPE "type" K_UNKNOWN "unknown" K_USER "user" K_USERS "users"
    K_VERDICT "verdict" K_VERIFY "verify" K_VIA "via" K_WARN "warn"
    K_WARN_AFTER "warn-after" K_WEIGHT "weight" K_WHEN "when"
    K_XCLIENT "xclient"
@@ -138,9 +138,11 @@ statement:
 	| limit | pool | dkim | filter | archive | later
 	;
 
-/* Everybody has a postmaster: it needs no quotes where a word is meant. */
+/* Everybody has a postmaster, and many a user: they need no quotes where a word
+ * is meant. */
 word:	  STRING | NUMBER
 	| K_POSTMASTER		{ $$ = "postmaster"; }
+	| K_USER		{ $$ = "user"; }
 	;
 opt_comma: %empty | ','
 	;
@@ -293,12 +295,10 @@ listen_opt:
 	| K_AUTH		{
 		ONCE(@1, K_AUTH);
 		b->listen->auth = true;
-		LATER(@1, "listen … auth");
 	  } auth_by
 	| K_AUTH_OPTIONAL	{
 		ONCE(@1, K_AUTH);
 		b->listen->auth = b->listen->auth_optional = true;
-		LATER(@1, "listen … auth-optional");
 	  } auth_by
 	| K_SENDERS tspec strict { LATER(@1, "listen … senders"); }
 	| K_FILTER word		{ LATER(@1, "listen … filter"); }
@@ -318,7 +318,6 @@ listen_opt:
 	| K_ANNOUNCE tspec	{
 		ONCE(@1, K_ANNOUNCE);
 		b->listen->announce = $2;
-		LATER(@1, "listen … announce");
 	}
 	| K_COPY word		{
 		ONCE(@1, K_COPY);
@@ -361,7 +360,6 @@ auth_by:  %empty
 	| tspec			{ LATER(@1, "listen … auth <table>"); }
 	| K_VIA word		{
 		b->listen->auth_via = build_action_named(b, &@2, $2);
-		LATER(@1, "listen … auth via");
 	}
 	;
 strict:	  %empty | K_STRICT
@@ -652,6 +650,9 @@ limit_opt:
 	}
 	| K_AUTH_FAILURES K_PER K_SOURCE word for_opt {
 		build_limit_for(b, &@4, LIMIT_AUTH_SOURCE, $4, 0, $5);
+	}
+	| K_AUTH_FAILURES K_PER K_USER word for_opt {
+		build_limit_for(b, &@4, LIMIT_AUTH_USER, $4, 0, $5);
 	}
 	| K_RATE K_PER K_SOURCE word K_PER word for_opt {
 		build_limit_for(b, &@4, LIMIT_RATE_SOURCE, $4,

@@ -62,7 +62,7 @@ from_matches(const struct conf_rule *r, const struct match_in *in, bool *need)
 		hit = in->local;
 		break;
 	case FROM_AUTH:
-		hit = in->auth_user.len > 0;
+		hit = in->auth || in->auth_user.len > 0;
 		break;
 	case FROM_EXPANDED:
 		hit = in->expanded;

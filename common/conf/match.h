@@ -14,7 +14,8 @@ struct match_in {
 	bool		 rdns_known;	/* rdns is final (it may be empty) */
 	struct span	 rdns;		/* confirmed reverse name or empty */
 	struct span	 helo;
-	struct span	 auth_user;	/* empty: not authenticated */
+	bool		 auth;		/* authenticated, whoever it is */
+	struct span	 auth_user;	/* empty: nobody, or not known who */
 	struct span	 mail_from;	/* without <> */
 	struct span	 rcpt_to;	/* without <> */
 	struct span	 tag;

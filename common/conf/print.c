@@ -124,6 +124,9 @@ print_limits(struct buf *b, const struct conf_limits *l)
 	buf_fmt(b, "limit auth-failures per source %u\n",
 	    l->auth_failures_per_source);
 	print_limit_for(b, "auth-failures per source", &l->auth_failures_for);
+	buf_fmt(b, "limit auth-failures per user %u\n",
+	    l->auth_failures_per_user);
+	print_limit_for(b, "auth-failures per user", &l->auth_users_for);
 	buf_fmt(b, "limit recipients %u\nlimit message-size ", l->recipients);
 	put_size(b, l->message_size);
 	buf_fmt(b, "\nlimit errors %u\nlimit received %u\n", l->errors,

@@ -398,8 +398,16 @@ stream_on_read(evutil_socket_t fd, short what, void *arg)
 	} else {
 		stream_want_read(s);
 		s->ops->readable(s, s->arg);
+		if (s->in.secret)
+			explicit_bzero(bytes, (size_t)got);
 	}
 	stream_leave(s);
+}
+
+void
+stream_secret(struct stream *s, bool on)
+{
+	s->in.secret = on || s->in.p != NULL;
 }
 
 struct span

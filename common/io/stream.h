@@ -45,6 +45,9 @@ void	 stream_free(struct stream *);
  * Gives up after linger_ms. */
 void	 stream_finish(struct stream *, int linger_ms);
 
+/* From here on what is read is a secret: the memory that it went through is
+ * wiped. Off: as soon as what is there now has gone. */
+void	 stream_secret(struct stream *, bool);
 /* The bytes that wait. What was eaten stays readable until the callback (or,
  * outside of one, this pass of the loop) is over. */
 struct span stream_in(const struct stream *);

@@ -82,6 +82,8 @@ packet_free(struct chan *c, struct packet *p)
 		close(p->fd);
 	p->fd = -1;
 	p->shut = false;
+	if (p->bytes.secret)
+		buf_clear(&p->bytes);
 	if (c->spare == NULL) {
 		buf_reset(&p->bytes);
 		c->spare = p;
@@ -356,6 +358,17 @@ chan_send(struct chan *c, uint16_t type, const void *msg, int fd)
 }
 
 void
+chan_send_secret(struct chan *c, uint16_t type, const void *msg)
+{
+	if (!c->dead) {
+		c->filling = packet_new(c);
+		c->filling->bytes.secret = true;
+	}
+	chan_send(c, type, msg, -1);
+	chan_cut(c);
+}
+
+void
 chan_cut(struct chan *c)
 {
 	struct packet	*last = STAILQ_LAST(&c->out, packet, next);
@@ -499,6 +512,8 @@ chan_dispatch(struct chan *c, size_t len, int fd)
 			break;
 		}
 	}
+	/* Whatever it was: some are secrets. */
+	explicit_bzero(in_packet, len);
 	if (fd >= 0)
 		close(fd);
 	if (fd != FD_NONE && why == NULL && !c->dead)

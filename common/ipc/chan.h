@@ -55,6 +55,9 @@ void	 chan_send(struct chan *, uint16_t type, const void *msg, int fd);
 	    &(struct ipc_##name){ __VA_ARGS__ }, -1)
 #define CHAN_SEND_FD(c, name, fd, ...)	chan_send((c), IPC_T_##name, \
 	    &(struct ipc_##name){ __VA_ARGS__ }, (fd))
+/* The same in a packet of its own, whose memory is wiped once it has gone. What
+ * a handler gets is wiped behind it in any case. */
+void	 chan_send_secret(struct chan *, uint16_t type, const void *msg);
 /* What is sent from here on travels in another packet: for a receiver that
  * changes its table in between. */
 void	 chan_cut(struct chan *);

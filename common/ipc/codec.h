@@ -74,6 +74,8 @@ enum d_dest {
 	D_DEST_SLOW		/* 421 or 4xx before any recipient */
 };
 
+#define IPC_GUESS_KEY	16	/* octets of a name's hash in q_guess */
+
 /* What is known of a recipient. */
 enum v_state {
 	V_NONE,			/* nothing (any more) */

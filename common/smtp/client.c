@@ -332,6 +332,7 @@ smtp_client_auth(struct smtp_client *c, struct span mech, bool has_initial,
 	size_t	before = buf_len(&c->queue);
 	bool	ok;
 
+	c->queue.secret = c->out->secret = true;
 	ok = buf_str(&c->queue, "AUTH ") && buf_span(&c->queue, mech);
 	/* RFC 4954, 4: an empty initial response is written "=". */
 	if (ok && has_initial)
@@ -359,6 +360,7 @@ smtp_client_auth_line(struct smtp_client *c, struct span line)
 		if (line.p[i] < ' ' || line.p[i] >= 127)
 			return false;
 	}
+	c->out->secret = true;
 	if (!buf_span(c->out, line) || !buf_str(c->out, "\r\n") ||
 	    !insert(c, c->sent, (struct step){ .kind = STEP_AUTH_LINE }))
 		return false;
@@ -401,6 +403,11 @@ answered(struct smtp_client *c, enum smtp_step kind)
 	case STEP_AUTH_LINE:
 		if (r->code == 334)
 			c->hold = HOLD_AUTH;
+		else {
+			/* Unless some of it is still there. */
+			c->queue.secret = c->queue.p != NULL;
+			c->out->secret = c->out->p != NULL;
+		}
 		break;
 	case STEP_XCLIENT:
 		if (r->code == 220)

@@ -55,6 +55,7 @@ bool	 smtp_client_dot(struct smtp_client *);
 bool	 smtp_client_simple(struct smtp_client *, enum smtp_step);
 bool	 smtp_client_ask(struct smtp_client *, const char *verb,
 	    struct span arg);
+/* A secret: the memory that it goes through, out's too, is wiped. */
 bool	 smtp_client_auth(struct smtp_client *, struct span mech,
 	    bool has_initial, struct span initial);
 bool	 smtp_client_auth_line(struct smtp_client *, struct span line);

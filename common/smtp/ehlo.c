@@ -137,6 +137,50 @@ smtp_caps_line(struct smtp_caps *caps, struct span line)
 	}
 }
 
+/* ehlo-line = ehlo-keyword *( SP ehlo-param ), without the keyword's rest. */
+static bool
+line_ok(struct span line, struct span key)
+{
+	for (size_t i = 0; i < key.len; i++) {
+		uint8_t	c = key.p[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+		    (c >= 'a' && c <= 'z') || (c == '-' && i > 0)))
+			return false;
+	}
+	for (size_t i = key.len; i < line.len; i++)
+		if (line.p[i] < ' ' || line.p[i] > 126)
+			return false;
+	return key.len > 0;
+}
+
+static bool
+is_ours(struct span key)
+{
+	for (size_t i = 0; i < NKEYWORDS; i++)
+		if (span_caseis(key, keywords[i].name))
+			return true;
+	return span_caseis(key, "LIMITS");
+}
+
+void
+smtp_caps_others(struct span text, struct buf *to)
+{
+	struct span	line, key;
+
+	span_skip(&text, span_find(text, '\n') + 1);
+	while (span_word(&text, "\n", &line)) {
+		line = span_trim(line);
+		key = span_sub(line, 0, span_find(line, ' '));
+		if (!line_ok(line, key) || is_ours(key) ||
+		    to->max - buf_len(to) < line.len + 1)
+			continue;
+		if (buf_len(to) > 0)
+			buf_byte(to, '\n');
+		buf_span(to, line);
+	}
+}
+
 /* May this be announced? AUTH needs mechanisms, XCLIENT attributes. */
 static bool
 announced(const struct smtp_caps *caps, size_t i)

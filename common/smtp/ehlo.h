@@ -36,6 +36,10 @@ struct smtp_caps {
  * and malformed lines are passed over; "AUTH=..." is read as AUTH. Of LIMITS
  * only the values are kept: what is announced to others has none. */
 void	 smtp_caps_line(struct smtp_caps *, struct span line);
+/* Of the text of a reply to EHLO those lines behind the first whose keywords are
+ * not among ours, as they came, LF between, as far as `to` has room; malformed
+ * ones are left out. */
+void	 smtp_caps_others(struct span text, struct buf *to);
 /* The text of the reply to EHLO, for reply.h: the host name, then a keyword on
  * each line, LF between. */
 bool	 smtp_caps_text(struct buf *, const char *hostname,

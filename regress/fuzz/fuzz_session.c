@@ -32,7 +32,14 @@ static const char	conf[] =
     "listen on 192.0.2.1 port 28 proxy \"both\" auth-plaintext\n"
     "listen on 192.0.2.1 port 29 proxy \"live\" xclient from 192.0.2.7\n"
     "listen on 192.0.2.1 port 30 xclient from 192.0.2.7\n"
+    "listen on 192.0.2.1 port 31 proxy \"live\" auth auth-plaintext "
+    "announce { NTLM, \"X-MORE\" }\n"
+    "listen on 192.0.2.1 port 32 auth via \"live\" auth-plaintext\n"
+    "listen on 192.0.2.1 port 33 auth-optional via \"other\" "
+    "auth-plaintext\n"
     "limit errors 60\n"
+    "limit auth-failures per source 10000\n"
+    "limit auth-failures per user 3\n"
     "limit recipients 5\n"
     "match tag named from host { evil.example } for any reject\n"
     "match from host { good.example } for domain \"named.example\" "
@@ -215,7 +222,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t size)
 		lookupd_start();
 	}
 	replies = started = 0;
-	c = client_new(*p++ % 6, NULL);
+	c = client_new(*p++ % 9, NULL);
 	while (p < end) {
 		if ((cut = memchr(p, CUT, (size_t)(end - p))) == NULL)
 			cut = end;

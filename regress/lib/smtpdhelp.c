@@ -20,6 +20,7 @@
 #include "regress/lib/confhelp.h"
 #include "regress/lib/smtpdhelp_i.h"
 #include "smtpd/digest.h"
+#include "smtpd/guess.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
 #include "smtpd/relay.h"
@@ -147,6 +148,7 @@ world_init(const char *text)
 	ask = ask_new(NULL, IPC_SMTPD);
 	peer_init(ask);
 	source_init(world_conf);
+	guess_init(world_conf);
 	queue_init(NULL);
 	verify_init(NULL, world_conf);
 	link_init(NULL, world_conf);

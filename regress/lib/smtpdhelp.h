@@ -84,6 +84,9 @@ struct queued {
 	uint8_t		 status;	/* enum q_status */
 	uint32_t	 source_count;	/* the last q_source */
 	char		 source[ADDR_STRLEN];
+	unsigned	 guesses;	/* of all q_guess, and of the last: */
+	uint8_t		 guess[IPC_GUESS_KEY];
+	uint64_t	 guess_window;
 	/* A test of verification answers; without it nobody may ask. */
 	void		(*v_ask)(const struct ipc_v_ask *);
 	void		(*v_tell)(const struct ipc_v_tell *);
@@ -97,6 +100,7 @@ void	 queued_have(bool);
 void	 queued_finished(uint8_t status);
 void	 queued_state(bool open, const char *why);
 void	 queued_source_total(const char *source, uint32_t count);
+void	 queued_guess_total(uint32_t failed);	/* of the name told last */
 void	 queued_reset(void);	/* forgets what it heard, does as by default */
 
 /* ---- proxyd ---- */
@@ -118,6 +122,7 @@ struct proxyd {
 	bool		 hold;		/* answers when it is told */
 	bool		 stingy;	/* no p_credit until it is told */
 	struct smtp_caps caps;
+	const char	*others;	/* keywords, LF between; NULL: none */
 	/* The reply to each; code 0: the usual one. */
 	struct { uint16_t code; const char *text; } on[ASKED_MAX];
 	/* Instead of all of the above; may answer. */

@@ -40,7 +40,8 @@ static void
 send_caps(const struct flink *l)
 {
 	CHAN_SEND(proxyd.chan, p_caps, .tid = l->tid, .caps = proxyd.caps.bits,
-	    .size = proxyd.caps.size, .auth = span_str(proxyd.caps.auth));
+	    .size = proxyd.caps.size, .auth = span_str(proxyd.caps.auth),
+	    .others = span_str(proxyd.others));
 }
 
 static void
@@ -499,6 +500,7 @@ proxyd_reset(void)
 	proxyd.log[0] = '\0';
 	proxyd.hold = proxyd.stingy = false;
 	proxyd.asked = NULL;
+	proxyd.others = NULL;
 	memset(proxyd.on, 0, sizeof(proxyd.on));
 	proxyd.caps = (struct smtp_caps){ .bits = CAP_ESMTP | CAP_PIPELINING |
 	    CAP_8BITMIME | CAP_DSN | CAP_SMTPUTF8 | CAP_ENHANCED | CAP_AUTH |

@@ -53,8 +53,9 @@ q_env(struct chan *c, const void *msg, int fd)
 	queued.content_len = 0;
 	queued.envs++;
 	queued.open++;
-	note(queued.log, "%s %.*s;", m->prepared ? "prepare" : "env",
+	note(queued.log, "%s %.*s", m->prepared ? "prepare" : "env",
 	    SV(m->from));
+	note(queued.log, m->auth.len > 0 ? " by %.*s;" : "%.*s;", SV(m->auth));
 }
 
 static void
@@ -242,6 +243,19 @@ q_source(struct chan *c, const void *msg, int fd)
 }
 
 static void
+q_guess(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_guess	*m = msg;
+
+	(void)c;
+	(void)fd;
+	must(m->name.len == IPC_GUESS_KEY && m->failed > 0, "q_guess");
+	queued.guesses += m->failed;
+	memcpy(queued.guess, m->name.p, sizeof(queued.guess));
+	queued.guess_window = m->window;
+}
+
+static void
 v_ask(struct chan *c, const void *msg, int fd)
 {
 	(void)c;
@@ -272,6 +286,7 @@ static const struct chan_row queued_rows[] = {
 	{ IPC_T_q_settle, q_settle },
 	{ IPC_T_q_finish, q_finish },
 	{ IPC_T_q_source, q_source },
+	{ IPC_T_q_guess, q_guess },
 	{ IPC_T_v_ask, v_ask },
 	{ IPC_T_v_tell, v_tell },
 	{ 0, NULL }
@@ -346,6 +361,15 @@ void
 queued_state(bool is_open, const char *why)
 {
 	CHAN_SEND(queued.chan, q_state, .open = is_open, .why = span_str(why));
+	world_run();
+}
+
+void
+queued_guess_total(uint32_t failed)
+{
+	CHAN_SEND(queued.chan, q_guess_total,
+	    .name = span(queued.guess, sizeof(queued.guess)),
+	    .window = queued.guess_window, .failed = failed);
 	world_run();
 }
 

@@ -13,7 +13,7 @@ gateway_start <<E2 || exit 1
 hostname gw.example.org
 action "live" proxy to { "$A:2500" }
 listen on $A port 2525 proxy "live"
-listen on $A port 2526 proxy "live" auth-plaintext
+listen on $A port 2526 proxy "live" auth-plaintext announce { GSSAPI }
 E2
 cat >"$T/auth.py" <<'E2'
 """auth.py LIB HIDDEN OFFERED"""
@@ -90,8 +90,8 @@ E2
 python3 "$T/auth.py" "$TOP/regress/lib" "$A:2525" "$A:2526" || FAILED=1
 check "Received says that the client was authenticated" \
     grep -q 'with ESMTPA id' "$T/peer.log"
-check "the log tells the result" logged 'event=auth result=ok reply="235 2.7.0 ok"'
-check "and the failure" logged 'event=auth result=failed reply="535 5.7.8 wrong"'
+check "the log tells the result" logged 'event=auth result=ok mech=LOGIN user=user client=127.0.0.1 reply="235 2.7.0 ok"'
+check "and the failure" logged 'event=auth result=failed mech=PLAIN user="" client=127.0.0.1 reply="535 5.7.8 wrong"'
 ctl log level debug
 python3 "$T/auth.py" "$TOP/regress/lib" "$A:2525" "$A:2526" >/dev/null
 check "no password is in the log, even at debug" sh -c "! grep -qE 'AHVzZXIAZ2VoZWlt|Z2VoZWltLXNlc2Ft|geheim|aW50cnVkZXI' '$T/gw/log'"

@@ -123,6 +123,35 @@ written(void **state)
 	buf_clear(&b);
 }
 
+/* Keywords that we do not know, as they came. */
+static void
+others(void **state)
+{
+	static const struct { const char *text, *others; size_t max; } t[] = {
+		{ "mx\nSIZE 10\nX-ONE a b=c\nAUTH PLAIN\nETRN", "X-ONE a b=c\n"
+		    "ETRN", 100 },
+		{ "mx\nLIMITS RCPTMAX=5\nAUTH=LOGIN\nxclient NAME\npipelining",
+		    "", 100 },
+		{ "mx\nX-A\x01\nX-B \xc3\xa4\n-X\nX_Y\n\n  X-C  \nX-D\t1",
+		    "X-C", 100 },
+		{ "X-FIRST", "", 100 },
+		{ "mx\nX-LONG 12345\nX-A\nX-B", "X-A\nX-B", 8 },
+		{ "mx\nX-A\nX-B", "X-A", 6 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct buf	b;
+
+		buf_init(&b, t[i].max);
+		smtp_caps_others(span_str(t[i].text), &b);
+		if (!span_is(buf_content(&b), t[i].others))
+			fail_msg("%zu: %.*s", i, (int)buf_len(&b),
+			    (const char *)buf_content(&b).p);
+		buf_clear(&b);
+	}
+}
+
 int
 main(void)
 {
@@ -131,6 +160,7 @@ main(void)
 		cmocka_unit_test(many_mechs),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(written),
+		cmocka_unit_test(others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,7 @@ SMTPD	= $(addprefix regress/lib/,smtpdhelp.o smtpdhelp_queued.o smtpdhelp_proxyd
 # One a line, so that lists of several changes go together.
 SMTPD_TESTS = \
 	archived \
+	auth \
 	balancer \
 	block \
 	byrule \
@@ -126,6 +127,8 @@ $(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lcrypto))
 UNITLIBS_fuzz_session = -lcrypto
 UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
 UNIT_test_source = smtpd/source.o
+UNIT_test_guess = smtpd/guess.o smtpd/digest.o queued/guesses.o
+UNITLIBS_test_guess = -lcrypto
 UNIT_fuzz_session = $(SMTPD)
 UNIT_test_places = posternctl/places.o
 # sendmail, all but its main().

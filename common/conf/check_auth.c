@@ -1,0 +1,117 @@
+/*
+ * Listeners that take passwords: whose they are, and whether anybody can say
+ * one; and the keywords that `announce` may name.
+ */
+#include "common/conf/build.h"
+
+/* What a proxy says by itself whatever the server has. */
+static const char *const ours[] = { "PIPELINING", "SIZE", "CHUNKING" };
+/* What it passes on by itself. */
+static const char *const usual[] = { "8BITMIME", "AUTH", "DSN",
+    "ENHANCEDSTATUSCODES", "EXPN", "HELP", "SMTPUTF8", "VRFY", "PLAIN", "LOGIN",
+    "CRAM-MD5", "XOAUTH2", "OAUTHBEARER" };
+/* What would break, or would be a lie, with a gateway between: each ends at the
+ * connection that it is said on, or speaks of the client's own. */
+static const char *const never[] = { "STARTTLS", "XCLIENT", "XFORWARD",
+    "X-ANONYMOUSTLS", "X-EXPS", "BINARYMIME", "LIMITS", "EXTERNAL" };
+
+static bool
+is_one(struct span word, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (span_caseis(word, list[i]))
+			return true;
+	return false;
+}
+#define IS_ONE(w, list)	is_one((w), (list), sizeof(list) / sizeof((list)[0]))
+
+/* ehlo-keyword (RFC 5321, 4.1.1.1), and sasl-mech, which is no longer. */
+static bool
+is_keyword(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t	c = s.p[i];
+
+		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		    (c >= '0' && c <= '9') || (i > 0 && (c == '-' ||
+		    c == '_'))))
+			return false;
+	}
+	return s.len > 0 && s.len <= 64;
+}
+
+struct announced {
+	struct build		*b;
+	const struct conf_listen *l;
+};
+
+static bool
+announce_check(struct span key, struct span value, void *arg)
+{
+	struct announced	*a = arg;
+	const char		*why = NULL;
+
+	(void)value;
+	if (!is_keyword(key))
+		why = "is no keyword";
+	else if (IS_ONE(key, never) ||
+	    span_caseends(key, (struct span)SPAN("-PLUS")))
+		why = "can't go through a proxy";
+	if (why != NULL)
+		lex_error(&a->b->lex, &a->l->pos, "announce: \"%.*s\" %s",
+		    (int)key.len, (const char *)key.p, why);
+	else if (IS_ONE(key, ours) || IS_ONE(key, usual) ||
+	    span_casestarts(key, (struct span)SPAN("SCRAM-")))
+		lex_warning(&a->b->lex, &a->l->pos, "announce: \"%.*s\" is "
+		    "announced anyhow", (int)key.len, (const char *)key.p);
+	return true;
+}
+
+static void
+check_announce(struct build *b, const struct conf_listen *l)
+{
+	struct announced	a = { b, l };
+
+	if (l->announce == NULL)
+		return;
+	if (l->proxy == NULL)
+		lex_error(&b->lex, &l->pos, "announce: only a proxied listener "
+		    "has keywords of a server");
+	table_each(l->announce, announce_check, &a);
+}
+
+/* Who says whether a password is right. */
+static void
+check_judge(struct build *b, const struct conf_listen *l)
+{
+	if (l->auth_via != NULL && l->proxy != NULL)
+		lex_error(&b->lex, &l->pos, "auth via: the clients of a "
+		    "proxied listener authenticate at its own server");
+	else if (l->auth_via != NULL && l->auth_via->type != ACT_PROXY &&
+	    l->auth_via->pos.file != NULL)
+		lex_error(&b->lex, &l->pos, "action \"%s\" is no proxy action",
+		    l->auth_via->name);
+	if (l->auth && l->kind == LISTEN_UNIX)
+		lex_error(&b->lex, &l->pos, "auth: who uses the socket is known "
+		    "by the system");
+	else if (l->auth && l->proxy == NULL && l->auth_via == NULL &&
+	    b->lex.errors == 0)
+		lex_error(&b->lex, &l->pos, "auth: nobody here knows a "
+		    "password; a server does: auth via \"ACTION\"");
+}
+
+void
+check_auth(struct build *b, struct conf_listen *l)
+{
+	bool	 can = l->proxy != NULL || l->auth_via != NULL;
+
+	check_judge(b, l);
+	check_announce(b, l);
+	l->takes_passwords = can && l->auth_plaintext;
+	if (l->auth_plaintext && !can)
+		lex_error(&b->lex, &l->pos, "auth-plaintext: this listener "
+		    "takes no passwords; see proxy and auth via");
+	else if (l->auth && can && !l->auth_plaintext)
+		lex_warning(&b->lex, &l->pos, "nobody can log in here: "
+		    "passwords are taken over TLS, or with auth-plaintext");
+}
