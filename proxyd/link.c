@@ -1,6 +1,6 @@
 /*
- * The life of a link: servers are tried in their order until one greets, and
- * whatever ends it is told to smtpd in one place.
+ * The life of a link, between its beginning (open.h) and its end: whatever ends
+ * it is told to smtpd in one place.
  */
 #include "proxyd/link.h"
 
@@ -10,8 +10,7 @@
 
 #include "common/base/log.h"
 #include "common/base/map.h"
-#include "common/base/rand.h"
-#include "proxyd/caps.h"
+#include "proxyd/open.h"
 #include "proxyd/relay.h"
 #include "proxyd/servers.h"
 #include "proxyd/verify.h"
@@ -29,24 +28,20 @@ struct smtpd {
 
 static struct proc		*proc;
 static const struct conf	*conf;
-static struct ask		*ask;
 static LIST_HEAD(, smtpd)	 smtpds = LIST_HEAD_INITIALIZER(smtpds);
 static size_t			 nlinks, nsmtpds, links_max;
 static uint64_t			 nopened;
-/* The link whose replies are read; NULL once it has been freed. */
-static struct link		*alive;
-
-static const struct stream_ops ops;
+struct link			*link_alive;
 
 void
 link_init(struct proc *p, const struct conf *c, struct ask *a)
 {
 	proc = p;
 	conf = c;
-	ask = a;
 	links_max = proc_sessions(p) != 0 ? proc_sessions(p) :
 	    c->limits.sessions;
 	servers_init(c);
+	open_init(p, c, a);
 }
 
 size_t
@@ -154,8 +149,8 @@ link_get(struct chan *c, uint32_t tid)
 
 /* ---- its end ----------------------------------------------------------- */
 
-static void
-hang_up(struct link *l)
+void
+link_hang_up(struct link *l)
 {
 	smtp_client_free(l->c);
 	stream_free(l->s);
@@ -166,10 +161,10 @@ hang_up(struct link *l)
 static void
 link_free(struct link *l)
 {
-	if (alive == l)
-		alive = NULL;
+	if (link_alive == l)
+		link_alive = NULL;
 	find_cancel(l->find);
-	hang_up(l);
+	link_hang_up(l);
 	flow_clear(&l->flow);
 	buf_clear(&l->late);
 	servers_release(l->action);
@@ -261,76 +256,6 @@ link_set_phase(struct link *l, enum link_phase phase)
 	l->since = clock_mono();
 }
 
-static void
-found(void *arg, const struct hosts_list *list)
-{
-	struct link	*l = arg;
-	char		 why[256];
-
-	l->find = NULL;
-	if (list->n == 0) {
-		/* Whatever DNS says: for the client it is not the end. */
-		snprintf(why, sizeof(why), "4.4.3 No server of the action: "
-		    "%s", list->text);
-		link_fail(l, 421, why);
-		return;
-	}
-	if ((l->cands = calloc(list->n, sizeof(*l->cands))) == NULL)
-		fatal("candidates");
-	memcpy(l->cands, list->cand, list->n * sizeof(*l->cands));
-	l->ncands = list->n;
-	servers_order(l->cands, l->ncands);
-	link_next(l, 421, "4.4.1 No server");
-}
-
-/* Connects to the next address; a failure at once goes on to the one after. */
-void
-link_next(struct link *l, uint16_t code, const char *why)
-{
-	char		 text[1024], server[512], ip[ADDR_STRLEN];
-	struct hosts_cand *c;
-	const struct addr *source = l->action->source.family != 0 ?
-			    &l->action->source : NULL;
-
-	strlcpy(text, why, sizeof(text));
-	while (l->next < l->ncands) {
-		if (l->s != NULL && clock_mono().ms - l->since.ms >
-		    LINK_OPEN_MS)
-			break;
-		hang_up(l);
-		c = &l->cands[l->next++];
-		snprintf(server, sizeof(server), "%s[%s]:%u", c->name,
-		    addr_str(&c->addr, ip), c->addr.port);
-		free(l->server);
-		l->server = strdup(server);
-		l->phase = LINK_CONNECT;	/* since: the first one's */
-		l->s = stream_connect(proc_base(proc), &c->addr, source,
-		    LINK_IN_MAX, LINK_OUT_MAX, &ops, l);
-		if (l->s != NULL) {
-			if ((l->c = smtp_client_new(stream_out(l->s))) == NULL)
-				fatal("smtp_client_new");
-			stream_timeout(l->s, LINK_CONNECT_MS);
-			return;
-		}
-		servers_failed(&c->addr);
-		snprintf(text, sizeof(text), "4.4.1 %s: %s", server,
-		    strerror(errno));
-		code = 421;
-	}
-	link_fail(l, code, text);
-}
-
-/* This address is of no use; another one may be. */
-static void
-unusable(struct link *l, uint16_t code, const char *why)
-{
-	log_debug("session=%s event=connect server=%s result=failed why=%s",
-	    l->session, log_quote(span_str(l->server)),
-	    log_quote_reply(span_str(why)));
-	servers_failed(&l->cands[l->next - 1].addr);
-	link_next(l, code, why);
-}
-
 static struct link *
 link_new(struct chan *c, const struct ipc_p_open *m,
     const struct conf_action *action)
@@ -367,8 +292,6 @@ link_open(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_open		*m = msg;
 	const struct conf_action	*a;
-	struct find			*f;
-	struct link			*l;
 	const char			*why = NULL;
 
 	(void)fd;
@@ -387,16 +310,10 @@ link_open(struct chan *c, const void *msg, int fd)
 		CHAN_SEND(c, p_closed, .tid = m->tid, .why = span_str(why));
 		return;
 	}
-	l = link_new(c, m, a);
-	link_set_phase(l, LINK_FIND);
-	/* The link may be gone when an answer came from within. */
-	alive = l;
-	f = find_start(ask, conf, a, "", found, l);
-	if (f != NULL && alive == l)
-		l->find = f;
+	open_start(link_new(c, m, a));
 }
 
-/* ---- greeting and, at rule level, EHLO --------------------------------- */
+/* ---- the stream -------------------------------------------------------- */
 
 void
 link_set_timer(struct link *l)
@@ -416,67 +333,6 @@ link_set_timer(struct link *l)
 	stream_timeout(l->s, ms);
 }
 
-/* The server is there: nothing is needed of the others any more. */
-static void
-up(struct link *l)
-{
-	servers_works(&l->cands[l->next - 1].addr);
-	link_set_phase(l, LINK_UP);
-	free(l->cands);
-	l->cands = NULL;
-	l->ncands = l->next = 0;
-	CHAN_SEND(l->chan, p_server, .tid = l->tid,
-	    .server = span_str(l->server));
-	log_debug("session=%s event=server server=%s result=open", l->session,
-	    log_quote(span_str(l->server)));
-}
-
-/* Not 220, or no EHLO: the next server, or the last one's own words. */
-static void
-no_welcome(struct link *l, const struct smtp_client_event *ev)
-{
-	char	why[512];
-
-	if (l->next == l->ncands && ev->code >= 400) {
-		link_refused(l, ev->code, ev->text);
-		return;
-	}
-	snprintf(why, sizeof(why), "4.4.1 %s answered %u", l->server, ev->code);
-	unusable(l, 421, why);
-}
-
-static void
-reply_greeting(struct link *l, const struct smtp_client_event *ev)
-{
-	if (ev->code != 220) {
-		no_welcome(l, ev);
-	} else if (l->helo == NULL) {
-		up(l);
-		link_reply(l, ev->code, ev->text, false);
-	} else if (!smtp_client_ehlo(l->c, span_str(l->helo), true)) {
-		link_fail(l, 421, "4.3.0 EHLO could not be sent");
-	} else {
-		l->phase = LINK_HELLO;
-		stream_kick(l->s);
-	}
-}
-
-static void
-reply_hello(struct link *l, const struct smtp_client_event *ev)
-{
-	if (ev->code / 100 == 2) {
-		up(l);
-		caps_send(l);
-		link_reply(l, 220, span_str("ready"), true);
-	} else if (ev->step == STEP_EHLO && ev->code / 100 == 5 &&
-	    smtp_client_ehlo(l->c, span_str(l->helo), false))
-		stream_kick(l->s);
-	else
-		no_welcome(l, ev);
-}
-
-/* ---- the stream -------------------------------------------------------- */
-
 static void
 on_connected(struct stream *s, void *arg)
 {
@@ -490,12 +346,10 @@ on_connected(struct stream *s, void *arg)
 static void
 one_reply(struct link *l, const struct smtp_client_event *ev)
 {
-	if (l->phase == LINK_GREETING)
-		reply_greeting(l, ev);
-	else if (l->phase == LINK_HELLO)
-		reply_hello(l, ev);
-	else
+	if (l->phase == LINK_UP)
 		relay_reply(l, ev);
+	else
+		open_reply(l, ev);
 }
 
 /* A reply to nothing. 421 may be said at any time (RFC 5321, 3.8), and in the
@@ -530,7 +384,7 @@ not_smtp(struct link *l, const char *why)
 	if (l->phase == LINK_UP)
 		link_fail(l, 421, text);
 	else
-		unusable(l, 421, text);
+		open_unusable(l, 421, text);
 }
 
 static void
@@ -543,7 +397,7 @@ on_readable(struct stream *s, void *arg)
 	enum parse			 res;
 	bool				 whole = false;
 
-	alive = l;
+	link_alive = l;
 	for (;;) {
 		before = in = stream_in(s);
 		res = smtp_client_feed(l->c, &in, &ev, &why);
@@ -552,7 +406,7 @@ on_readable(struct stream *s, void *arg)
 			break;
 		one_reply(l, &ev);
 		/* Gone, or on to another server. */
-		if (alive != l || l->s != s)
+		if (link_alive != l || l->s != s)
 			return;
 		whole = true;
 	}
@@ -597,7 +451,7 @@ failed(struct link *l, const char *what)
 		return;
 	}
 	snprintf(text, sizeof(text), "4.4.1 %s: %s", l->server, what);
-	unusable(l, 421, text);
+	open_unusable(l, 421, text);
 }
 
 static void
@@ -614,7 +468,7 @@ on_timeout(struct stream *s, void *arg)
 	failed(arg, "timed out");
 }
 
-static const struct stream_ops ops = {
+const struct stream_ops link_stream_ops = {
 	.readable = on_readable,
 	.drained = on_drained,
 	.closed = on_closed,

@@ -53,6 +53,10 @@ struct link {
 	struct smtp_client *c;
 };
 
+/* The link that is looked at; NULL once it has been freed. */
+extern struct link *link_alive;
+extern const struct stream_ops link_stream_ops;
+
 void	 link_init(struct proc *, const struct conf *, struct ask *);
 /* A channel to a smtpd; one before of the same worker is dead. fd is taken. */
 void	 link_peer(uint16_t worker, int fd);
@@ -81,7 +85,7 @@ void	 link_drop(struct link *);
 /* Time that the next thing may take, by what is waited for. */
 void	 link_set_timer(struct link *);
 void	 link_set_phase(struct link *, enum link_phase);
-/* Opens the next server's session, or fails. */
-void	 link_next(struct link *, uint16_t code, const char *why);
+/* Closes the connection to the server, if there is one. */
+void	 link_hang_up(struct link *);
 
 #endif
