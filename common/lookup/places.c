@@ -34,14 +34,15 @@ struct places {
 	struct map	*counts;
 	TAILQ_HEAD(, waiter) waiters;
 	size_t		 nwaiters;
-	void		(*granted)(void *, unsigned, uint32_t,
+	unsigned	 waiting[PLACES_OWNERS];
+	void		(*granted)(void *, unsigned, uint32_t, struct span,
 			    const struct addr *);
 	void		*arg;
 };
 
 struct places *
-places_new(void (*granted)(void *, unsigned, uint32_t, const struct addr *),
-    void *arg)
+places_new(void (*granted)(void *, unsigned, uint32_t, struct span,
+    const struct addr *), void *arg)
 {
 	struct places	*p = calloc(1, sizeof(*p));
 
@@ -202,28 +203,45 @@ waiter_free(struct places *p, struct waiter *x)
 {
 	TAILQ_REMOVE(&p->waiters, x, entry);
 	p->nwaiters--;
+	p->waiting[x->w.owner]--;
 	free(x->addrs);
 	free(x);
+}
+
+/* What one of an action did not get, the next one of it would not either. */
+static bool
+same_question(const struct waiter *a, const struct waiter *b)
+{
+	return a != NULL && a->w.n == b->w.n &&
+	    a->w.action_max == b->w.action_max &&
+	    a->w.server_max == b->w.server_max &&
+	    strcmp(a->action, b->action) == 0;
 }
 
 void
 places_scan(struct places *p, int64_t now)
 {
-	struct waiter	*x, *next;
+	struct waiter	*x, *next, *vain = NULL;
 	struct addr	 got;
 	size_t		 i;
 	unsigned	 owner;
 	uint32_t	 tid;
+	char		 action[ACTION_MAX + 1];
 
 	TAILQ_FOREACH_SAFE(x, &p->waiters, entry, next) {
-		if (!fits(p, &x->w, now, &i))
+		if (same_question(vain, x))
 			continue;
+		if (!fits(p, &x->w, now, &i)) {
+			vain = x;
+			continue;
+		}
 		got = x->addrs[i];
 		owner = x->w.owner;
 		tid = x->w.tid;
+		strlcpy(action, x->action, sizeof(action));
 		places_hold(p, owner, x->w.action, &got, 1);
 		waiter_free(p, x);
-		p->granted(p->arg, owner, tid, &got);
+		p->granted(p->arg, owner, tid, span_str(action), &got);
 	}
 }
 
@@ -243,6 +261,7 @@ waits(struct places *p, const struct places_want *w)
 	x->w.action = span_str(x->action);
 	TAILQ_INSERT_TAIL(&p->waiters, x, entry);
 	p->nwaiters++;
+	p->waiting[w->owner]++;
 }
 
 bool
@@ -258,7 +277,7 @@ places_take(struct places *p, const struct places_want *w, bool wait,
 		places_hold(p, w->owner, w->action, got, 1);
 		return true;
 	}
-	if (wait && p->nwaiters < PLACES_WAITING)
+	if (wait && p->waiting[w->owner] < PLACES_WAITING)
 		waits(p, w);
 	return false;
 }

@@ -15,7 +15,7 @@
 
 #define PLACES_OWNERS	64
 #define PLACES_MAX	20000		/* actions, servers, and both */
-#define PLACES_WAITING	20000
+#define PLACES_WAITING	10000		/* of one owner */
 #define PLACES_ADDRS	64		/* of one question */
 #define PLACES_RAISE_MS	60000
 #define PLACES_FORGET_MS 3600000
@@ -36,7 +36,7 @@ struct places_want {
 /* granted is called from places_scan() for one that waited; it calls nothing of
  * this machine back. NULL: no memory. */
 struct places *places_new(void (*granted)(void *arg, unsigned owner,
-	    uint32_t tid, const struct addr *), void *arg);
+	    uint32_t tid, struct span action, const struct addr *), void *arg);
 void	 places_free(struct places *);
 
 /* Would such a question be bounded at all? */
