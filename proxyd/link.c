@@ -10,7 +10,9 @@
 
 #include "common/base/log.h"
 #include "common/base/map.h"
+#include "proxyd/idle.h"
 #include "proxyd/open.h"
+#include "proxyd/place.h"
 #include "proxyd/relay.h"
 #include "proxyd/servers.h"
 #include "proxyd/verify.h"
@@ -40,7 +42,9 @@ link_init(struct proc *p, const struct conf *c, struct ask *a)
 	conf = c;
 	links_max = proc_sessions(p) != 0 ? proc_sessions(p) :
 	    c->limits.sessions;
-	servers_init(c);
+	servers_init();
+	place_init(p, c);
+	idle_init(c);
 	open_init(p, c, a);
 }
 
@@ -156,6 +160,14 @@ link_hang_up(struct link *l)
 	stream_free(l->s);
 	l->c = NULL;
 	l->s = NULL;
+	if (l->srv != NULL) {
+		srv_conns(l->srv, -1);
+		srv_unref(l->srv);
+	}
+	l->srv = NULL;
+	if (l->at.family != 0)
+		place_give(l->action, &l->at, false);
+	l->at.family = 0;
 }
 
 static void
@@ -164,10 +176,12 @@ link_free(struct link *l)
 	if (link_alive == l)
 		link_alive = NULL;
 	find_cancel(l->find);
+	place_unwant(l->want);
 	link_hang_up(l);
 	flow_clear(&l->flow);
 	buf_clear(&l->late);
-	servers_release(l->action);
+	buf_clear(&l->again);
+	free(l->greeting);
 	map_del_u64(l->smtpd->by_tid, l->tid);
 	LIST_REMOVE(l, entry);
 	nlinks--;
@@ -275,6 +289,7 @@ link_new(struct chan *c, const struct ipc_p_open *m,
 	l->asked = 1;
 	flow_init(&l->flow);
 	buf_init(&l->late, LINK_LATE_MAX);
+	buf_init(&l->again, LINK_LATE_MAX);
 	if (m->helo.len > 0) {
 		l->helo = action->helo != NULL ? strdup(action->helo) :
 		    span_dup(m->helo);
@@ -302,7 +317,7 @@ link_open(struct chan *c, const void *msg, int fd)
 	a = conf_action_find(conf, m->action);
 	if (a == NULL || a->type != ACT_PROXY)
 		why = "4.3.5 No such proxy action";
-	else if (nlinks >= links_max || !servers_take(a))
+	else if (nlinks >= links_max)
 		why = "4.3.2 Too many sessions";
 	if (why != NULL) {
 		CHAN_SEND(c, p_reply, .tid = m->tid, .code = 421, .own = true,
@@ -320,7 +335,7 @@ link_set_timer(struct link *l)
 {
 	int64_t	ms = 0;
 
-	if (l->phase == LINK_CONNECT)
+	if (l->s == NULL || l->phase == LINK_CONNECT)
 		return;
 	if (smtp_client_pending(l->c) > 0)
 		ms = smtp_step_timeout_ms(smtp_client_waits_for(l->c));
@@ -346,6 +361,12 @@ on_connected(struct stream *s, void *arg)
 static void
 one_reply(struct link *l, const struct smtp_client_event *ev)
 {
+	if (l->kept && ev->code == 421) {
+		open_again(l, "421");
+		return;
+	}
+	if (l->kept)
+		open_proved(l);
 	if (l->phase == LINK_UP)
 		relay_reply(l, ev);
 	else
@@ -376,6 +397,10 @@ not_smtp(struct link *l, const char *why)
 {
 	char	text[256];
 
+	if (l->kept) {
+		open_again(l, why);
+		return;
+	}
 	if (l->phase == LINK_UP && smtp_client_pending(l->c) == 0 &&
 	    leaving(l, stream_in(l->s)))
 		return;
@@ -443,6 +468,10 @@ failed(struct link *l, const char *what)
 		/* Some just hang up; the client shall have its answer. */
 		link_reply(l, 221, span_str("2.0.0 Bye"), true);
 		link_closed(l, "QUIT");
+		return;
+	}
+	if (l->kept) {
+		open_again(l, what);
 		return;
 	}
 	if (l->phase == LINK_UP) {

@@ -2,9 +2,9 @@
  * A link: one client session at smtpd and its session at the actual server.
  * It is named by smtpd's channel and the tid of p_open.
  *
- *	FIND ─▶ CONNECT ─▶ GREETING ─(rule level: HELLO)─▶ UP ─▶ gone
- *	          ▲  next server  │
- *	          └───────────────┘
+ *	FIND ─▶ PLACE ─▶ CONNECT ─▶ GREETING ─(rule level: HELLO)─▶ UP ─▶ gone
+ *	          ▲ └─ kept by idle.h: ─────────────────────────────▶┘
+ *	          └─── next server ───┘
  */
 #ifndef PROXYD_LINK_H
 #define PROXYD_LINK_H
@@ -14,6 +14,7 @@
 #include "common/base/clock.h"
 #include "common/io/stream.h"
 #include "common/lookup/find.h"
+#include "common/lookup/srv.h"
 #include "common/smtp/client.h"
 #include "proxyd/flow.h"
 
@@ -29,7 +30,8 @@
 /* A channel to one smtpd worker and its links. */
 struct smtpd;
 
-enum link_phase { LINK_FIND, LINK_CONNECT, LINK_GREETING, LINK_HELLO, LINK_UP };
+enum link_phase { LINK_FIND, LINK_PLACE, LINK_CONNECT, LINK_GREETING,
+    LINK_HELLO, LINK_UP };
 struct link {
 	LIST_ENTRY(link) entry;		/* of its smtpd */
 	struct smtpd	*smtpd;
@@ -46,11 +48,22 @@ struct link {
 	struct buf	 late;		/* messages that came behind p_end */
 	/* the server */
 	struct find	*find;
-	struct hosts_cand *cands;	/* while connecting */
-	size_t		 ncands, next;
+	struct place_want *want;
+	struct hosts_cand *cands;	/* while connecting; the first nup … */
+	size_t		 ncands, nup, next;	/* … are not down */
 	char		*server;	/* "name[address]:port" */
 	struct stream	*s;
 	struct smtp_client *c;
+	struct srv	*srv;
+	struct addr	 at;		/* whose place it has; family 0: none */
+	/* for idle.h */
+	char		*greeting;	/* where it may be kept */
+	unsigned	 uses, errors;	/* of the server's session */
+	bool		 authed, mail_open;
+	bool		 kept;		/* it was, and has not answered yet */
+	bool		 greeted;	/* the client has its greeting */
+	bool		 fresh;		/* only a new connection will do */
+	struct buf	 again;		/* kept: what it has not answered */
 };
 
 /* The link that is looked at; NULL once it has been freed. */

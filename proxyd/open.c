@@ -9,6 +9,9 @@
 
 #include "common/base/log.h"
 #include "proxyd/caps.h"
+#include "proxyd/idle.h"
+#include "proxyd/place.h"
+#include "proxyd/relay.h"
 #include "proxyd/servers.h"
 
 static struct proc		*proc;
@@ -21,6 +24,22 @@ open_init(struct proc *p, const struct conf *c, struct ask *a)
 	proc = p;
 	conf = c;
 	ask = a;
+}
+
+/* ---- one server after the other ----------------------------------------- */
+
+static void	placed(void *, int);
+
+/* Those that are not to get new sessions go. */
+static size_t
+unpaused(const struct conf_action *a, struct hosts_cand *c, size_t n)
+{
+	size_t	k = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!place_is_paused(a, c[i].name, &c[i].addr))
+			c[k++] = c[i];
+	return k;
 }
 
 static void
@@ -40,54 +59,116 @@ found(void *arg, const struct hosts_list *list)
 	if ((l->cands = calloc(list->n, sizeof(*l->cands))) == NULL)
 		fatal("candidates");
 	memcpy(l->cands, list->cand, list->n * sizeof(*l->cands));
-	l->ncands = list->n;
-	servers_order(l->cands, l->ncands);
+	l->ncands = unpaused(l->action, l->cands, list->n);
+	if (l->ncands == 0) {
+		link_fail(l, 421, "4.3.2 All servers of the action are paused");
+		return;
+	}
+	l->nup = servers_order(l->action, l->cands, l->ncands);
 	open_next(l, 421, "4.4.1 No server");
 }
 
 void
 open_next(struct link *l, uint16_t code, const char *why)
 {
-	char		 text[1024], server[512], ip[ADDR_STRLEN];
-	struct hosts_cand *c;
-	const struct addr *source = l->action->source.family != 0 ?
-			    &l->action->source : NULL;
+	struct place_want	*w;
+	size_t			 end;
 
-	strlcpy(text, why, sizeof(text));
-	while (l->next < l->ncands) {
-		if (l->s != NULL && clock_mono().ms - l->since.ms >
-		    LINK_OPEN_MS)
-			break;
-		link_hang_up(l);
-		c = &l->cands[l->next++];
-		snprintf(server, sizeof(server), "%s[%s]:%u", c->name,
-		    addr_str(&c->addr, ip), c->addr.port);
-		free(l->server);
-		l->server = strdup(server);
-		l->phase = LINK_CONNECT;	/* since: the first one's */
-		l->s = stream_connect(proc_base(proc), &c->addr, source,
-		    LINK_IN_MAX, LINK_OUT_MAX, &link_stream_ops, l);
-		if (l->s != NULL) {
-			if ((l->c = smtp_client_new(stream_out(l->s))) == NULL)
-				fatal("smtp_client_new");
-			stream_timeout(l->s, LINK_CONNECT_MS);
-			return;
-		}
-		servers_failed(&c->addr);
-		snprintf(text, sizeof(text), "4.4.1 %s: %s", server,
-		    strerror(errno));
-		code = 421;
+	link_hang_up(l);
+	if (l->next == l->ncands || (l->next > 0 &&
+	    clock_mono().ms - l->since.ms > LINK_OPEN_MS)) {
+		link_fail(l, code, why);
+		return;
 	}
-	link_fail(l, code, text);
+	l->phase = LINK_PLACE;		/* since: the first one's */
+	if (!l->fresh && idle_take(l, &l->cands[l->next].addr)) {
+		l->next++;
+		open_kept(l);
+		return;
+	}
+	/* One that is down is no place while others are there. */
+	end = l->next < l->nup ? l->nup : l->ncands;
+	w = place_want(l->action, &l->cands[l->next], end - l->next, placed,
+	    l);
+	/* NULL: all has happened already, and the link may be gone. */
+	if (w != NULL)
+		l->want = w;
+}
+
+static void
+connect_to(struct link *l, const struct hosts_cand *c)
+{
+	char			 text[1024], server[512], ip[ADDR_STRLEN];
+	const struct addr	*source = l->action->source.family != 0 ?
+				    &l->action->source : NULL;
+
+	snprintf(server, sizeof(server), "%s[%s]:%u", c->name,
+	    addr_str(&c->addr, ip), c->addr.port);
+	free(l->server);
+	if ((l->server = strdup(server)) == NULL)
+		fatal("link");
+	if ((l->srv = servers_ref(l->action, c)) != NULL)
+		srv_conns(l->srv, 1);
+	l->uses = l->errors = 0;
+	l->phase = LINK_CONNECT;
+	l->s = stream_connect(proc_base(proc), &c->addr, source, LINK_IN_MAX,
+	    LINK_OUT_MAX, &link_stream_ops, l);
+	if (l->s != NULL) {
+		if ((l->c = smtp_client_new(stream_out(l->s))) == NULL)
+			fatal("smtp_client_new");
+		stream_timeout(l->s, LINK_CONNECT_MS);
+		return;
+	}
+	snprintf(text, sizeof(text), "4.4.1 %s: %s", server, strerror(errno));
+	open_unusable(l, 421, text);
+}
+
+/* A place at one of those that are left; it is the next one. */
+static void
+placed(void *arg, int which)
+{
+	struct link		*l = arg;
+	struct hosts_cand	 c;
+
+	l->want = NULL;
+	if (which == -1) {
+		link_fail(l, 421, "4.3.2 Too many sessions with the servers, "
+		    "and none has ended in time");
+		return;
+	}
+	c = l->cands[l->next + (size_t)which];
+	memmove(&l->cands[l->next + 1], &l->cands[l->next],
+	    (size_t)which * sizeof(c));
+	l->cands[l->next++] = c;
+	if (!l->fresh && idle_take(l, &c.addr)) {
+		/* That one has a place. */
+		place_give(l->action, &c.addr, false);
+		open_kept(l);
+		return;
+	}
+	l->at = c.addr;
+	connect_to(l, &c);
+}
+
+static void
+health(struct link *l, const char *why)
+{
+	if (l->srv != NULL)
+		srv_failed(l->srv, l->srv->health.probing, why);
+	else
+		servers_failed(l->action, &l->cands[l->next - 1], why);
 }
 
 void
 open_unusable(struct link *l, uint16_t code, const char *why)
 {
+	char	text[512];
+
 	log_debug("session=%s event=connect server=%s result=failed why=%s",
 	    l->session, log_quote(span_str(l->server)),
 	    log_quote_reply(span_str(why)));
-	servers_failed(&l->cands[l->next - 1].addr);
+	snprintf(text, sizeof(text), "%u %s", code, why);
+	health(l, text);
 	open_next(l, code, why);
 }
 
@@ -104,35 +185,134 @@ open_start(struct link *l)
 		l->find = f;
 }
 
-/* ---- greeting and, at rule level, EHLO --------------------------------- */
+/* ---- sessions that were kept -------------------------------------------- */
 
-/* The server is there: nothing is needed of the others any more. */
-static void
-up(struct link *l)
+void
+open_kept(struct link *l)
 {
-	servers_works(&l->cands[l->next - 1].addr);
-	link_set_phase(l, LINK_UP);
+	l->kept = true;
+	l->uses++;
+	if (l->helo == NULL) {
+		open_up(l, span_str(l->greeting));
+	} else if (!smtp_client_ehlo(l->c, span_str(l->helo), true)) {
+		link_fail(l, 421, "4.3.0 EHLO could not be sent");
+	} else {
+		l->phase = LINK_HELLO;
+		stream_kick(l->s);
+		link_set_timer(l);
+	}
+}
+
+static void
+cands_free(struct link *l)
+{
 	free(l->cands);
 	l->cands = NULL;
-	l->ncands = l->next = 0;
+	l->ncands = l->nup = l->next = 0;
+}
+
+void
+open_proved(struct link *l)
+{
+	l->kept = false;
+	buf_clear(&l->again);
+	if (l->phase == LINK_UP)
+		cands_free(l);
+}
+
+void
+open_again(struct link *l, const char *why)
+{
+	log_debug("session=%s event=idle server=%s result=dead why=%s",
+	    l->session, log_quote(span_str(l->server)),
+	    log_quote(span_str(why)));
+	l->kept = false;
+	l->fresh = true;
+	flow_clear(&l->flow);
+	flow_init(&l->flow);
+	/* What it has not answered is asked anew, and answered then. */
+	if (l->greeted)
+		l->asked = buf_len(&l->again) > 0;
+	l->since = clock_mono();
+	l->next--;
+	open_next(l, 421, why);
+}
+
+/* ---- greeting and, at rule level, EHLO --------------------------------- */
+
+/* The server is there: nothing is needed of the others any more. But one that
+ * was kept has yet to show that it still is. */
+void
+open_up(struct link *l, struct span greeting)
+{
+	if (!l->kept && l->srv != NULL)
+		srv_works(l->srv);
+	link_set_phase(l, LINK_UP);
+	if (!l->kept)
+		cands_free(l);
 	CHAN_SEND(l->chan, p_server, .tid = l->tid,
 	    .server = span_str(l->server));
 	log_debug("session=%s event=server server=%s result=open", l->session,
 	    log_quote(span_str(l->server)));
+	if (l->helo != NULL) {
+		caps_send(l);
+		link_reply(l, 220, span_str("ready"), true);
+	} else if (l->greeted) {
+		relay_again(l);
+	} else {
+		l->greeted = true;
+		link_reply(l, 220, greeting, false);
+	}
 }
 
-/* Not 220, or no EHLO: the next server, or the last one's own words. */
+/* RFC 3463, 3.4: 4.3.2 is what servers say to one session too many; some have
+ * 4.7.0 for a client that has too many. */
+static bool
+is_full(const struct smtp_client_event *ev)
+{
+	struct span	 s = ev->text, t;
+
+	if (ev->code != 421)
+		return false;
+	if (span_starts(s, span_str("4.3.2")))
+		return true;
+	for (; s.len > 0; span_skip(&s, 1)) {
+		t = span_sub(s, 0, 8);
+		if (span_caseis(t, "too many"))
+			return true;
+	}
+	return false;
+}
+
+/* Not 220, or no EHLO: the next server, or the last one's own words. One that
+ * has no room is not down. */
 static void
 no_welcome(struct link *l, const struct smtp_client_event *ev)
 {
-	char	why[512];
+	struct buf	 flat;
+	struct addr	 at = l->at;
+	char		 why[512];
+	bool		 full = is_full(ev);
 
+	buf_init(&flat, 64 << 10);
+	smtp_reply_flat(&flat, ev->code, ev->text);
+	log_debug("session=%s event=connect server=%s result=refused reply=%s",
+	    l->session, log_quote(span_str(l->server)),
+	    log_quote_reply(buf_content(&flat)));
+	if (full) {
+		l->at.family = 0;
+		full = place_give(l->action, &at, true);
+	}
+	if (!full)
+		health(l, buf_cstr(&flat) != NULL ? buf_cstr(&flat) :
+		    "421 refused");
+	buf_clear(&flat);
 	if (l->next == l->ncands && ev->code >= 400) {
 		link_refused(l, ev->code, ev->text);
 		return;
 	}
 	snprintf(why, sizeof(why), "4.4.1 %s answered %u", l->server, ev->code);
-	open_unusable(l, 421, why);
+	open_next(l, 421, why);
 }
 
 static void
@@ -140,9 +320,15 @@ reply_greeting(struct link *l, const struct smtp_client_event *ev)
 {
 	if (ev->code != 220) {
 		no_welcome(l, ev);
-	} else if (l->helo == NULL) {
-		up(l);
-		link_reply(l, ev->code, ev->text, false);
+		return;
+	}
+	if (idle_may_keep(l->action)) {
+		free(l->greeting);
+		l->greeting = span_dup(span_sub(ev->text, 0,
+		    IDLE_GREETING_MAX));
+	}
+	if (l->helo == NULL) {
+		open_up(l, ev->text);
 	} else if (!smtp_client_ehlo(l->c, span_str(l->helo), true)) {
 		link_fail(l, 421, "4.3.0 EHLO could not be sent");
 	} else {
@@ -154,11 +340,9 @@ reply_greeting(struct link *l, const struct smtp_client_event *ev)
 static void
 reply_hello(struct link *l, const struct smtp_client_event *ev)
 {
-	if (ev->code / 100 == 2) {
-		up(l);
-		caps_send(l);
-		link_reply(l, 220, span_str("ready"), true);
-	} else if (ev->step == STEP_EHLO && ev->code / 100 == 5 &&
+	if (ev->code / 100 == 2)
+		open_up(l, span(NULL, 0));
+	else if (ev->step == STEP_EHLO && ev->code / 100 == 5 &&
 	    smtp_client_ehlo(l->c, span_str(l->helo), false))
 		stream_kick(l->s);
 	else

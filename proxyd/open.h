@@ -15,6 +15,15 @@ void	 open_start(struct link *);
 void	 open_next(struct link *, uint16_t code, const char *why);
 /* This address is of no use; another one may be. */
 void	 open_unusable(struct link *, uint16_t code, const char *why);
+/* There is a server: smtpd hears what it greets with (at rule level, that it is
+ * ready). */
+void	 open_up(struct link *, struct span greeting);
+/* One that idle.h kept has been taken: it is up, or says EHLO. */
+void	 open_kept(struct link *);
+/* It has answered: it is as good as a new one. */
+void	 open_proved(struct link *);
+/* It was dead: a new connection, and what it was asked is asked there. */
+void	 open_again(struct link *, const char *why);
 /* A reply of a server that is not up yet. */
 void	 open_reply(struct link *, const struct smtp_client_event *);
 
