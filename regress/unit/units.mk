@@ -74,6 +74,8 @@ PROXYD	+= regress/lib/script.o regress/lib/proxydhelp.o
 UNIT_test_proxyd = $(PROXYD)
 UNIT_test_proxyd_content = $(PROXYD)
 UNIT_test_asks = $(PROXYD)
+UNIT_test_idle = $(PROXYD)
+UNIT_test_workers = $(PROXYD)
 # deliverd, all but its main(), and the world around it.
 DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o) \
 	$(filter-out deliverd/main.o deliverd/ctl.o,\
