@@ -88,6 +88,7 @@ UNITLIBS_test_cost = -ldb-5.3
 UNIT_test_pools = $(DELIVERD)
 UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
+UNIT_test_proxies = queued/proxies.o queued/hosts.o
 UNIT_test_again = queued/again.o
 UNIT_test_archive = queued/archive.o queued/record.o queued/envelope.o
 # A worker of smtpd, all but its main(), and the world around it.
