@@ -31,7 +31,12 @@ static TAILQ_HEAD(, idle)	 idles = TAILQ_HEAD_INITIALIZER(idles);
 static const struct conf	*conf;
 static int64_t			*allowed;	/* ms, by the action's index */
 static bool			 ending;
-static int64_t			 scarce_ms;	/* none is kept until then */
+/* Servers at which places were wanted, and until when none is kept there; the
+ * oldest makes room. */
+static struct scarce {
+	struct addr	 at;
+	int64_t		 until_ms;
+} scarce[IDLE_SCARCE_MAX];
 
 static const struct stream_ops	 ops;
 
@@ -40,7 +45,7 @@ idle_init(const struct conf *c)
 {
 	conf = c;
 	ending = false;
-	scarce_ms = 0;
+	memset(scarce, 0, sizeof(scarce));
 	free(allowed);
 	if ((allowed = calloc(c->nactions + 1, sizeof(*allowed))) == NULL)
 		fatal("idle");
@@ -106,14 +111,47 @@ quit(struct idle *i)
 	idle_free(i);
 }
 
+static bool
+same(const struct addr *a, const struct addr *b)
+{
+	return addr_eq(a, b) && a->port == b->port;
+}
+
+static bool
+is_scarce(const struct addr *a)
+{
+	int64_t	now = clock_mono().ms;
+
+	for (size_t k = 0; k < IDLE_SCARCE_MAX; k++)
+		if (scarce[k].until_ms > now && same(&scarce[k].at, a))
+			return true;
+	return false;
+}
+
+static void
+note_scarce(const struct addr *a)
+{
+	struct scarce	*s = &scarce[0];
+
+	for (size_t k = 0; k < IDLE_SCARCE_MAX; k++) {
+		if (same(&scarce[k].at, a)) {
+			s = &scarce[k];
+			break;
+		}
+		if (scarce[k].until_ms < s->until_ms)
+			s = &scarce[k];
+	}
+	*s = (struct scarce){ *a, clock_mono().ms + PLACE_WAIT_MS };
+}
+
 void
 idle_scarce(const struct addr *a)
 {
 	struct idle	*i;
 
-	scarce_ms = clock_mono().ms + PLACE_WAIT_MS;
+	note_scarce(a);
 	TAILQ_FOREACH(i, &idles, entry) {
-		if (addr_eq(&i->at, a) && i->at.port == a->port) {
+		if (same(&i->at, a)) {
 			quit(i);
 			return;
 		}
@@ -141,7 +179,7 @@ idle_keep(struct link *l)
 	    l->greeting == NULL || l->srv == NULL || l->uses >= IDLE_USES_MAX ||
 	    l->errors > IDLE_ERRORS_MAX || l->flow.mode != FLOW_NONE ||
 	    l->flow.resets > 0 || smtp_client_pending(l->c) > 0 ||
-	    stream_in(l->s).len > 0 || clock_mono().ms < scarce_ms ||
+	    stream_in(l->s).len > 0 || is_scarce(&l->at) ||
 	    idle_count(l->action) >= l->action->idle_connections ||
 	    place_is_paused(l->action, l->srv->name, &l->at) ||
 	    !smtp_client_simple(l->c, STEP_RSET))
@@ -173,7 +211,7 @@ idle_take(struct link *l, const struct addr *a)
 
 	TAILQ_FOREACH(i, &idles, entry)
 		if (i->reset && i->action == l->action &&
-		    addr_eq(&i->at, a) && i->at.port == a->port)
+		    same(&i->at, a))
 			break;
 	if (i == NULL)
 		return false;

@@ -13,6 +13,7 @@
 #define IDLE_RESET_MS	5000	/* for the reply to RSET */
 #define IDLE_USES_MAX	100	/* clients of one connection */
 #define IDLE_ERRORS_MAX	5	/* refusals in it: servers count them */
+#define IDLE_SCARCE_MAX	32	/* servers with a place wanted */
 #define IDLE_GREETING_MAX 512	/* of what the next client is greeted with */
 
 void	 idle_init(const struct conf *);
@@ -25,7 +26,8 @@ bool	 idle_keep(struct link *);
 /* Gives the link one that is kept there, with its place, greeting and all.
  * False: there is none. */
 bool	 idle_take(struct link *, const struct addr *);
-/* A place is wanted there: one less is kept, and none anew for a while. */
+/* A place is wanted there: one less is kept, and none anew while who wants it
+ * may wait. */
 void	 idle_scarce(const struct addr *);
 /* QUIT to all of them; none is kept from now on. */
 void	 idle_end(void);
