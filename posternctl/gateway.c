@@ -87,7 +87,7 @@ const struct command commands_gateway[] = {
 	{ "pause mta", "", "no deliveries; running ones end", 0, 0,
 	    run_pause_mta },
 	{ "resume mta", "", "deliver again", 0, 0, run_resume_mta },
-	{ "pause destination", "NAME", "none to this action or domain", 1, 1,
+	{ "pause destination", "NAME", "none to this action, server or domain", 1, 1,
 	    run_pause_destination },
 	{ "resume destination", "NAME", "deliver there again", 1, 1,
 	    run_resume_destination },
