@@ -81,7 +81,7 @@ idle_may_keep(const struct conf_action *a)
 	    a->identity == IDENTITY_HEADER);
 }
 
-/* ---- its end ------------------------------------------------------------- */
+/* ---- its end ------------------------------------------------------------ */
 
 /* What a taker has taken is NULL by now. */
 static void
@@ -159,6 +159,16 @@ idle_scarce(const struct addr *a)
 }
 
 void
+idle_paused(void)
+{
+	struct idle	*i, *next;
+
+	TAILQ_FOREACH_SAFE(i, &idles, entry, next)
+		if (place_is_paused(i->action, i->srv->name, &i->at))
+			quit(i);
+}
+
+void
 idle_end(void)
 {
 	struct idle	*i;
@@ -168,7 +178,7 @@ idle_end(void)
 		quit(i);
 }
 
-/* ---- from one client to the next ------------------------------------------ */
+/* ---- from one client to the next ---------------------------------------- */
 
 bool
 idle_keep(struct link *l)
@@ -239,7 +249,7 @@ idle_take(struct link *l, const struct addr *a)
 	return true;
 }
 
-/* ---- the stream ----------------------------------------------------------- */
+/* ---- the stream --------------------------------------------------------- */
 
 /* The server has had enough of it: the next ones are kept for less. */
 static void

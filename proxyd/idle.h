@@ -29,6 +29,8 @@ bool	 idle_take(struct link *, const struct addr *);
 /* A place is wanted there: one less is kept, and none anew while who wants it
  * may wait. */
 void	 idle_scarce(const struct addr *);
+/* None is kept at what has been paused. */
+void	 idle_paused(void);
 /* QUIT to all of them; none is kept from now on. */
 void	 idle_end(void);
 size_t	 idle_count(const struct conf_action *);	/* NULL: of all */

@@ -17,12 +17,13 @@
 #define WANTS_MAX	65536
 
 /* Who is asked: queued, which has not said a word; queued, with which it waits;
- * our own machine, in which it waits. */
-enum asked { ASKED, WAITS, WAITS_HERE };
+ * our own machine, in which it waits, or which has given it a place. */
+enum asked { ASKED, WAITS, WAITS_HERE, GIVEN };
 struct place_want {
 	struct place_want *next;	/* of all_here() */
 	uint32_t	 tid;
 	enum asked	 asked;
+	int		 which;		/* GIVEN */
 	const struct conf_action *action;
 	struct addr	 addrs[HOSTS_CANDS_MAX];
 	size_t		 n;
@@ -132,7 +133,8 @@ take_here(struct place_want *w)
 		idle_scarce(&w->addrs[i]);
 }
 
-/* One that waited here has got one, from places_scan(). */
+/* One that waited here has got one. It begins a little later, as it may ask the
+ * machine that is calling for another one. */
 static void
 granted(void *arg, unsigned owner, uint32_t tid, struct span action,
     const struct addr *a)
@@ -145,7 +147,9 @@ granted(void *arg, unsigned owner, uint32_t tid, struct span action,
 	if (w == NULL)
 		return;
 	hold(w->action, a);
-	finish(w, which_of(w, a));
+	w->asked = GIVEN;
+	w->which = which_of(w, a);
+	timer(w, 0);
 }
 
 static void
@@ -164,6 +168,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (w->asked == GIVEN) {
+		finish(w, w->which);
+		return;
+	}
 	if (w->asked != WAITS_HERE && queued != NULL)
 		CHAN_SEND(queued, s_leave, .tid = w->tid);
 	if (w->asked == ASKED) {
@@ -235,7 +243,9 @@ place_unwant(struct place_want *w)
 {
 	if (w == NULL)
 		return;
-	if (w->asked == WAITS_HERE)
+	if (w->asked == GIVEN)
+		place_give(w->action, &w->addrs[w->which], false);
+	else if (w->asked == WAITS_HERE)
 		places_leave(mine, 0, w->tid);
 	else if (queued != NULL)
 		CHAN_SEND(queued, s_leave, .tid = w->tid);
@@ -292,7 +302,7 @@ on_place(struct chan *c, const void *msg, int fd)
 	int				 which;
 
 	(void)fd;
-	if (w == NULL || w->asked == WAITS_HERE) {
+	if (w == NULL || w->asked >= WAITS_HERE) {
 		/* Too late: it has left. */
 		if (m->addr.family != 0)
 			CHAN_SEND(c, s_give, .action = m->action,
@@ -347,9 +357,10 @@ on_pause(struct chan *c, const void *msg, int fd)
 		map_free(paused);
 		if ((paused = map_new(PAUSED_NAMES_MAX)) == NULL)
 			fatal("place");
-	} else if (m->on)
+	} else if (m->on) {
 		map_set(paused, m->name, &paused);
-	else
+		idle_paused();
+	} else
 		map_del(paused, m->name);
 }
 
@@ -370,7 +381,7 @@ collect(struct span key, void *v, void *arg)
 	struct place_want	**all = arg, *w = v;
 
 	(void)key;
-	if (w->asked != WAITS_HERE) {
+	if (w->asked < WAITS_HERE) {
 		w->next = *all;
 		*all = w;
 	}

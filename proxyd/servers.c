@@ -1,5 +1,6 @@
 /*
- * What is down comes last; what is due for a probe is taken once. See servers.h.
+ * What is down comes last; what is due for a probe is taken once. See
+ * servers.h.
  */
 #include "proxyd/servers.h"
 

@@ -120,7 +120,8 @@ pause_dest(struct ctl *c, int argc, char **argv, bool on)
 	if (q == NULL)
 		return;
 	if (argc != 1 || argv[0][0] == '\0' || strlen(argv[0]) > 255) {
-		ctl_end(c, EX_USAGE, "the name of an action, a server or a domain");
+		ctl_end(c, EX_USAGE, "the name of an action, a server or a "
+		    "domain");
 		return;
 	}
 	log_info("event=%s what=%s uid=%u", on ? "pause" : "resume",

@@ -1,7 +1,7 @@
 /*
  * The servers that mail goes to, as the deliverds and proxyds tell of them: in
- * memory, for those that are new, and for people. Nothing of it outlives queued;
- * they tell a new one all they know.
+ * memory, for those that are new, and for people. Nothing of it outlives
+ * queued; they tell a new one all they know.
  */
 #ifndef QUEUED_HOSTS_H
 #define QUEUED_HOSTS_H

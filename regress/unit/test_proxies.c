@@ -1,6 +1,6 @@
 /*
  * queued's side of the proxyds, over real channels: places for all of them, a
- * server's own limit, what is paused, one that is gone, one that talks nonsense.
+ * server's own limit, what is paused, one that is gone, one that talks rubbish.
  */
 #include <sys/socket.h>
 #include <stdarg.h>
@@ -282,7 +282,7 @@ limits(void **state)
 		one.seen = one.n;
 		two.seen = two.n;
 	}
-	/* The third was refused: two it is, for all; and for one that is new. */
+	/* The third is refused: two it is, for all, and for one that is new. */
 	CHAN_SEND(two.chan, d_server, .addr = at(1), .name = span_str("h"),
 	    .label = span_str("p"));
 	gives(&two, "p", 1, true);

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+#include "proxyd/idle.h"
 #include "proxyd/place.h"
 #include "proxyd/servers.h"
 #include "regress/lib/proxydhelp.h"
@@ -185,7 +186,7 @@ up(const char *action)
 	hears("reply 220 hi");
 }
 
-/* ---- which server --------------------------------------------------------- */
+/* ---- which server ------------------------------------------------------- */
 
 static void
 told_of_servers(void **state)
@@ -284,9 +285,55 @@ paused(void **state)
 	pauses("", false);
 	SERVE(sa, "S 220 hi");
 	up("two");
+	SEND(p_close);
+	/* What is kept there without a client is not any more. */
+	SERVE(sa, "S 220 hi", "C RSET", OK, "C QUIT");
+	up("kept");
+	SEND(p_quit);
+	hears("own 221 2.0.0 Bye");
+	hears("closed QUIT");
+	script_settle(30);
+	assert_int_equal(idle_count(NULL), 1);
+	pauses("two", true);
+	assert_int_equal(idle_count(NULL), 1);
+	pauses("kept", true);
+	assert_int_equal(idle_count(NULL), 0);
+	SERVED(sa);
+	pauses("", false);
 }
 
-/* ---- places --------------------------------------------------------------- */
+/* Many wait here for one place; who gets it can't be connected, and each of
+ * them asks for the next one. */
+static void
+one_after_the_other(void **state)
+{
+	uint32_t	first, t[6];
+
+	(void)state;
+	queued_stop();
+	SERVE(sa, "S 220 hi");
+	up("max");
+	first = tid;
+	for (int i = 0; i < 6; i++) {
+		opens("max", "");
+		t[i] = tid;
+	}
+	script_settle(30);
+	assert_int_equal(place_waiting(), 6);
+	for (int i = 0; i < 3; i++)
+		SERVE(sa, "X");
+	SERVE(sa, "S 220 hi");
+	/* The second goes away with a place given, or just before. */
+	CHAN_SEND(smtpd, p_close, .tid = t[1]);
+	CHAN_SEND(smtpd, p_close, .tid = first);
+	tid = t[4];
+	hears("server *");
+	hears("reply 220 hi");
+	assert_int_equal(server_conns(sa), 5);
+	SEND(p_close);
+}
+
+/* ---- places ------------------------------------------------------------- */
 
 static void
 asked_for(void **state)
@@ -405,7 +452,7 @@ refused(void **state)
 	queued_hears("down", "a", sa, 0);
 }
 
-/* ---- without queued ------------------------------------------------------- */
+/* ---- without queued ----------------------------------------------------- */
 
 static void
 silent(void **state)
@@ -510,6 +557,7 @@ main(void)
 		EACH(told_of_servers),
 		EACH(last_words),
 		EACH(paused),
+		EACH(one_after_the_other),
 		EACH(asked_for),
 		EACH(given_back),
 		EACH(refused),
