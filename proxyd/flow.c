@@ -249,6 +249,29 @@ flow_end(struct link *l, struct span in)
 	return true;
 }
 
+bool
+flow_abort(struct link *l)
+{
+	struct flow	*f = &l->flow;
+	bool		 bdat = f->mode == FLOW_BDAT;
+
+	if ((!bdat && f->mode != FLOW_SWALLOW) || f->ended)
+		return false;
+	flow_over(f);
+	if (!bdat)
+		return true;		/* it was reset when it was refused */
+	/* One chunk may be on its way: its bytes are whole, RSET follows. */
+	if (smtp_client_pending(l->c) > 0)
+		f->stale++;
+	if (!smtp_client_simple(l->c, STEP_RSET)) {
+		link_fail(l, 421, "4.3.0 Too many commands");
+		return true;
+	}
+	f->resets++;
+	stream_kick(l->s);
+	return true;
+}
+
 /* RFC 2920, 3.1: 354 although nobody is left to take it. */
 static void
 empty(struct link *l)
@@ -265,7 +288,9 @@ flow_reply(struct link *l, const struct smtp_client_event *ev)
 {
 	struct flow	*f = &l->flow;
 
-	if (ev->step == STEP_BDAT) {
+	if (ev->step == STEP_BDAT && f->stale > 0) {
+		f->stale--;
+	} else if (ev->step == STEP_BDAT) {
 		bdat_reply(l, ev);
 	} else if (ev->step == STEP_DOT && f->mode == FLOW_EMPTY) {
 		flow_over(f);

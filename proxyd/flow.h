@@ -7,6 +7,7 @@
  *	  │         └─354, nobody to take it─▶ EMPTY       ├─p_end─▶ END ─▶ NONE
  *	  └─▶ WAIT (BDAT: earlier replies first) ─▶ BDAT ──┘
  *	                                 refused: SWALLOW ─┘
+ *	BDAT, SWALLOW ─p_abort─▶ NONE
  */
 #ifndef PROXYD_FLOW_H
 #define PROXYD_FLOW_H
@@ -27,6 +28,7 @@ struct flow {
 	bool		 ended;		/* p_end has come */
 	unsigned	 taken;		/* recipients that the server took */
 	unsigned	 resets;	/* RSETs of ours on the way */
+	unsigned	 stale;		/* chunks of aborted content, unanswered */
 	uint64_t	 in, credited;	/* bytes of this content */
 	struct smtp_content_out so;
 	struct buf	 held;		/* BDAT: till the last one's reply */
@@ -41,6 +43,8 @@ void	 flow_clear(struct flow *);
 bool	 flow_begin(struct link *);
 bool	 flow_chunk(struct link *, struct span);
 bool	 flow_end(struct link *, struct span);
+/* Between chunks: the server's transaction is reset. */
+bool	 flow_abort(struct link *);
 /* The server's replies to DATA, dot and BDAT. May end the link. */
 void	 flow_reply(struct link *, const struct smtp_client_event *);
 /* After any reply: may BDAT begin now? */

@@ -14,6 +14,7 @@
 #include "proxyd/open.h"
 #include "proxyd/place.h"
 #include "proxyd/relay.h"
+#include "proxyd/relaytest.h"
 #include "proxyd/servers.h"
 #include "proxyd/verify.h"
 
@@ -42,6 +43,8 @@ link_init(struct proc *p, const struct conf *c, struct ask *a)
 	conf = c;
 	links_max = proc_sessions(p) != 0 ? proc_sessions(p) :
 	    c->limits.sessions;
+	if (conf_mirrors(c))
+		links_max *= 2;		/* smtpd has a bound for these alone */
 	servers_init();
 	place_init(p, c);
 	idle_init(c);
@@ -102,6 +105,7 @@ smtpd_free(struct smtpd *d)
 	while ((l = LIST_FIRST(&d->links)) != NULL)
 		link_drop(l);
 	verify_gone(d->chan);
+	relaytest_gone(d->chan);
 	LIST_REMOVE(d, entry);
 	nsmtpds--;
 	chan_free(d->chan);
@@ -139,6 +143,7 @@ link_peer(uint16_t worker, int fd)
 	    relay_rows, smtpd_lost, d);
 	if (d->chan == NULL)
 		fatal("chan_new");
+	chan_one_a_turn(d->chan);
 	LIST_INSERT_HEAD(&smtpds, d, entry);
 	nsmtpds++;
 }

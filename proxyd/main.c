@@ -12,6 +12,7 @@
 #include "proxyd/idle.h"
 #include "proxyd/link.h"
 #include "proxyd/place.h"
+#include "proxyd/relaytest.h"
 #include "proxyd/verify.h"
 
 
@@ -79,6 +80,7 @@ main(int argc, char **argv)
 	ask = ask_new(p, IPC_PROXYD);
 	link_init(p, conf, ask);
 	verify_init(p, conf, ask);
+	relaytest_init(p, conf, ask);
 	ctl_init(conf);
 	return proc_run(p, &ops, NULL);
 }

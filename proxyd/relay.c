@@ -12,6 +12,7 @@
 #include "proxyd/caps.h"
 #include "proxyd/idle.h"
 #include "proxyd/open.h"
+#include "proxyd/relaytest.h"
 #include "proxyd/verify.h"
 
 #define STEPS_ROOM	(SMTP_CLIENT_STEPS_MAX - 2)	/* QUIT, RSET */
@@ -184,6 +185,23 @@ on_end(struct chan *c, const void *msg, int fd)
 }
 
 static void
+on_abort(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_abort	*m = msg;
+	struct link			*l = link_get(c, m->tid);
+
+	(void)fd;
+	if (l == NULL)
+		return;
+	if (!flow_abort(l)) {
+		chan_reject(c, "p_abort: no chunks are open");
+		return;
+	}
+	if ((l = link_get(c, m->tid)) != NULL)
+		link_set_timer(l);
+}
+
+static void
 on_rset(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_rset	*m = msg;
@@ -291,6 +309,7 @@ const struct chan_row relay_rows[] = {
 	{ IPC_T_p_data, on_data },
 	{ IPC_T_p_chunk, on_chunk },
 	{ IPC_T_p_end, on_end },
+	{ IPC_T_p_abort, on_abort },
 	{ IPC_T_p_rset, on_rset },
 	{ IPC_T_p_noop, on_noop },
 	{ IPC_T_p_ask, on_ask },
@@ -299,6 +318,7 @@ const struct chan_row relay_rows[] = {
 	{ IPC_T_p_quit, on_quit },
 	{ IPC_T_p_close, on_close },
 	{ IPC_T_p_verify, verify_ask },
+	{ IPC_T_p_relay, relaytest_ask },
 	{ 0, NULL }
 };
 

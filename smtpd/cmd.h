@@ -24,6 +24,8 @@ void	 cmd_bdat_refuse(struct cmd *, struct span arg, uint16_t code,
 /* What we announce; the part behind the actual server's EHLO for a proxied
  * listener (server not NULL). */
 void	 cmd_ehlo_announce(struct cmd *, const struct smtp_caps *server);
+/* Would it announce all that this client has been told? */
+bool	 cmd_ehlo_as_told(const struct session *, const struct smtp_caps *);
 /* The same for HELO, which announces nothing. */
 void	 cmd_helo_announce(struct cmd *);
 

@@ -4,6 +4,7 @@
  */
 #include "common/base/log.h"
 #include "smtpd/cmd.h"
+#include "smtpd/handoff.h"
 #include "smtpd/link.h"
 #include "smtpd/source.h"
 
@@ -40,7 +41,7 @@ void
 cmd_auth(struct cmd *c, struct span arg)
 {
 	struct session	*s = c->s;
-	struct span	 mech = span(NULL, 0);
+	struct span	 mech = span(NULL, 0), whole = arg;
 	bool		 initial;
 
 	if (session_proxied(s) && !s->listen->auth_plaintext) {
@@ -68,6 +69,10 @@ cmd_auth(struct cmd *c, struct span arg)
 	if (!mechanism(mech) || !base64(arg)) {
 		session_reply(c, 501,
 		    "5.5.4 AUTH mechanism [initial-response]");
+		return;
+	}
+	if (s->link == NULL) {
+		proxy_renew(c, whole);
 		return;
 	}
 	session_hold(c);

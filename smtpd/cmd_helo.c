@@ -5,6 +5,7 @@
 
 #include "common/base/log.h"
 #include "smtpd/cmd.h"
+#include "smtpd/handoff.h"
 #include "smtpd/link.h"
 #include "smtpd/txn.h"
 
@@ -25,29 +26,71 @@ smaller(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* What both sides can do, postern and the actual server. */
+static void
+both(const struct session *s, const struct smtp_caps *server,
+    struct smtp_caps *caps)
+{
+	*caps = (struct smtp_caps){ .bits = CAPS_OURS };
+	caps->size = smaller(s->listen->max_message_size,
+	    session_conf()->limits.message_size);
+	if (server != NULL) {
+		caps->bits = CAPS_ALWAYS | (server->bits & CAPS_THROUGH);
+		if ((server->bits & CAP_SIZE) != 0)
+			caps->size = smaller(caps->size, server->size);
+		strlcpy(caps->auth, server->auth, sizeof(caps->auth));
+		/* Passwords do not go in clear, unless the listener says so. */
+		if (!s->listen->auth_plaintext)
+			caps->bits &= ~(uint32_t)CAP_AUTH;
+	} else {
+		caps->mail_max = session_conf()->limits.messages;
+		caps->rcpt_max = session_conf()->limits.recipients;
+	}
+}
+
+static bool
+has_mechanism(const char *list, struct span name)
+{
+	struct span	all = span_str(list), word;
+
+	while (span_word(&all, " ", &word))
+		if (span_caseeq(word, name))
+			return true;
+	return false;
+}
+
+bool
+cmd_ehlo_as_told(const struct session *s, const struct smtp_caps *server)
+{
+	struct span	 told = span_str(s->auth_told), word;
+	struct smtp_caps caps;
+
+	both(s, server, &caps);
+	/* HELO was told nothing. */
+	if ((s->caps & ~caps.bits) != 0 || (s->caps != 0 && caps.size != 0 &&
+	    (s->size_max == 0 || caps.size < s->size_max)))
+		return false;
+	while (span_word(&told, " ", &word))
+		if (!has_mechanism(caps.auth, word))
+			return false;
+	return true;
+}
+
 void
 cmd_ehlo_announce(struct cmd *c, const struct smtp_caps *server)
 {
 	struct session	*s = c->s;
-	struct smtp_caps caps = { .bits = CAPS_OURS };
+	struct smtp_caps caps;
 	struct buf	 text;
 
-	caps.size = smaller(s->listen->max_message_size,
-	    session_conf()->limits.message_size);
-	if (server != NULL) {
-		caps.bits = CAPS_ALWAYS | (server->bits & CAPS_THROUGH);
-		if ((server->bits & CAP_SIZE) != 0)
-			caps.size = smaller(caps.size, server->size);
-		strlcpy(caps.auth, server->auth, sizeof(caps.auth));
-		/* Passwords do not go in clear, unless the listener says so. */
-		if (!s->listen->auth_plaintext)
-			caps.bits &= ~(uint32_t)CAP_AUTH;
-	} else {
-		caps.mail_max = session_conf()->limits.messages;
-		caps.rcpt_max = session_conf()->limits.recipients;
-	}
+	both(s, server, &caps);
 	s->caps = caps.bits;
 	s->size_max = caps.size;
+	free(s->auth_told);
+	s->auth_told = NULL;
+	if ((caps.bits & CAP_AUTH) != 0 &&
+	    (s->auth_told = strdup(caps.auth)) == NULL)
+		fatal("EHLO");
 	buf_init(&text, 4096);
 	if (!smtp_caps_text(&text, s->listen->hostname, &caps))
 		fatalx("EHLO does not fit");
@@ -62,6 +105,8 @@ cmd_helo_announce(struct cmd *c)
 	struct session	*s = c->s;
 
 	s->caps = 0;
+	free(s->auth_told);
+	s->auth_told = NULL;
 	s->size_max = smaller(s->listen->max_message_size,
 	    session_conf()->limits.message_size);
 	session_phase(s, PH_READY);
@@ -85,7 +130,7 @@ hello(struct cmd *c, struct span arg, bool ehlo)
 	if ((name = span_dup(arg)) == NULL)
 		fatal("helo");
 	/* 4.1.4: as if by RSET; at the server EHLO does it by itself, but for
-	 * half a message, where nothing does. */
+	 * half a message. */
 	if (s->txn != NULL && session_proxied(s) && s->phase != PH_BDAT)
 		s->txn->way = NULL;
 	txn_end(s);
@@ -93,9 +138,7 @@ hello(struct cmd *c, struct span arg, bool ehlo)
 	s->helo = name;
 	log_debug("session=%s event=hello helo=%s", s->id, log_quote(arg));
 	if (session_proxied(s) && s->link == NULL) {
-		session_fail(s, 421, span_str("4.3.2 The session to the "
-		    "server has ended; connect again"),
-		    "EHLO within a message");
+		proxy_renew(c, arg);
 	} else if (session_proxied(s)) {
 		session_hold(c);
 		link_ehlo(s->link, c, ehlo, arg);

@@ -119,6 +119,10 @@ cmd_mail(struct cmd *c, struct span arg)
 		refuse(c, arg, 552, "5.3.4", "The message is too large");
 		return;
 	}
+	if (session_proxied(s) && s->link == NULL) {
+		proxy_renew(c, arg);
+		return;
+	}
 	if (!begin(c, &path, &p)) {
 		refuse(c, arg, 451, "4.3.0", "No memory");
 		return;

@@ -3,6 +3,7 @@
  */
 #include "common/base/log.h"
 #include "smtpd/cmd.h"
+#include "smtpd/handoff.h"
 #include "smtpd/link.h"
 #include "smtpd/txn.h"
 
@@ -33,9 +34,9 @@ cmd_rset(struct cmd *c, struct span arg)
 	}
 	if (vain(c))
 		return;
-	/* The server is told by this very command; in the middle of content
-	 * there is no other way than to cut its session. */
-	if (session_proxied(s) && !content) {
+	/* The server is told by this very command, but for content, which has
+	 * its own end; and a server that was cut needs none. */
+	if (session_proxied(s) && s->link != NULL && !content) {
 		if (s->txn != NULL)
 			s->txn->way = NULL;
 		txn_end(s);
@@ -55,7 +56,7 @@ cmd_noop(struct cmd *c, struct span arg)
 	if (vain(c))
 		return;
 	/* Keeps the server's session alive as well. */
-	if (session_proxied(s) && s->phase != PH_BDAT)
+	if (session_proxied(s) && s->link != NULL && s->phase != PH_BDAT)
 		link_noop(s->link, c);
 	else
 		session_reply(c, 250, "2.0.0 Ok");
@@ -101,7 +102,10 @@ through(struct cmd *c, struct span arg, enum smtp_cap cap)
 	}
 	if (!session_proxied(s) || (s->caps & cap) == 0)
 		return false;
-	link_ask(s->link, c, c->verb, arg);
+	if (s->link == NULL)
+		proxy_renew(c, arg);
+	else
+		link_ask(s->link, c, c->verb, arg);
 	return true;
 }
 

@@ -125,11 +125,6 @@ dispatch(struct session *s, struct span line)
 		log_error(s, "unknown command", s->auth_said ? span(NULL, 0) :
 		    parsed.word);
 		session_reply(c, 500, "5.5.2 Unknown command");
-	} else if (session_proxied(s) && s->link == NULL &&
-	    parsed.verb != VERB_QUIT) {
-		session_fail(s, 421, span_str("4.3.2 The session to the "
-		    "server has ended; connect again"),
-		    "used after its server was cut");
 	} else if ((turn = turn_of(r, s->phase)) == GO) {
 		r->run(c, parsed.arg);
 	} else if (parsed.verb == VERB_BDAT) {
@@ -141,3 +136,8 @@ dispatch(struct session *s, struct span line)
 	}
 }
 
+void
+dispatch_again(struct cmd *c, struct span arg)
+{
+	rows[c->verb].run(c, arg);
+}

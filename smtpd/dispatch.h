@@ -10,6 +10,8 @@
 
 /* One line without its CR LF: a command, or what the client says within AUTH. */
 void	 dispatch(struct session *, struct span line);
+/* A command that waited for its server runs. */
+void	 dispatch_again(struct cmd *, struct span arg);
 /* Lines that are none: longer than allowed; with a bare CR, LF or NUL. */
 void	 dispatch_long(struct session *);
 void	 dispatch_bare(struct session *);

@@ -33,6 +33,9 @@ extern const struct handoff handoff_queue, handoff_proxy;
 /* A session of a proxied listener begins: its server is asked for; the greeting
  * comes when the server has greeted. */
 void	 proxy_begin(struct session *);
+/* A command that needs the actual server, whose session was cut: it runs once a
+ * new one is there, which can do all that the client has been told; else 421. */
+void	 proxy_renew(struct cmd *, struct span arg);
 /* The channel to queued; one before is dead. fd is taken. */
 void	 queue_init(struct proc *);
 void	 queue_peer(int fd);

@@ -4,19 +4,12 @@
  * is one transaction: the session is opened at the first RCPT, MAIL goes before
  * it, and what the server says to RCPT and content is passed on.
  */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "common/base/log.h"
-#include "common/smtp/reply.h"
+#include "common/smtp/plain.h"
 #include "smtpd/cmd.h"
-#include "smtpd/handoff.h"
-#include "smtpd/link.h"
+#include "smtpd/proxy.h"
 #include "smtpd/source.h"
-
-static const struct link_ops	 ops;
-
-#define NO_SERVER	"4.4.1 The server cannot be reached now"
+#include "smtpd/window.h"
 
 /* The session's transaction, if it is the one that the reply is for. */
 static struct txn *
@@ -27,175 +20,39 @@ txn_of(const struct link *l, const struct link_wait *w)
 	return t != NULL && t->id == w->txn ? t : NULL;
 }
 
-/* ---- the server's session begins ------------------------------------------- */
+struct span
+proxy_said(const struct link *l, uint16_t code, struct span text,
+    struct buf *b)
+{
+	/* A challenge of AUTH is no words. */
+	if (!l->action->replies_plain || code == 334)
+		return text;
+	smtp_plain(b, code, text);
+	return buf_content(b);
+}
 
 void
-proxy_begin(struct session *s)
+proxy_answer(const struct link *l, struct cmd *c, uint16_t code,
+    struct span text)
 {
-	s->link = link_open(&ops, NULL, s, s->listen->proxy, span(NULL, 0),
-	    NULL);
-	if (s->link == NULL)
-		session_greet(s, 421, span_str("4.3.2 The proxy is "
-		    "restarting"));
+	struct buf	b;
+
+	buf_init(&b, SMTP_PLAIN_MAX);
+	session_answer(c, code, proxy_said(l, code, text, &b));
+	buf_clear(&b);
 }
 
-/* The greeting is the server's but for its name: ours is the one in our EHLO,
- * and inner names are nobody's business. */
-static void
-greeted(struct session *s, uint16_t code, struct span text)
-{
-	char		 line[600];
-	struct span	 rest;
+/* ---- replies ------------------------------------------------------------- */
 
-	if (code != 220) {
-		/* What is no refusal is no greeting either. */
-		session_greet(s, code / 100 < 4 ? 421 : code, text);
-		return;
-	}
-	rest = span_sub(text, 0, span_find(text, '\n'));
-	span_skip(&rest, span_find(rest, ' '));
-	rest = span_sub(rest, 0, 200);
-	snprintf(line, sizeof(line), "%s%.*s", s->listen->hostname,
-	    (int)rest.len, (const char *)rest.p);
-	session_greet(s, 220, span_str(line));
-}
-
-/* ---- by a rule: the first recipient ---------------------------------------- */
-
-/* A recipient that waits gets this. */
-static void
-rcpt_refused(struct txn *t, struct rcpt *r, struct cmd *c, uint16_t code,
-    struct span text, const char *server)
-{
-	log_info("session=%s id=%s event=rcpt to=<%s> server=%s reply=%s",
-	    t->s->id, t->ids, log_quote(r->to), log_quote(span_str(server)),
-	    log_reply(code, text));
-	txn_rcpt_state(t, r, RCPT_REFUSED);
-	session_answer(c, code, text);
-}
-
-/* What the server can't do, of what MAIL asked for; NULL if nothing. */
-static const char *
-lacking(const struct link *l, const struct txn *t, uint16_t *code)
-{
-	if (t->mail.utf8 && (l->caps.bits & CAP_SMTPUTF8) == 0) {
-		*code = 553;
-		return "5.6.7 The server does not offer SMTPUTF8";
-	}
-	if (t->mail.body == BODY_8BITMIME &&
-	    (l->caps.bits & CAP_8BITMIME) == 0) {
-		*code = 554;
-		return "5.6.3 The server does not offer 8BITMIME";
-	}
-	if (t->mail.size_set && l->caps.size > 0 &&
-	    t->mail.size > l->caps.size) {
-		*code = 552;
-		return "5.3.4 The message is too large for the server";
-	}
-	return NULL;
-}
-
-/* The server is there: MAIL and the recipient that waited for it. */
-static void
-first(struct link *l, struct txn *t, struct rcpt *r, struct cmd *c)
-{
-	uint16_t	 code = 0;
-	const char	*why = lacking(l, t, &code);
-
-	if (why != NULL) {
-		rcpt_refused(t, r, c, code, span_str(why), l->server);
-		return;
-	}
-	t->at_server = true;
-	link_mail(l, NULL, t);
-	link_rcpt(l, c, t, txn_rcpt_number(t, r));
-	session_unhold(c);
-}
-
-/* Another server is wanted. A client that pipelines may still wait for replies
- * of this one, to a transaction that it has reset. */
-static void
-leave(struct session *s)
-{
-	struct link		*l = s->link;
-	const struct link_wait	*w;
-
-	s->link = NULL;
-	STAILQ_FOREACH(w, &l->waits, entry)
-		if (w->cmd != NULL)
-			session_answer(w->cmd, 451, span_str(NO_SERVER));
-	link_close(l);
-}
-
-static void
-proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
-{
-	struct session	*s = t->s;
-	bool		 begun = t->asked + t->taken > 0;
-
-	if (t->mail_code != 0) {
-		rcpt_refused(t, r, c, t->mail_code, span_str(t->mail_text),
-		    s->link != NULL ? s->link->server : NULL);
-		return;
-	}
-	if (!session_proxied(s) && s->link != NULL &&
-	    s->link->action != t->action) {
-		leave(s);
-		if (s->txn != t)
-			return;		/* the session has ended in it */
-	}
-	if (s->link == NULL && (session_proxied(s) || begun)) {
-		/* It went away with those before. */
-		rcpt_refused(t, r, c, 451, span_str(NO_SERVER), NULL);
-		return;
-	}
-	txn_rcpt_state(t, r, RCPT_ASKED);
-	if (session_proxied(s) || t->at_server) {
-		link_rcpt(s->link, c, t, txn_rcpt_number(t, r));
-		return;
-	}
-	session_hold(c);
-	if (s->link != NULL) {
-		first(s->link, t, r, c);
-		return;
-	}
-	s->link = link_open(&ops, NULL, s, t->action,
-	    span_str(s->listen->hostname), c);
-	if (s->link == NULL)
-		rcpt_refused(t, r, c, 451,
-		    span_str("4.3.2 The proxy is restarting"), NULL);
-}
-
-/* The reply to p_open. The recipient that waits is the last one. */
 static void
 opened(struct link *l, struct cmd *c, uint16_t code, struct span text)
 {
-	struct session	*s = l->s;
-	struct txn	*t = s->txn;
-	struct buf	 flat;
-
-	if (session_proxied(s)) {
+	if (session_proxied(l->s)) {
 		l->up = code == 220;
-		greeted(s, code, text);
-		return;
-	}
-	if (t == NULL || t->nrcpts == 0)
-		return;
-	if (code == 220) {
-		l->up = true;
-		first(l, t, &t->rcpts[t->nrcpts - 1], c);
-		return;
-	}
-	/* Whatever is wrong with the server: the client keeps the message. */
-	buf_init(&flat, 900);
-	buf_str(&flat, "4.4.1 The server cannot be used now: ");
-	smtp_reply_flat(&flat, code, text);
-	rcpt_refused(t, &t->rcpts[t->nrcpts - 1], c, 451, buf_content(&flat),
-	    l->server);
-	buf_clear(&flat);
+		proxy_greeted(l->s, code, text);
+	} else
+		proxy_rule_opened(l, c, code, text);
 }
-
-/* ---- replies --------------------------------------------------------------- */
 
 static void
 mail_replied(struct link *l, const struct link_wait *w, uint16_t code,
@@ -221,7 +78,7 @@ mail_replied(struct link *l, const struct link_wait *w, uint16_t code,
 			t->mail_code = 451;
 	}
 	if (w->cmd != NULL)
-		session_answer(w->cmd, code, text);
+		proxy_answer(l, w->cmd, code, text);
 }
 
 static void
@@ -234,7 +91,7 @@ rcpt_replied(struct link *l, const struct link_wait *w, uint16_t code,
 	if (code == 421 && !session_proxied(l->s))
 		code = 451;
 	if (r == NULL) {
-		session_answer(w->cmd, code, text);
+		proxy_answer(l, w->cmd, code, text);
 		return;
 	}
 	if (t->mail_code != 0) {
@@ -243,13 +100,13 @@ rcpt_replied(struct link *l, const struct link_wait *w, uint16_t code,
 		    NO_SERVER);
 	}
 	if (code / 100 != 2) {
-		rcpt_refused(t, r, w->cmd, code, text, l->server);
+		proxy_refuse(t, r, w->cmd, code, text, l);
 		return;
 	}
 	txn_rcpt_state(t, r, RCPT_TAKEN);
 	log_debug("session=%s id=%s event=rcpt to=<%s> server=%s", t->s->id,
 	    t->ids, log_quote(r->to), log_quote(span_str(l->server)));
-	session_answer(w->cmd, code, text);
+	proxy_answer(l, w->cmd, code, text);
 }
 
 static void
@@ -265,7 +122,47 @@ auth_replied(struct link *l, struct cmd *c, uint16_t code, struct span text)
 		log_info("session=%s event=auth result=%s reply=%s", s->id,
 		    s->authed ? "ok" : "failed", log_reply(code, text));
 	}
-	session_answer(c, code, text);
+	proxy_answer(l, c, code, text);
+}
+
+/* The server has answered DATA, or the end of it. */
+static void
+data_replied(struct link *l, struct txn *t, uint16_t code, struct span text)
+{
+	struct buf	b;
+
+	buf_init(&b, SMTP_PLAIN_MAX);
+	content_refuse_as(t, code, text, proxy_said(l, code, text, &b));
+	buf_clear(&b);
+}
+
+static void
+end_replied(struct link *l, struct txn *t, uint16_t code, struct span text)
+{
+	struct buf	b;
+
+	if (code / 100 == 2)
+		window_taken(t);
+	buf_init(&b, SMTP_PLAIN_MAX);
+	content_done_as(t, code, text, proxy_said(l, code, text, &b));
+	buf_clear(&b);
+}
+
+/* The server ends its session, and so the client's (RFC 5321, 4.2.3). */
+static void
+said_421(struct link *l, struct span text, bool own)
+{
+	struct session	*s = l->s;
+	struct buf	 b;
+
+	if (own && !l->action->replies_plain) {
+		session_fail(s, 421, text, "the server is gone");
+		return;
+	}
+	buf_init(&b, SMTP_PLAIN_MAX);
+	session_cut(s, 421, proxy_said(l, 421, text, &b), text,
+	    "closed by the server");
+	buf_clear(&b);
 }
 
 static void
@@ -275,10 +172,15 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 	struct session	*s = l->s;
 	struct txn	*t;
 
-	/* The server ends its session, and so the client's (4.2.3). */
+	if (code == 421 && own && w->what == ASK_END &&
+	    (t = txn_of(l, w)) != NULL) {
+		s->link = NULL;
+		proxy_in_doubt(l, t);
+		link_close(l);
+		return;
+	}
 	if (code == 421 && session_proxied(s) && w->what != ASK_OPEN) {
-		session_fail(s, code, text, own ? "the server is gone" :
-		    "closed by the server");
+		said_421(l, text, own);
 		if (s->txn != NULL && s->txn->committed)
 			content_done(s->txn, code, text);
 		return;
@@ -288,6 +190,10 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 		opened(l, w->cmd, code, text);
 		break;
 	case ASK_EHLO:
+		if (w->cmd == NULL) {
+			proxy_renewed(s, code, text);
+			break;
+		}
 		if (code / 100 == 2 && (l->caps.bits & CAP_ESMTP) != 0) {
 			cmd_ehlo_announce(w->cmd, &l->caps);
 			break;
@@ -295,7 +201,7 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 		if (code / 100 == 2)
 			cmd_helo_announce(w->cmd);
 		else
-			session_answer(w->cmd, code, text);
+			proxy_answer(l, w->cmd, code, text);
 		break;
 	case ASK_MAIL:
 		mail_replied(l, w, code, text);
@@ -309,22 +215,22 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 		if (code == 354)
 			content_ready(t);
 		else
-			content_refuse(t, code == 421 ? 451 : code, text);
+			data_replied(l, t, code == 421 ? 451 : code, text);
 		break;
 	case ASK_END:
 		if ((t = txn_of(l, w)) != NULL)
-			content_done(t, code == 421 ? 451 : code, text);
+			end_replied(l, t, code == 421 ? 451 : code, text);
 		break;
 	case ASK_AUTH:
 		auth_replied(l, w->cmd, code, text);
 		break;
 	case ASK_QUIT:
-		session_answer(w->cmd, code, text);
+		proxy_answer(l, w->cmd, code, text);
 		session_end(s, "QUIT");
 		break;
 	case ASK_PLAIN:
 		if (w->cmd != NULL)
-			session_answer(w->cmd, code, text);
+			proxy_answer(l, w->cmd, code, text);
 		break;
 	}
 }
@@ -351,6 +257,11 @@ proxy_closed(struct link *l, const char *why)
 	struct span		 text = span_str(NO_SERVER);
 
 	s->link = NULL;
+	w = STAILQ_FIRST(&l->waits);
+	if (w != NULL && w->what == ASK_END && txn_of(l, w) != NULL) {
+		proxy_in_doubt(l, t);
+		return;
+	}
 	if (s->phase == PH_CLOSING) {
 		if (t != NULL && t->committed)
 			content_done(t, 451, text);
@@ -375,15 +286,13 @@ proxy_closed(struct link *l, const char *why)
 		else if (t == NULL)
 			continue;
 		else if (w->what == ASK_RCPT && t->mail_text != NULL)
-			rcpt_refused(t, &t->rcpts[w->rcpt], w->cmd,
-			    t->mail_code, span_str(t->mail_text), l->server);
+			proxy_refuse(t, &t->rcpts[w->rcpt], w->cmd,
+			    t->mail_code, span_str(t->mail_text), l);
 		else if (w->what == ASK_RCPT)
-			rcpt_refused(t, &t->rcpts[w->rcpt], w->cmd, 451, text,
-			    l->server);
+			proxy_refuse(t, &t->rcpts[w->rcpt], w->cmd, 451, text,
+			    NULL);
 		else if (w->what == ASK_DATA)
 			content_refuse(t, 451, text);
-		else if (w->what == ASK_END)
-			content_done(t, 451, text);
 	}
 	if ((t = s->txn) == NULL || t->way != &handoff_proxy)
 		return;
@@ -392,63 +301,11 @@ proxy_closed(struct link *l, const char *why)
 		content_spoil(t, 451, NO_SERVER);
 }
 
-static const struct link_ops ops = {
+const struct link_ops proxy_link_ops = {
 	.reply = proxy_reply,
 	.credit = proxy_credit,
 	.closed = proxy_closed
 };
-
-/* ---- content --------------------------------------------------------------- */
-
-static void
-proxy_content(struct txn *t)
-{
-	if (t->s->link == NULL)
-		content_refuse(t, 451, span_str(NO_SERVER));
-	else
-		link_data(t->s->link, t->content.cmd, t);
-}
-
-static void
-proxy_write(struct txn *t, struct buf *b)
-{
-	if (t->s->link == NULL)
-		content_spoil(t, 451, NO_SERVER);
-	else
-		link_write(t->s->link, b);
-}
-
-static void
-proxy_end(struct txn *t, struct buf *b)
-{
-	if (t->s->link == NULL)
-		content_done(t, 451, span_str(NO_SERVER));
-	else {
-		link_end(t->s->link, b, t);
-		buf_clear(b);
-	}
-}
-
-/* Half a message at the server has no other end than a cut; else the session
- * there goes on with the next transaction. */
-static void
-proxy_abort(struct txn *t)
-{
-	struct session	*s = t->s;
-	bool		 at_server = t->at_server;
-
-	t->at_server = false;
-	t->mail_code = 0;
-	t->mail_text = NULL;
-	if (s->link == NULL || s->phase == PH_CLOSING)
-		return;
-	if (t->content.state == CONTENT_FLOW ||
-	    t->content.state == CONTENT_PAUSE) {
-		link_close(s->link);
-		s->link = NULL;
-	} else if (session_proxied(s) || at_server)
-		link_rset(s->link, NULL);
-}
 
 const struct handoff handoff_proxy = {
 	.name = "proxy",

@@ -17,6 +17,7 @@
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/reader.h"
+#include "smtpd/window.h"
 
 /* ---- what the sessions of this worker share -------------------------------- */
 
@@ -37,6 +38,7 @@ session_init(struct event_base *b, const struct conf *c)
 {
 	base = b;
 	conf = c;
+	window_init(b);
 	if ((soon_event = event_new(b, -1, 0, run_soon, NULL)) == NULL)
 		fatalx("event_new");
 }
@@ -197,8 +199,21 @@ session_free(struct session *s)
 	nsessions--;
 	listener_session_gone(s);
 	free(s->swallow.text);
+	free(s->renew.arg);
+	free(s->auth_told);
+	free(s->told_digest);
 	free(s->helo);
 	free(s);
+}
+
+void
+session_unheard(struct session *s)
+{
+	if (s->told != 0 && s->lost && s->told_live)
+		window_client(s);
+	else if (s->told != 0 && s->lost)
+		queue_fate(s->told);
+	s->told = 0;
 }
 
 void
@@ -210,9 +225,7 @@ session_end(struct session *s, const char *why)
 		return;
 	session_phase(s, PH_CLOSING);
 	s->why = why;
-	if (s->told != 0 && s->lost)
-		queue_fate(s->told);
-	s->told = 0;
+	session_unheard(s);
 	if (s->stream != NULL)
 		stream_finish(s->stream, SESSION_LINGER_MS);
 	s->stream = NULL;
@@ -243,16 +256,43 @@ session_release(struct session *s)
 }
 
 void
-session_fail(struct session *s, uint16_t code, struct span text,
-    const char *why)
+session_cut(struct session *s, uint16_t code, struct span text,
+    struct span logged, const char *why)
 {
 	if (s->stream != NULL) {
 		smtp_reply_write(stream_out(s->stream), code, text);
 		stream_kick(s->stream);
 		log_info("session=%s event=error reply=%s", s->id,
-		    log_reply(code, text));
+		    log_reply(code, logged));
 	}
 	session_end(s, why);
+}
+
+/* A refusal of ours where others refuse too: "5.5.1 gw.example.org: why". */
+static struct span
+named(const struct session *s, uint16_t code, struct span text, struct buf *b)
+{
+	struct span	enh;
+
+	if (!session_proxied(s) || code < 400 ||
+	    !smtp_enhanced(code, text, &enh))
+		return text;
+	span_skip(&text, enh.len);
+	buf_span(b, enh);
+	buf_fmt(b, " %s:", s->listen->hostname);
+	return buf_span(b, text) ? buf_content(b) : text;
+}
+
+void
+session_fail(struct session *s, uint16_t code, struct span text,
+    const char *why)
+{
+	struct buf	b;
+
+	buf_init(&b, 2000);
+	text = named(s, code, text, &b);
+	session_cut(s, code, text, text, why);
+	buf_clear(&b);
 }
 
 bool
@@ -343,18 +383,20 @@ session_reply(struct cmd *c, uint16_t code, const char *fmt, ...)
 {
 	struct session	*s = c->s;
 	char		 text[1024];
+	struct buf	 b;
 	va_list		 ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (code >= 500 && ++s->errors >= conf->limits.errors) {
-		snprintf(text, sizeof(text), "4.7.0 %s Too many errors",
-		    s->listen->hostname);
-		session_fail(s, 421, span_str(text), "too many errors");
+		session_fail(s, 421, span_str("4.7.0 Too many errors"),
+		    "too many errors");
 		return;
 	}
-	session_answer(c, code, span_str(text));
+	buf_init(&b, 2000);
+	session_answer(c, code, named(s, code, span_str(text), &b));
+	buf_clear(&b);
 }
 
 /* ---- the end of a pass ----------------------------------------------------- */

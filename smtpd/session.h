@@ -77,10 +77,17 @@ struct session {
 	/* A proxied listener: the session at the actual server. Else: the one
 	 * of the rule that this transaction, or the last one, went by. */
 	struct link	*link;
+	/* The command that waits for a new session at the actual server, behind
+	 * one that was cut (proxy_listen.c). */
+	struct {
+		struct cmd	*cmd;	/* NULL: none */
+		char		*arg;
+	} renew;
 	struct peer	 peer;
 	char		*helo;		/* NULL: none yet */
 	uint32_t	 caps;		/* enum smtp_cap, as announced */
 	uint64_t	 size_max;	/* as announced */
+	char		*auth_told;	/* mechanisms, as announced; or NULL */
 	bool		 authed;	/* the actual server has said 235 */
 	/* A chunk of BDAT that is refused: its bytes, then its reply. */
 	struct {
@@ -100,6 +107,8 @@ struct session {
 	/* The message that the last reply said 250 for, and nothing came since;
 	 * 0: none, or it is nobody's concern (`recognise-retry`). */
 	uint64_t	 told;
+	bool		 told_live;	/* by an actual server: window.h */
+	uint8_t		*told_digest;	/* of that one; NULL: none */
 	bool		 lost;		/* ended by the client's silence */
 	bool		 paused, running, eof, dead;
 	bool		 auth_said;	/* what follows may be a secret */
@@ -119,6 +128,8 @@ size_t	 session_count(void);
 /* Since this worker began. */
 struct session_stats {
 	uint64_t	 connections, commands, accepted, proxied, refused;
+	/* Times that one side of the live way could not know (window.h). */
+	uint64_t	 window_client, window_server;
 };
 struct session_stats *session_stats(void);
 void	 session_each(void (*)(struct session *, void *), void *arg);
@@ -135,7 +146,9 @@ void	 session_phase(struct session *, enum phase);
  * What else the caller does with the session has been done before.
  */
 void	 session_answer(struct cmd *, uint16_t code, struct span text);
-/* The same from us: a 5xx counts towards `limit errors`. */
+/* The same from us: a 5xx counts towards `limit errors`. A refusal on a proxied
+ * listener carries our name behind its enhanced code, so that one sees who said
+ * it. */
 void	 session_reply(struct cmd *, uint16_t code, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 /* Nothing of the client is read until this command has been answered, or let
@@ -157,11 +170,17 @@ void	 session_last(struct session *, const char *why);
  * (RFC 5321, 3.8); text as in session_answer(). */
 void	 session_fail(struct session *, uint16_t code, struct span text,
 	    const char *why);
+/* The same with the actual server's words, which stay as they are; logged is
+ * what the log says. */
+void	 session_cut(struct session *, uint16_t code, struct span text,
+	    struct span logged, const char *why);
 /* Sends what is buffered and ends. why is static, for the log. It is freed at
  * the end of this pass, or when a commit on its way has ended. */
 void	 session_end(struct session *, const char *why);
 /* May it be ended while nobody notices? No transaction, no command. */
 bool	 session_idle(const struct session *);
+/* Nothing came behind the 250 that was `told`: whom it concerns hears of it. */
+void	 session_unheard(struct session *);
 /* Nothing is held of it by anybody any more: called when a commit ended. */
 void	 session_release(struct session *);
 

@@ -43,6 +43,14 @@ struct txn_queue {
 	struct event	*doubt;		/* until queued says: have, have not */
 };
 
+/* Whether a message of the live way has come before; see window.h. */
+struct txn_again {
+	uint32_t	 tid;		/* 0: queued is not asked */
+	struct event	*timer;
+	bool		 known;		/* the digest is */
+	uint8_t		 digest[DIGEST_LEN];
+};
+
 struct txn {
 	struct session	*s;
 	uint64_t	 id;
@@ -62,9 +70,12 @@ struct txn {
 	/* Rule level: MAIL went to the actual server; it refused it, so each
 	 * RCPT. */
 	bool		 at_server;
+	bool		 blocked;	/* the server has lost what it had of
+					 * the content */
 	uint16_t	 mail_code;
 	char		*mail_text;
 	struct txn_queue queue;
+	struct txn_again again;
 	struct mono	 since;
 	uint64_t	 received_ms;	/* wall clock */
 };

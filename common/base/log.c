@@ -3,6 +3,7 @@
  * log.h.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,6 @@ static void		(*on_lost)(void);
 #define MS_AT		20		/* behind "2026-01-31T23:59:59." */
 static struct {
 	time_t		 second;
-	pid_t		 pid;
 	enum log_level	 level;
 	size_t		 len;		/* 0: to be made */
 	char		 text[160];
@@ -43,9 +43,20 @@ static struct place {
 } places[PLACES];
 static int64_t		places_second;
 
+/* Another process, another pid. */
+static void
+log_forked(void)
+{
+	head.len = 0;
+}
+
 void
 log_init(const char *name, enum log_form f, enum log_level l)
 {
+	static bool	 told;
+
+	if (!told)
+		told = pthread_atfork(NULL, NULL, log_forked) == 0;
 	snprintf(title, sizeof(title), "%s", name);
 	form = f;
 	level = l;
@@ -72,7 +83,7 @@ log_on_lost(void (*f)(void))
 
 /* Time, name and pid in front of a line; milliseconds are filled in later. */
 static size_t
-log_head_make(char *dst, size_t size, enum log_level l, time_t t, pid_t pid)
+log_head_make(char *dst, size_t size, enum log_level l, time_t t)
 {
 	static const int	severity[] = { 4, 6, 7 };	/* RFC 5424 */
 	struct tm		tm;
@@ -84,11 +95,11 @@ log_head_make(char *dst, size_t size, enum log_level l, time_t t, pid_t pid)
 		    FACILITY_MAIL | severity[l]);
 		n += strftime(dst + n, size - n, "%b %e %H:%M:%S ", &tm);
 		return n + (size_t)snprintf(dst + n, size - n,
-		    "postern-%s[%d]: ", title, (int)pid);
+		    "postern-%s[%d]: ", title, (int)getpid());
 	}
 	n = strftime(dst, size, "%Y-%m-%dT%H:%M:%S", &tm);
 	return n + (size_t)snprintf(dst + n, size - n, ".000 %s[%d]: ", title,
-	    (int)pid);
+	    (int)getpid());
 }
 
 /* The head of the last line serves for all of its second. */
@@ -97,15 +108,11 @@ log_head(char *dst, size_t size, enum log_level l)
 {
 	struct wall	 now = clock_wall();
 	time_t		 t = (time_t)(now.ms / 1000);
-	pid_t		 pid = getpid();
 	unsigned	 ms = (unsigned)(now.ms % 1000);
 
-	if (head.len == 0 || head.second != t || head.pid != pid ||
-	    head.level != l) {
-		head.len = log_head_make(head.text, sizeof(head.text), l, t,
-		    pid);
+	if (head.len == 0 || head.second != t || head.level != l) {
+		head.len = log_head_make(head.text, sizeof(head.text), l, t);
 		head.second = t;
-		head.pid = pid;
 		head.level = l;
 	}
 	if (size < head.len)

@@ -140,6 +140,45 @@ check_relay_only(struct build *b, const struct conf_action *a)
 		    "mail-from or by srs, not by both");
 }
 
+static bool
+same_dest(const struct conf_dest *a, const struct conf_dest *c)
+{
+	if (a->kind != DEST_HOST || c->kind != DEST_HOST || a->port != c->port)
+		return false;
+	return a->addr.family != 0 && c->addr.family != 0 ?
+	    addr_eq(&a->addr, &c->addr) :
+	    span_caseeq(span_str(a->host), span_str(c->host));
+}
+
+/* The mirror is another server, and one at the end of it: once all actions
+ * have their servers. */
+static void
+check_mirror(struct build *b, const struct conf_action *a)
+{
+	const struct conf_action	*m = a->mirror;
+
+	if (m == NULL || !((const struct build_action *)m)->defined)
+		return;
+	if (a->type != ACT_PROXY)
+		lex_error(&b->lex, &a->pos, "`mirror` is for actions of type "
+		    "proxy");
+	if (m == a || m->mirror != NULL)
+		lex_error(&b->lex, &a->pos, "the mirror \"%s\" is itself "
+		    "mirrored", m->name);
+	else if (m->type != ACT_PROXY)
+		lex_error(&b->lex, &a->pos, "the mirror \"%s\" is not of type "
+		    "proxy", m->name);
+	if (m == a)
+		return;
+	for (size_t i = 0; i < a->ndests; i++)
+		for (size_t k = 0; k < m->ndests; k++)
+			if (same_dest(&a->dests[i], &m->dests[k]))
+				lex_error(&b->lex, &a->pos, "the mirror \"%s\" "
+				    "goes to the same server: %s port %u",
+				    m->name, m->dests[k].host,
+				    m->dests[k].port);
+}
+
 static void
 check_actions(struct build *b)
 {
@@ -176,6 +215,8 @@ check_actions(struct build *b)
 		check_dests(b, a);
 		check_mode(b, a);
 	}
+	for (size_t i = 0; i < b->conf->nactions; i++)
+		check_mirror(b, b->conf->actions[i]);
 }
 
 /* ---- listeners ----------------------------------------------------------- */

@@ -463,7 +463,6 @@ action_opt:
 	| K_REPLIES K_PLAIN	{
 		ONCE(@1, K_REPLIES);
 		b->action->act.replies_plain = true;
-		LATER(@1, "replies plain");
 	}
 	| K_IDLE_CONNECTIONS NUMBER {
 		ONCE(@1, K_IDLE_CONNECTIONS);
@@ -474,7 +473,6 @@ action_opt:
 		ONCE(@1, K_MIRROR);
 		b->action->act.mirror = build_action_named(b, &@2, $2);
 		b->action->act.mirror_percent = 100;
-		LATER(@1, "mirror");
 	  } mirror_opts
 	;
 when_down: K_TEMPFAIL

@@ -12,6 +12,7 @@
 #include "common/ipc/chan.h"
 
 #define PACKETS_A_TURN	32	/* read before the loop serves others */
+#define PACKET_OF_MANY	(16 << 10)	/* bytes: content */
 #define SURPLUS_FDS	4	/* room to see, and close, unannounced ones */
 #define AGAIN_MS	10	/* after the kernel had no room for a packet */
 
@@ -39,6 +40,7 @@ struct chan {
 	bool			 blocked;	/* the write event is armed */
 	bool			 busy, freed;	/* freed in its own handler */
 	bool			 owes_drained;
+	bool			 one_a_turn;
 };
 
 static uint8_t	in_packet[IPC_PACKET_MAX + 1];
@@ -528,10 +530,18 @@ chan_on_read(evutil_socket_t sock, short what, void *arg)
 			why = chan_dispatch(c, (size_t)n, fd);
 		if (why != NULL && !c->freed)
 			chan_end(c, why);
+		if (c->one_a_turn && n < PACKET_OF_MANY)
+			break;
 	}
 	c->busy = false;
 	if (c->freed)
 		chan_destroy(c);
+}
+
+void
+chan_one_a_turn(struct chan *c)
+{
+	c->one_a_turn = true;
 }
 
 /* ---- blocking use ------------------------------------------------------ */

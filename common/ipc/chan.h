@@ -64,6 +64,12 @@ void	 chan_flush(struct chan *);
  * goes on when `drained` is called (once it is 0 again). */
 size_t	 chan_waiting(const struct chan *);
 void	 chan_on_drained(struct chan *, void (*)(struct chan *));
+/*
+ * A channel of questions and answers: one packet a turn, so that the next
+ * recvmsg() is not one that finds nothing; a packet of content, which others
+ * follow, is an exception. Not for whoever must have all that has come.
+ */
+void	 chan_one_a_turn(struct chan *);
 /* A handler found that the meaning of a message makes no sense: closes as for
  * a malformed one. The string is static. */
 void	 chan_reject(struct chan *, const char *why);

@@ -22,6 +22,7 @@
 #include "smtpd/digest.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
+#include "smtpd/relay.h"
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
 #include "smtpd/srs.h"
@@ -148,7 +149,8 @@ world_init(const char *text)
 	source_init(world_conf);
 	queue_init(NULL);
 	verify_init(NULL, world_conf);
-	link_init(NULL);
+	link_init(NULL, world_conf);
+	relay_init(NULL, world_conf);
 	srs_init(NULL, world_conf);
 	session_init(world_base, world_conf);
 	listener_init(NULL, world_conf);

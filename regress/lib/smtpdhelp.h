@@ -69,6 +69,9 @@ struct queued {
 	uint64_t	 id;
 	uint64_t	 lost;		/* of the last q_fate */
 	unsigned	 fates;
+	uint64_t	 live_lost;	/* of the last q_lost */
+	unsigned	 agains;	/* q_agains */
+	bool		 silent;	/* does not answer them */
 	bool		 digested;	/* the last commit; and so: */
 	uint8_t		 digest[32];
 	uint64_t	 got;		/* content bytes, so far or in all */
@@ -102,6 +105,7 @@ struct proxyd {
 	char		 log[WORLD_LOG_MAX];	/* "open live;mail a@b;…" */
 	unsigned	 links;		/* open ones */
 	uint32_t	 tid;		/* of the link opened last */
+	uint32_t	 before;	/* of the one before it */
 	uint64_t	 got;		/* content bytes */
 	char		*content;
 	size_t		 content_len;
@@ -113,6 +117,7 @@ struct proxyd {
 	/* Instead of all of the above; may answer. */
 	void		(*asked)(uint32_t tid, enum asked);
 	void		(*verify)(const struct ipc_p_verify *);	/* as v_ask */
+	void		(*relay)(const struct ipc_p_relay *);	/* as v_ask */
 };
 extern struct proxyd	 proxyd;
 void	 proxyd_start(void);

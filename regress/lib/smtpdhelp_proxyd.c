@@ -185,6 +185,7 @@ p_open(struct chan *c, const void *msg, int fd)
 	must(conf_action_find(world_conf, m->action) != NULL, "no action");
 	*l = (struct flink){ .tid = m->tid, .rule = m->helo.len > 0 };
 	proxyd.links++;
+	proxyd.before = proxyd.tid;
 	proxyd.tid = m->tid;
 	note(proxyd.log, "open %.*s;", SV(m->action));
 	CHAN_SEND(proxyd.chan, p_server, .tid = m->tid,
@@ -293,6 +294,22 @@ p_end(struct chan *c, const void *msg, int fd)
 }
 
 static void
+p_abort(struct chan *c, const void *msg, int fd)
+{
+	struct flink	*l = link_of(((const struct ipc_p_abort *)msg)->tid);
+
+	(void)c;
+	(void)fd;
+	if (l == NULL)
+		return;
+	must(l->flows, "p_abort: no content is open");
+	must((proxyd.caps.bits & CAP_CHUNKING) != 0, "p_abort: no chunks");
+	l->flows = false;
+	l->taken = 0;
+	note(proxyd.log, "abort;");
+}
+
+static void
 p_rset(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_rset	*m = msg;
@@ -392,6 +409,15 @@ p_verify(struct chan *c, const void *msg, int fd)
 	proxyd.verify(msg);
 }
 
+static void
+p_relay(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	must(proxyd.relay != NULL, "p_relay: nobody relays here");
+	proxyd.relay(msg);
+}
+
 static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_open, p_open },
 	{ IPC_T_p_ehlo, p_ehlo },
@@ -400,6 +426,7 @@ static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_data, p_data },
 	{ IPC_T_p_chunk, p_chunk },
 	{ IPC_T_p_end, p_end },
+	{ IPC_T_p_abort, p_abort },
 	{ IPC_T_p_rset, p_rset },
 	{ IPC_T_p_noop, p_noop },
 	{ IPC_T_p_ask, p_ask },
@@ -408,6 +435,7 @@ static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_quit, p_quit },
 	{ IPC_T_p_close, p_close },
 	{ IPC_T_p_verify, p_verify },
+	{ IPC_T_p_relay, p_relay },
 	{ 0, NULL }
 };
 

@@ -291,7 +291,7 @@ test_peer_and_mail(void **state)
 	answer(550, "5.7.1 not you");
 	expect(c, "550 5.7.1 not you");
 	world_skip_ms(31000);		/* no lookupd: no name */
-	expect(c, "503 5.5.1 MAIL first");
+	expect(c, "503 5.5.1 gw.example.org: MAIL");
 	proxyd.hold = false;
 	say(c, "MAIL FROM:<a@b.example>", "250");
 	say(c, "RCPT TO:<u@dest.example>", "250");

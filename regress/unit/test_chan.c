@@ -748,6 +748,44 @@ blocking(void **state)
 	close(p[1]);
 }
 
+/* A packet that waits is another turn's, unless it is one of many. */
+static void
+one_a_turn(void **state)
+{
+	static const struct chan_row rows[] = {
+		{ IPC_T_stop, on_stop },
+		{ IPC_T_log_level, on_level },
+		{ 0, NULL }
+	};
+	struct buf	 b;
+
+	(void)state;
+	begin_bare(IPC_SMTPD, IPC_PARENT, rows);
+	buf_init(&b, IPC_PACKET_MAX);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_true(ipc_encode(&b, IPC_T_stop,
+		    &(struct ipc_stop){ .tid = i }));
+		send_raw_buf(&b, NULL, 0);
+	}
+	chan_one_a_turn(here.c);
+	pass(1);
+	assert_int_equal(here.n, 1);
+	pass(2);
+	assert_int_equal(here.n, 3);
+	/* As large as content: what lies behind it is read with it. */
+	while (buf_len(&b) < 20000)
+		assert_true(ipc_encode(&b, IPC_T_log_level,
+		    &(struct ipc_log_level){ .tid = 3 }));
+	send_raw_buf(&b, NULL, 0);
+	assert_true(ipc_encode(&b, IPC_T_stop, &(struct ipc_stop){ .tid = 4 }));
+	send_raw_buf(&b, NULL, 0);
+	pass(1);
+	assert_int_equal(here.stops, 4);
+	assert_int_equal(here.closed, 0);
+	buf_clear(&b);
+	end();
+}
+
 int
 main(void)
 {
@@ -764,7 +802,8 @@ main(void)
 		cmocka_unit_test(surplus_descriptors),
 		cmocka_unit_test(no_room),
 		cmocka_unit_test(free_inside),
-		cmocka_unit_test(blocking)
+		cmocka_unit_test(blocking),
+		cmocka_unit_test(one_a_turn)
 	};
 
 	base = event_base_new();

@@ -188,6 +188,60 @@ bdat_refused(void **state)
 	SERVED(sa);
 }
 
+/* The message is not to stay: its transaction is reset, whatever of it is at
+ * the server, and the next one goes on. */
+static void
+bdat_aborted(void **state)
+{
+	(void)state;
+	SERVE(sa, CHUNK, MAIL, RCPT, OK, OK, "C RSET", OK,
+	    MAIL, RCPT, OK, OK, "C BDAT 4", "B 4", OK, "C RSET", OK,
+	    /* A chunk's reply still to come, and what was held behind it. */
+	    MAIL, RCPT, OK, OK, "C BDAT 4", "B 4", "W", "C RSET",
+	    MAIL, RCPT, OK, OK, OK, OK, "C BDAT 6 LAST", "B 6", OK,
+	    /* That reply is a refusal. */
+	    MAIL, RCPT, OK, OK, "C BDAT 4", "B 4", "W", "C RSET",
+	    "S 552 5.3.4 no", OK, MAIL, RCPT, OK, OK, "C BDAT 6 LAST", "B 6",
+	    OK,
+	    /* It was known: RSET has been said. */
+	    MAIL, RCPT, OK, OK, "C BDAT 4", "B 4", "S 552 5.3.4 no",
+	    "C RSET", OK, "W", MAIL, RCPT, OK, OK, "C BDAT 6 LAST", "B 6", OK);
+	begins("caps EPC0 ");
+	hears("own 354 *");
+	SEND(p_abort);
+	for (int i = 0; i < 4; i++) {
+		recipients(1);
+		SEND(p_data);
+		hears("reply 250*");
+		hears("reply 250*");
+		hears("own 354 *");
+		SEND(p_chunk, .bytes = STR("one\n"));
+		script_settle(30);
+		if (i == 1 || i == 2)
+			SEND(p_chunk, .bytes = STR("xxx\n"));
+		SEND(p_abort);
+		script_settle(30);
+		if (i > 0) {
+			UNTIL(server_waits(sa));
+			server_go(sa);
+		}
+		if (i == 0)
+			continue;
+		recipients(1);
+		SEND(p_data);
+		hears("reply 250*");
+		hears("reply 250*");
+		hears("own 354 *");
+		SEND(p_end, .bytes = STR("two \r\n"));
+		hears("reply 250 2.0.0 ok");
+	}
+	SERVED(sa);
+	assert_false(chan_gone);
+	/* Nothing is open: smtpd is out of order. */
+	SEND(p_abort);
+	UNTIL(chan_gone);
+}
+
 /* The next transaction came with the end of a refused one: the RSET between
  * them must not end it. */
 static void
@@ -408,6 +462,7 @@ main(void)
 		CASE(stopped),
 		CASE(bdat),
 		CASE(bdat_refused),
+		CASE(bdat_aborted),
 		CASE(bdat_pipelined),
 		CASE(nobody),
 		CASE(data_refused),
