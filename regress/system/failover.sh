@@ -23,10 +23,10 @@ peer full $A:2504 --on connect@3 "reply-drop:421 4.3.2 too many sessions"
 gateway_start <<E2 || exit 1
 hostname gw.example.org
 pool "inside" { "$A:2501", "$A:2502" standby } probe 1s..4s
-action "inside" proxy to pool "inside"
-action "few" proxy to "$A:2503" max-connections 2
-action "full" proxy to { "$A:2504", "$A:2503" }
-action "kept" proxy to "$A:2502" idle-connections 4
+action "inside" proxy to pool "inside" open
+action "few" proxy to "$A:2503" max-connections 2 open
+action "full" proxy to { "$A:2504", "$A:2503" } open
+action "kept" proxy to "$A:2502" idle-connections 4 open
 listen on $A port 2525 proxy "inside"
 listen on $A port 2526 proxy "few"
 listen on $A port 2527 proxy "full"
