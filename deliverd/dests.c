@@ -86,7 +86,7 @@ tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	dests_each(tick_one, NULL);
-	servers_tick();
+	srvs_tick();
 }
 
 static bool
@@ -138,7 +138,7 @@ dests_init(struct proc *p, const struct conf *c, struct ask *a)
 	if (ticker == NULL || rechecker == NULL ||
 	    event_add(ticker, &tv) == -1)
 		fatalx("event_new");
-	servers_init(server_changed);
+	srvs_init(server_changed);
 }
 
 void

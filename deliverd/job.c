@@ -11,7 +11,7 @@
 
 #include "common/base/log.h"
 #include "common/base/map.h"
-#include "deliverd/servers.h"
+#include "common/lookup/srv.h"
 
 struct result {				/* sent, not yet recorded */
 	uint64_t	 id;
@@ -48,7 +48,7 @@ static const struct chan_row rows[] = {
 	{ IPC_T_d_go, on_go },
 	{ IPC_T_d_recorded, on_recorded },
 	{ IPC_T_d_sync, on_sync },
-	{ IPC_T_d_server_state, servers_heard },
+	{ IPC_T_d_server_state, srvs_heard },
 	{ 0, NULL }
 };
 
@@ -132,7 +132,7 @@ lost(struct chan *c, const char *why)
 		proc_report(proc, IPC_QUEUED, queued_worker, why);
 	if (queued == c) {
 		queued = NULL;
-		servers_peer(NULL);
+		srvs_peer(NULL);
 		orphan_all();
 	}
 	chan_free(c);
@@ -150,7 +150,7 @@ job_peer(uint16_t worker, int fd)
 	    lost, NULL);
 	if (queued == NULL)
 		fatal("chan_new");
-	servers_peer(queued);
+	srvs_peer(queued);
 	if (draining)
 		CHAN_SEND(queued, d_back, .tid = 0);
 }

@@ -11,10 +11,10 @@
 #include "common/base/clock.h"
 #include "common/dns/answer.h"
 #include "common/io/stream.h"
+#include "common/lookup/srv.h"
 #include "common/smtp/client.h"
 #include "deliverd/job.h"
 #include "deliverd/send.h"
-#include "deliverd/servers.h"
 
 #define REMOTE_RCPTS_MAX	100	/* a transaction; RFC 5321, 4.5.3.1.8 */
 #define REMOTE_IN_MAX		(16 << 10)

@@ -13,7 +13,8 @@
 #define LINK_BYTES	(160ULL << 10)	/* server side: credit, buffers */
 #define DELIVERY_BYTES	(192ULL << 10)	/* a delivery with its message */
 #define QUEUE_BYTES	(512 * MIB)	/* cache, pool, index of queued */
-#define SPARE_FDS	64		/* channels, log, epoll */
+#define SPARE_FDS	64		/* channels to all of the others, log,
+					 * epoll, sessions that say QUIT */
 #define VERIFY_FDS	64		/* connections that ask for recipients */
 
 static const char *const names[NROLES] = { "postern", "smtpd", "queued",
@@ -68,6 +69,18 @@ has_verify(const struct conf *c)
 	return false;
 }
 
+/* Sessions at servers that each proxyd keeps without a client. */
+static unsigned
+idle_of(const struct conf *c)
+{
+	unsigned	 n = 0;
+
+	for (size_t i = 0; i < c->nactions; i++)
+		if (c->actions[i]->type == ACT_PROXY)
+			n += c->actions[i]->idle_connections;
+	return n;
+}
+
 static unsigned
 clamp(unsigned n, unsigned min, unsigned max)
 {
@@ -96,8 +109,8 @@ plan_make(struct plan *p, const struct conf *c, unsigned ncpu,
 	*role_plan(p, IPC_SMTPD) = (struct plan_role){ front,
 	    p->sessions * 2 + SPARE_FDS, 0, 1024 * MIB, 0 };
 	*role_plan(p, IPC_PROXYD) = (struct plan_role){ p->proxies || verify ?
-	    front : 0, links * p->sessions + (verify ? VERIFY_FDS : 0) +
-	    SPARE_FDS, 0, 512 * MIB, 0 };
+	    front : 0, links * p->sessions + idle_of(c) + (verify ?
+	    VERIFY_FDS : 0) + SPARE_FDS, 0, 512 * MIB, 0 };
 	*role_plan(p, IPC_DELIVERD) = (struct plan_role){ back,
 	    c->limits.deliveries * 2 + SPARE_FDS + 256, 0, 512 * MIB, 0 };
 	*role_plan(p, IPC_LOOKUPD) = (struct plan_role){ 1, 512, 0, 256 * MIB,
@@ -117,8 +130,9 @@ plan_make(struct plan *p, const struct conf *c, unsigned ncpu,
 			continue;
 		buf_fmt(msgs, "the limits can't be held: each %s needs %u "
 		    "descriptors (limit sessions %u over %u workers, limit "
-		    "deliveries %u), the hard limit is %llu\n", names[i], need,
-		    c->limits.sessions, front, c->limits.deliveries,
+		    "deliveries %u, idle-connections %u), the hard limit is "
+		    "%llu\n", names[i], need, c->limits.sessions, front,
+		    c->limits.deliveries, idle_of(c),
 		    (unsigned long long)nofile_max);
 		return false;
 	}

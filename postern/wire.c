@@ -31,7 +31,8 @@ wire_wanted(const struct child *a, const struct child *b)
 	    pair_is(a, b, IPC_DELIVERD, IPC_LOOKUPD) ||
 	    pair_is(a, b, IPC_DELIVERD, IPC_KEYD) ||
 	    pair_is(a, b, IPC_SMTPD, IPC_KEYD) ||
-	    pair_is(a, b, IPC_DELIVERD, IPC_QUEUED);
+	    pair_is(a, b, IPC_DELIVERD, IPC_QUEUED) ||
+	    pair_is(a, b, IPC_PROXYD, IPC_QUEUED);
 }
 
 static void

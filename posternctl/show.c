@@ -34,11 +34,12 @@ static const struct column session_columns[] = {
 static const struct column host_columns[] = {
 	{ "server", "SERVER", CELL_TEXT, 36 },
 	{ "pool", "POOL", CELL_TEXT, 12 },
-	{ "state", "STATE", CELL_TEXT, 5 },
+	{ "state", "STATE", CELL_TEXT, 6 },
 	{ "failures", "FAILURES", CELL_NUM, 8 },
 	{ "since_ms", "SINCE", CELL_AGO, 16 },
 	{ "probe_ms", "PROBE", CELL_IN, 18 },
 	{ "connections", "CONNS", CELL_NUM, 5 },
+	{ "limit", "LIMIT", CELL_NUM, 5 },
 	{ "delivered", "DELIVERED", CELL_NUM, 9 },
 	{ "failed", "FAILED", CELL_NUM, 6 },
 	{ "reason", "LAST FAILURE", CELL_TEXT, 0 },

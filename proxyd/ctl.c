@@ -4,7 +4,9 @@
  */
 #include "proxyd/ctl.h"
 
+#include "proxyd/idle.h"
 #include "proxyd/link.h"
+#include "proxyd/place.h"
 #include "proxyd/servers.h"
 #include "proxyd/verify.h"
 
@@ -19,7 +21,7 @@ ctl_init(const struct conf *c)
 static const char *
 phase_name(const struct link *l)
 {
-	static const char *const	names[] = { "find", "connect",
+	static const char *const	names[] = { "find", "place", "connect",
 	    "greeting", "hello", "up" };
 
 	return l->flow.mode != FLOW_NONE ? "data" : names[l->phase];
@@ -60,6 +62,8 @@ run_stats(struct ctl *ctl, int argc, char **argv)
 	ctl_row(ctl, "stats");
 	ctl_num(ctl, "sessions", (int64_t)link_count());
 	ctl_num(ctl, "opened", (int64_t)link_count_opened());
+	ctl_num(ctl, "waiting", (int64_t)place_waiting());
+	ctl_num(ctl, "idle", (int64_t)idle_count(NULL));
 	ctl_num(ctl, "verify_connections", (int64_t)verify_conns());
 	ctl_num(ctl, "verify_questions", (int64_t)verify_questions());
 	ctl_row_end(ctl);
@@ -70,7 +74,8 @@ run_stats(struct ctl *ctl, int argc, char **argv)
 		for (size_t k = 0; k < a->ndests; k++) {
 			ctl_row(ctl, "server");
 			ctl_str(ctl, "action", a->name);
-			ctl_num(ctl, "sessions", servers_count(a));
+			ctl_num(ctl, "sessions", place_count(a));
+			ctl_num(ctl, "idle", (int64_t)idle_count(a));
 			ctl_str(ctl, "server", a->dests[k].host);
 			ctl_num(ctl, "port", a->dests[k].port);
 			if (a->dests[k].addr.family != 0) {

@@ -9,7 +9,7 @@
 #include "common/base/map.h"
 #include "common/smtp/proxyhdr.h"
 #include "common/smtp/xclient.h"
-#include "proxyd/link.h"
+#include "proxyd/open.h"
 
 /* Servers whose lack of XCLIENT has been told. Told again after a restart. */
 static struct map	*lacking;
@@ -148,7 +148,7 @@ go_on(struct link *l)
 	char	*greeting = l->who.greeting;
 
 	l->who.greeting = NULL;
-	link_up(l, span_str(greeting));
+	open_up(l, span_str(greeting));
 	free(greeting);
 }
 
@@ -157,7 +157,7 @@ identity_helloed(struct link *l, const struct smtp_client_event *ev)
 {
 	const struct smtp_caps	*caps = smtp_client_caps(l->c);
 
-	/* The last EHLO of the rule level is link.c's. */
+	/* The last EHLO of the rule level is open.c's. */
 	if (!l->who.asked || l->who.told)
 		return false;
 	if (ev->code / 100 == 2 && (caps->xclient & XC_ADDR) != 0 &&
@@ -198,7 +198,7 @@ identity_replied(struct link *l, const struct smtp_client_event *ev)
 	 * the command. */
 	if (ev->code == 554 || ev->code == 521 ||
 	    (ev->code / 100 != 5 && ev->code != 220)) {
-		link_no_welcome(l, ev);
+		open_no_welcome(l, ev);
 		return;
 	}
 	if (ev->code / 100 == 5) {
@@ -212,5 +212,5 @@ identity_replied(struct link *l, const struct smtp_client_event *ev)
 	if (l->helo != NULL)
 		hello_again(l);
 	else
-		link_up(l, ev->text);
+		open_up(l, ev->text);
 }

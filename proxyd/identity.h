@@ -42,7 +42,7 @@ bool	 identity_connect(struct identity *who, enum conf_identity,
  * server takes us for it. Borrowed from the link. */
 struct span identity_helo(const struct link *);
 
-/* ---- XCLIENT, called by link.c; each may free the link ---- */
+/* ---- XCLIENT, called by open.c; each may free the link ---- */
 /* 220 has come. True: EHLO of our own goes first, the rest is done here. */
 bool	 identity_greeted(struct link *, const struct smtp_client_event *);
 /* The reply to that EHLO, or to the next one. True: it was dealt with. */

@@ -1,6 +1,6 @@
 /*
- * The life of a link: servers are tried in their order until one greets, and
- * whatever ends it is told to smtpd in one place.
+ * The life of a link, between its beginning (open.h) and its end: whatever ends
+ * it is told to smtpd in one place.
  */
 #include "proxyd/link.h"
 
@@ -10,8 +10,9 @@
 
 #include "common/base/log.h"
 #include "common/base/map.h"
-#include "common/base/rand.h"
-#include "proxyd/caps.h"
+#include "proxyd/idle.h"
+#include "proxyd/open.h"
+#include "proxyd/place.h"
 #include "proxyd/relay.h"
 #include "proxyd/relaytest.h"
 #include "proxyd/servers.h"
@@ -30,26 +31,24 @@ struct smtpd {
 
 static struct proc		*proc;
 static const struct conf	*conf;
-static struct ask		*ask;
 static LIST_HEAD(, smtpd)	 smtpds = LIST_HEAD_INITIALIZER(smtpds);
 static size_t			 nlinks, nsmtpds, links_max;
 static uint64_t			 nopened;
-/* The link whose replies are read; NULL once it has been freed. */
-static struct link		*alive;
-
-static const struct stream_ops ops;
+struct link			*link_alive;
 
 void
 link_init(struct proc *p, const struct conf *c, struct ask *a)
 {
 	proc = p;
 	conf = c;
-	ask = a;
 	links_max = proc_sessions(p) != 0 ? proc_sessions(p) :
 	    c->limits.sessions;
 	if (conf_mirrors(c))
 		links_max *= 2;		/* smtpd has a bound for these alone */
-	servers_init(c);
+	servers_init();
+	place_init(p, c);
+	idle_init(c);
+	open_init(p, c, a);
 }
 
 const struct conf *
@@ -165,25 +164,35 @@ link_get(struct chan *c, uint32_t tid)
 
 /* ---- its end ----------------------------------------------------------- */
 
-static void
-hang_up(struct link *l)
+void
+link_hang_up(struct link *l)
 {
 	smtp_client_free(l->c);
 	stream_free(l->s);
 	l->c = NULL;
 	l->s = NULL;
+	if (l->srv != NULL) {
+		srv_conns(l->srv, -1);
+		srv_unref(l->srv);
+	}
+	l->srv = NULL;
+	if (l->at.family != 0)
+		place_give(l->action, &l->at, false);
+	l->at.family = 0;
 }
 
 static void
 link_free(struct link *l)
 {
-	if (alive == l)
-		alive = NULL;
+	if (link_alive == l)
+		link_alive = NULL;
 	find_cancel(l->find);
-	hang_up(l);
+	place_unwant(l->want);
+	link_hang_up(l);
 	flow_clear(&l->flow);
 	buf_clear(&l->late);
-	servers_release(l->action);
+	buf_clear(&l->again);
+	free(l->greeting);
 	map_del_u64(l->smtpd->by_tid, l->tid);
 	LIST_REMOVE(l, entry);
 	nlinks--;
@@ -273,78 +282,6 @@ link_set_phase(struct link *l, enum link_phase phase)
 	l->since = clock_mono();
 }
 
-static void
-found(void *arg, const struct hosts_list *list)
-{
-	struct link	*l = arg;
-	char		 why[256];
-
-	l->find = NULL;
-	if (list->n == 0) {
-		/* Whatever DNS says: for the client it is not the end. */
-		snprintf(why, sizeof(why), "4.4.3 No server of the action: "
-		    "%s", list->text);
-		link_fail(l, 421, why);
-		return;
-	}
-	if ((l->cands = calloc(list->n, sizeof(*l->cands))) == NULL)
-		fatal("candidates");
-	memcpy(l->cands, list->cand, list->n * sizeof(*l->cands));
-	l->ncands = list->n;
-	servers_order(l->cands, l->ncands);
-	link_next(l, 421, "4.4.1 No server");
-}
-
-/* Connects to the next address; a failure at once goes on to the one after. */
-void
-link_next(struct link *l, uint16_t code, const char *why)
-{
-	char		 text[1024], server[512], ip[ADDR_STRLEN];
-	struct hosts_cand *c;
-	const struct addr *source = l->action->source.family != 0 ?
-			    &l->action->source : NULL;
-
-	strlcpy(text, why, sizeof(text));
-	while (l->next < l->ncands) {
-		if (l->s != NULL && clock_mono().ms - l->since.ms >
-		    LINK_OPEN_MS)
-			break;
-		hang_up(l);
-		c = &l->cands[l->next++];
-		snprintf(server, sizeof(server), "%s[%s]:%u", c->name,
-		    addr_str(&c->addr, ip), c->addr.port);
-		free(l->server);
-		l->server = strdup(server);
-		l->phase = LINK_CONNECT;	/* since: the first one's */
-		l->s = stream_connect(proc_base(proc), &c->addr, source,
-		    LINK_IN_MAX, LINK_OUT_MAX, &ops, l);
-		if (l->s != NULL) {
-			if ((l->c = smtp_client_new(stream_out(l->s))) == NULL)
-				fatal("smtp_client_new");
-			identity_connect(&l->who, l->action->identity,
-			    stream_out(l->s));
-			stream_timeout(l->s, LINK_CONNECT_MS);
-			return;
-		}
-		servers_failed(&c->addr);
-		snprintf(text, sizeof(text), "4.4.1 %s: %s", server,
-		    strerror(errno));
-		code = 421;
-	}
-	link_fail(l, code, text);
-}
-
-/* This address is of no use; another one may be. */
-static void
-unusable(struct link *l, uint16_t code, const char *why)
-{
-	log_debug("session=%s event=connect server=%s result=failed why=%s",
-	    l->session, log_quote(span_str(l->server)),
-	    log_quote_reply(span_str(why)));
-	servers_failed(&l->cands[l->next - 1].addr);
-	link_next(l, code, why);
-}
-
 static struct link *
 link_new(struct chan *c, const struct ipc_p_open *m,
     const struct conf_action *action)
@@ -364,6 +301,7 @@ link_new(struct chan *c, const struct ipc_p_open *m,
 	l->asked = 1;
 	flow_init(&l->flow);
 	buf_init(&l->late, LINK_LATE_MAX);
+	buf_init(&l->again, LINK_LATE_MAX);
 	if (m->helo.len > 0) {
 		l->helo = action->helo != NULL ? strdup(action->helo) :
 		    span_dup(m->helo);
@@ -381,8 +319,6 @@ link_open(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_open		*m = msg;
 	const struct conf_action	*a;
-	struct find			*f;
-	struct link			*l;
 	const char			*why = NULL;
 
 	(void)fd;
@@ -393,7 +329,7 @@ link_open(struct chan *c, const void *msg, int fd)
 	a = conf_action_find(conf, m->action);
 	if (a == NULL || a->type != ACT_PROXY)
 		why = "4.3.5 No such proxy action";
-	else if (nlinks >= links_max || !servers_take(a))
+	else if (nlinks >= links_max)
 		why = "4.3.2 Too many sessions";
 	if (why != NULL) {
 		CHAN_SEND(c, p_reply, .tid = m->tid, .code = 421, .own = true,
@@ -401,23 +337,17 @@ link_open(struct chan *c, const void *msg, int fd)
 		CHAN_SEND(c, p_closed, .tid = m->tid, .why = span_str(why));
 		return;
 	}
-	l = link_new(c, m, a);
-	link_set_phase(l, LINK_FIND);
-	/* The link may be gone when an answer came from within. */
-	alive = l;
-	f = find_start(ask, conf, a, "", found, l);
-	if (f != NULL && alive == l)
-		l->find = f;
+	open_start(link_new(c, m, a));
 }
 
-/* ---- greeting and, at rule level, EHLO --------------------------------- */
+/* ---- the stream -------------------------------------------------------- */
 
 void
 link_set_timer(struct link *l)
 {
 	int64_t	ms = 0;
 
-	if (l->phase == LINK_CONNECT)
+	if (l->s == NULL || l->phase == LINK_CONNECT)
 		return;
 	if (smtp_client_pending(l->c) > 0)
 		ms = smtp_step_timeout_ms(smtp_client_waits_for(l->c));
@@ -429,73 +359,6 @@ link_set_timer(struct link *l)
 		ms = LINK_GREETING_MS;
 	stream_timeout(l->s, ms);
 }
-
-/* Nothing is needed of the other servers any more. */
-void
-link_up(struct link *l, struct span greeting)
-{
-	servers_works(&l->cands[l->next - 1].addr);
-	link_set_phase(l, LINK_UP);
-	free(l->cands);
-	l->cands = NULL;
-	l->ncands = l->next = 0;
-	CHAN_SEND(l->chan, p_server, .tid = l->tid,
-	    .server = span_str(l->server));
-	log_debug("session=%s event=server server=%s result=open", l->session,
-	    log_quote(span_str(l->server)));
-	if (l->helo == NULL) {
-		link_reply(l, 220, greeting, false);
-		return;
-	}
-	caps_send(l);
-	link_reply(l, 220, span_str("ready"), true);
-}
-
-void
-link_no_welcome(struct link *l, const struct smtp_client_event *ev)
-{
-	char	why[512];
-
-	if (l->next == l->ncands && ev->code >= 400) {
-		link_refused(l, ev->code, ev->text);
-		return;
-	}
-	snprintf(why, sizeof(why), "4.4.1 %s answered %u", l->server, ev->code);
-	unusable(l, 421, why);
-}
-
-static void
-reply_greeting(struct link *l, const struct smtp_client_event *ev)
-{
-	if (ev->code != 220) {
-		link_no_welcome(l, ev);
-	} else if (identity_greeted(l, ev)) {
-		return;
-	} else if (l->helo == NULL) {
-		link_up(l, ev->text);
-	} else if (!smtp_client_ehlo(l->c, identity_helo(l), true)) {
-		link_fail(l, 421, "4.3.0 EHLO could not be sent");
-	} else {
-		l->phase = LINK_HELLO;
-		stream_kick(l->s);
-	}
-}
-
-static void
-reply_hello(struct link *l, const struct smtp_client_event *ev)
-{
-	if (identity_helloed(l, ev))
-		return;
-	if (ev->code / 100 == 2)
-		link_up(l, span(NULL, 0));
-	else if (ev->step == STEP_EHLO && ev->code / 100 == 5 &&
-	    smtp_client_ehlo(l->c, identity_helo(l), false))
-		stream_kick(l->s);
-	else
-		link_no_welcome(l, ev);
-}
-
-/* ---- the stream -------------------------------------------------------- */
 
 static void
 on_connected(struct stream *s, void *arg)
@@ -510,14 +373,16 @@ on_connected(struct stream *s, void *arg)
 static void
 one_reply(struct link *l, const struct smtp_client_event *ev)
 {
-	if (l->phase == LINK_GREETING)
-		reply_greeting(l, ev);
-	else if (l->phase == LINK_HELLO)
-		reply_hello(l, ev);
-	else if (l->phase == LINK_XCLIENT)
-		identity_replied(l, ev);
-	else
+	if (l->kept && ev->code == 421) {
+		open_again(l, "421");
+		return;
+	}
+	if (l->kept)
+		open_proved(l);
+	if (l->phase == LINK_UP)
 		relay_reply(l, ev);
+	else
+		open_reply(l, ev);
 }
 
 /* A reply to nothing. 421 may be said at any time (RFC 5321, 3.8), and in the
@@ -544,6 +409,10 @@ not_smtp(struct link *l, const char *why)
 {
 	char	text[256];
 
+	if (l->kept) {
+		open_again(l, why);
+		return;
+	}
 	if (l->phase == LINK_UP && smtp_client_pending(l->c) == 0 &&
 	    leaving(l, stream_in(l->s)))
 		return;
@@ -552,7 +421,7 @@ not_smtp(struct link *l, const char *why)
 	if (l->phase == LINK_UP)
 		link_fail(l, 421, text);
 	else
-		unusable(l, 421, text);
+		open_unusable(l, 421, text);
 }
 
 static void
@@ -565,7 +434,7 @@ on_readable(struct stream *s, void *arg)
 	enum parse			 res;
 	bool				 whole = false;
 
-	alive = l;
+	link_alive = l;
 	for (;;) {
 		before = in = stream_in(s);
 		res = smtp_client_feed(l->c, &in, &ev, &why);
@@ -574,7 +443,7 @@ on_readable(struct stream *s, void *arg)
 			break;
 		one_reply(l, &ev);
 		/* Gone, or on to another server. */
-		if (alive != l || l->s != s)
+		if (link_alive != l || l->s != s)
 			return;
 		whole = true;
 	}
@@ -613,13 +482,17 @@ failed(struct link *l, const char *what)
 		link_closed(l, "QUIT");
 		return;
 	}
+	if (l->kept) {
+		open_again(l, what);
+		return;
+	}
 	if (l->phase == LINK_UP) {
 		snprintf(text, sizeof(text), "4.4.2 %s: %s", l->server, what);
 		link_fail(l, 421, text);
 		return;
 	}
 	snprintf(text, sizeof(text), "4.4.1 %s: %s", l->server, what);
-	unusable(l, 421, text);
+	open_unusable(l, 421, text);
 }
 
 static void
@@ -636,7 +509,7 @@ on_timeout(struct stream *s, void *arg)
 	failed(arg, "timed out");
 }
 
-static const struct stream_ops ops = {
+const struct stream_ops link_stream_ops = {
 	.readable = on_readable,
 	.drained = on_drained,
 	.closed = on_closed,

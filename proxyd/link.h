@@ -2,9 +2,9 @@
  * A link: one client session at smtpd and its session at the actual server.
  * It is named by smtpd's channel and the tid of p_open.
  *
- *	FIND ─▶ CONNECT ─▶ GREETING ─(rule level: HELLO)─▶ UP ─▶ gone
- *	          ▲  next server  │
- *	          └───────────────┘
+ *	FIND ─▶ PLACE ─▶ CONNECT ─▶ GREETING ─(rule level: HELLO)─▶ UP ─▶ gone
+ *	          ▲ └─ kept by idle.h: ─────────────────────────────▶┘
+ *	          └─── next server ───┘
  *
  * With `identity xclient`, at both levels: GREETING ─▶ HELLO ─▶ XCLIENT ─(rule
  * level: HELLO)─▶ UP, or straight on where the server does not have it.
@@ -17,6 +17,7 @@
 #include "common/base/clock.h"
 #include "common/io/stream.h"
 #include "common/lookup/find.h"
+#include "common/lookup/srv.h"
 #include "common/smtp/client.h"
 #include "proxyd/flow.h"
 #include "proxyd/identity.h"
@@ -33,8 +34,8 @@
 /* A channel to one smtpd worker and its links. */
 struct smtpd;
 
-enum link_phase { LINK_FIND, LINK_CONNECT, LINK_GREETING, LINK_HELLO,
-    LINK_XCLIENT, LINK_UP };
+enum link_phase { LINK_FIND, LINK_PLACE, LINK_CONNECT, LINK_GREETING,
+    LINK_HELLO, LINK_XCLIENT, LINK_UP };
 struct link {
 	LIST_ENTRY(link) entry;		/* of its smtpd */
 	struct smtpd	*smtpd;
@@ -51,13 +52,28 @@ struct link {
 	struct buf	 late;		/* messages that came behind p_end */
 	/* the server */
 	struct find	*find;
-	struct hosts_cand *cands;	/* while connecting */
-	size_t		 ncands, next;
+	struct place_want *want;
+	struct hosts_cand *cands;	/* while connecting; the first nup … */
+	size_t		 ncands, nup, next;	/* … are not down */
 	char		*server;	/* "name[address]:port" */
 	bool		 learned;	/* its keywords: caps.h */
 	struct stream	*s;
 	struct smtp_client *c;
+	struct srv	*srv;
+	struct addr	 at;		/* whose place it has; family 0: none */
+	/* for idle.h */
+	char		*greeting;	/* where it may be kept */
+	unsigned	 uses, errors;	/* of the server's session */
+	bool		 authed, mail_open;
+	bool		 kept;		/* it was, and has not answered yet */
+	bool		 greeted;	/* the client has its greeting */
+	bool		 fresh;		/* only a new connection will do */
+	struct buf	 again;		/* kept: what it has not answered */
 };
+
+/* The link that is looked at; NULL once it has been freed. */
+extern struct link *link_alive;
+extern const struct stream_ops link_stream_ops;
 
 void	 link_init(struct proc *, const struct conf *, struct ask *);
 /* A channel to a smtpd; one before of the same worker is dead. fd is taken. */
@@ -88,12 +104,7 @@ void	 link_drop(struct link *);
 /* Time that the next thing may take, by what is waited for. */
 void	 link_set_timer(struct link *);
 void	 link_set_phase(struct link *, enum link_phase);
-/* The server is there and takes commands: tells smtpd, answers p_open with the
- * greeting's text (at rule level one of ours). */
-void	 link_up(struct link *, struct span greeting);
-/* Not 220, or no EHLO: the next server, or the last one's own words. */
-void	 link_no_welcome(struct link *, const struct smtp_client_event *);
-/* Opens the next server's session, or fails. */
-void	 link_next(struct link *, uint16_t code, const char *why);
+/* Closes the connection to the server, if there is one. */
+void	 link_hang_up(struct link *);
 
 #endif

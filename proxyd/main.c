@@ -9,7 +9,9 @@
 #include "common/proc/confine.h"
 #include "common/proc/start.h"
 #include "proxyd/ctl.h"
+#include "proxyd/idle.h"
 #include "proxyd/link.h"
+#include "proxyd/place.h"
 #include "proxyd/relaytest.h"
 #include "proxyd/verify.h"
 
@@ -30,6 +32,8 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 		ask_peer(ask, worker, fd);
 	else if (role == IPC_SMTPD)
 		link_peer(worker, fd);
+	else if (role == IPC_QUEUED)
+		place_peer(worker, fd);
 	else
 		proc_report(p, role, worker, "no peer of proxyd");
 }
@@ -41,6 +45,7 @@ drain(struct proc *p, uint32_t grace_ms)
 {
 	(void)p;
 	(void)grace_ms;
+	idle_end();
 }
 
 static bool

@@ -10,10 +10,37 @@
 #include "common/base/utf8.h"
 #include "common/smtp/command.h"
 #include "proxyd/caps.h"
+#include "proxyd/idle.h"
+#include "proxyd/open.h"
 #include "proxyd/relaytest.h"
 #include "proxyd/verify.h"
 
 #define STEPS_ROOM	(SMTP_CLIENT_STEPS_MAX - 2)	/* QUIT, RSET */
+
+/*
+ * A session that was kept may turn out dead at its first use: what it is asked
+ * is remembered until it has answered, and what comes while a new one is opened
+ * waits for that. Passwords are not. False: nothing is to be sent now.
+ */
+static bool
+again(struct link *l, uint16_t type, const void *msg)
+{
+	bool	 opens = l->greeted && l->phase != LINK_UP;
+
+	if (!l->kept && !opens)
+		return true;
+	if (l->kept && type == IPC_T_p_auth) {
+		open_proved(l);
+		return true;
+	}
+	if (!ipc_encode(&l->again, type, msg)) {
+		link_fail(l, 421, "4.3.0 Too many commands");
+		return false;
+	}
+	if (opens)
+		l->asked = 1;
+	return !opens;
+}
 
 /*
  * The link if a command may be passed on now; it is counted as asked. What
@@ -34,6 +61,8 @@ command(struct chan *c, uint32_t tid, uint16_t type, const void *msg)
 			link_fail(l, 421, "4.3.0 Too many commands");
 		return NULL;
 	}
+	if (!again(l, type, msg))
+		return NULL;
 	l->asked++;
 	if (l->phase != LINK_UP || l->flow.mode != FLOW_NONE ||
 	    smtp_client_pending(l->c) >= STEPS_ROOM) {
@@ -223,6 +252,8 @@ on_auth(struct chan *c, const void *msg, int fd)
 	if (span_is(initial, "="))
 		initial.len = 0;
 	if (l != NULL)
+		l->authed = true;
+	if (l != NULL)
 		sent(l, smtp_client_auth(l->c, m->mech, m->has_initial,
 		    initial));
 }
@@ -251,7 +282,12 @@ on_quit(struct chan *c, const void *msg, int fd)
 		l->asked = 1;
 		link_reply(l, 221, span_str("2.0.0 Bye"), true);
 		link_closed(l, "QUIT");
-	} else if ((l = command(c, m->tid, IPC_T_p_quit, m)) != NULL)
+	} else if ((l = command(c, m->tid, IPC_T_p_quit, m)) == NULL) {
+		return;
+	} else if (idle_keep(l)) {
+		link_reply(l, 221, span_str("2.0.0 Bye"), true);
+		link_closed(l, "QUIT");
+	} else
 		sent(l, smtp_client_simple(l->c, STEP_QUIT));
 }
 
@@ -303,29 +339,50 @@ reply_ehlo(struct link *l, const struct smtp_client_event *ev)
 	link_reply(l, ev->code, text, false);
 }
 
-/* The reply to content was given: what came behind it. */
+/* Messages that waited; each may end the link. */
 static void
-go_on_late(struct chan *c, uint32_t tid)
+replay(struct chan *c, struct buf *waited)
 {
-	struct link		*l = link_get(c, tid);
-	struct buf		 late;
-	struct span		 in;
+	struct span		 in = buf_content(waited);
 	union ipc_any		 m;
 	uint16_t		 type;
 	const char		*why;
 	const struct chan_row	*r;
 
-	if (l == NULL || l->flow.ended || buf_len(&l->late) == 0)
-		return;
-	late = l->late;
-	buf_init(&l->late, LINK_LATE_MAX);
-	in = buf_content(&late);
 	while (in.len > 0 && ipc_decode(&in, &type, &m, &why) == PARSE_OK) {
 		for (r = relay_rows; r->type != type; r++)
 			;
 		r->handler(c, &m, -1);
 	}
-	buf_clear(&late);
+	buf_clear(waited);
+}
+
+/* The reply to content was given: what came behind it. */
+static void
+go_on_late(struct chan *c, uint32_t tid)
+{
+	struct link	*l = link_get(c, tid);
+	struct buf	 late;
+
+	if (l == NULL)
+		return;
+	if (l->flow.mode == FLOW_NONE)
+		l->mail_open = false;
+	if (l->flow.ended || buf_len(&l->late) == 0)
+		return;
+	late = l->late;
+	buf_init(&l->late, LINK_LATE_MAX);
+	replay(c, &late);
+}
+
+void
+relay_again(struct link *l)
+{
+	struct buf	 waited = l->again;
+
+	buf_init(&l->again, LINK_LATE_MAX);
+	l->asked = 0;
+	replay(l->chan, &waited);
 }
 
 /* 3yz is no answer but to DATA and AUTH (RFC 5321, 4.3.2; RFC 4954, 4); a
@@ -361,9 +418,11 @@ relay_reply(struct link *l, const struct smtp_client_event *ev)
 		link_fail(l, 421, why);
 		return;
 	}
+	l->errors += ev->code >= 400;
 	switch (ev->step) {
 	case STEP_EHLO:
 	case STEP_HELO:
+		l->mail_open = l->mail_open && ev->code != 250;
 		reply_ehlo(l, ev);
 		break;
 	case STEP_RCPT:
@@ -378,6 +437,7 @@ relay_reply(struct link *l, const struct smtp_client_event *ev)
 		}
 		/* FALLTHROUGH */
 	case STEP_MAIL:
+		l->mail_open = ev->step == STEP_MAIL && ev->code / 100 == 2;
 		l->flow.taken = 0;
 		link_reply(l, ev->code, ev->text, false);
 		break;

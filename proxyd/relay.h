@@ -12,5 +12,8 @@ extern const struct chan_row relay_rows[];
 
 /* One reply of the server. May end the link. */
 void	 relay_reply(struct link *, const struct smtp_client_event *);
+/* Commands that waited for a new connection (open_again()) go to it now. May
+ * end the link. */
+void	 relay_again(struct link *);
 
 #endif

@@ -1,105 +1,82 @@
 /*
- * Health is remembered by address and port, in a table as small as a list of
- * servers is; the oldest entry makes room.
+ * What is down comes last; what is due for a probe is taken once. See
+ * servers.h.
  */
 #include "proxyd/servers.h"
 
-#include <stdlib.h>
-
 #include "common/base/clock.h"
-#include "common/base/log.h"
 #include "common/base/rand.h"
-#include "common/lookup/health.h"
 
-struct server {
-	struct addr	 addr;		/* family 0: free */
-	struct health	 health;
-};
-static const struct health_times times = { SERVERS_PROBE_MIN_MS,
-    SERVERS_PROBE_MAX_MS };
-
-static const struct conf	*conf;
-static unsigned			*counts;	/* by the action's index */
-static struct server		 table[SERVERS_MAX];
-
-void
-servers_init(const struct conf *c)
+static void
+changed(const struct srv *s)
 {
-	conf = c;
-	if ((counts = calloc(c->nactions + 1, sizeof(*counts))) == NULL)
-		fatal("servers");
+	(void)s;
 }
 
-static struct server *
-find(const struct addr *a)
+void
+servers_init(void)
 {
-	for (size_t i = 0; i < SERVERS_MAX; i++) {
-		if (table[i].addr.family != 0 && addr_eq(&table[i].addr, a) &&
-		    table[i].addr.port == a->port)
-			return &table[i];
-	}
-	return NULL;
+	srvs_init(changed);
 }
 
 bool
 servers_is_down(const struct addr *a)
 {
-	const struct server	*s = find(a);
+	const struct srv	*s = srv_find(a);
 
 	return s != NULL && health_is_down(&s->health);
 }
 
-/* A free place, or that of the one whose probe was due the longest ago. */
-static struct server *
-make(const struct addr *a)
+struct srv *
+servers_ref(const struct conf_action *a, const struct hosts_cand *c)
 {
-	struct server	*s = &table[0];
+	const struct conf_pool	*p = a->pool;
+	struct health_times	 t = { SERVERS_PROBE_MIN_MS,
+				    SERVERS_PROBE_MAX_MS };
 
-	for (size_t i = 0; i < SERVERS_MAX; i++) {
-		if (table[i].addr.family == 0) {
-			s = &table[i];
-			break;
-		}
-		if (table[i].health.probe_ms < s->health.probe_ms)
-			s = &table[i];
-	}
-	*s = (struct server){ .addr = *a };
-	return s;
+	if (p != NULL && p->probe_min_ms > 0)
+		t = (struct health_times){ p->probe_min_ms, p->probe_max_ms };
+	return srv_ref(&c->addr, c->name, p != NULL && p->name != NULL ?
+	    p->name : a->name, &t);
 }
 
 void
-servers_failed(const struct addr *a)
+servers_failed(const struct conf_action *a, const struct hosts_cand *c,
+    const char *why)
 {
-	struct server	*s = find(a);
+	struct srv	*s = servers_ref(a, c);
 
 	if (s == NULL)
-		s = make(a);
-	health_failed(&s->health, s->health.probing, &times,
-	    clock_mono().ms, rand_below(UINT32_MAX));
+		return;
+	srv_failed(s, s->health.probing, why);
+	srv_unref(s);
 }
 
 void
-servers_works(const struct addr *a)
+servers_works(const struct conf_action *a, const struct hosts_cand *c)
 {
-	struct server	*s = find(a);
+	struct srv	*s = servers_ref(a, c);
 
-	if (s != NULL)
-		s->addr.family = 0;
+	if (s == NULL)
+		return;
+	srv_works(s);
+	srv_unref(s);
 }
 
 /* Those that answer, standbys, those that are down. A probe that is due is
- * this caller's to make. */
+ * this caller's to make, and the other workers hear that it is. */
 static unsigned
-class_of(const struct hosts_cand *c)
+class_of(const struct conf_action *a, const struct hosts_cand *c)
 {
-	struct server	*s = find(&c->addr);
-	int64_t		 now = clock_mono().ms;
+	struct srv	*s = srv_find(&c->addr);
 
 	if (s == NULL || !health_is_down(&s->health))
 		return c->standby ? 1 : 0;
-	if (!health_due(&s->health, now))
+	if (!health_due(&s->health, clock_mono().ms) ||
+	    (s = servers_ref(a, c)) == NULL)
 		return c->standby ? 3 : 2;
-	health_probe(&s->health, &times, now, rand_below(UINT32_MAX));
+	srv_probe(s);
+	srv_unref(s);
 	return c->standby ? 1 : 0;
 }
 
@@ -129,17 +106,17 @@ draw(struct hosts_cand *c, size_t n)
 	}
 }
 
-void
-servers_order(struct hosts_cand *c, size_t n)
+size_t
+servers_order(const struct conf_action *a, struct hosts_cand *c, size_t n)
 {
 	unsigned		class[HOSTS_CANDS_MAX], k;
 	struct hosts_cand	t;
-	size_t			first = 0, j;
+	size_t			first = 0, up = 0, j;
 	bool			weights = false;
 
 	for (size_t i = 0; i < n; i++) {
 		t = c[i];
-		k = class_of(&t);
+		k = class_of(a, &t);
 		/* Each behind those that are as good: the order is kept. */
 		for (j = i; j > 0 && class[j - 1] > k; j--) {
 			class[j] = class[j - 1];
@@ -147,47 +124,11 @@ servers_order(struct hosts_cand *c, size_t n)
 		}
 		class[j] = k;
 		c[j] = t;
+		up += k < 2;
 	}
 	while (first < n && class[first] == 0)
 		weights |= c[first++].weight > 0;
 	if (weights && first > 1)
 		draw(c, first);
-}
-
-static unsigned *
-count_of(const struct conf_action *a)
-{
-	size_t	i;
-
-	for (i = 0; i < conf->nactions; i++) {
-		if (conf->actions[i] == a)
-			break;
-	}
-	return &counts[i];
-}
-
-bool
-servers_take(const struct conf_action *a)
-{
-	unsigned	*n = count_of(a);
-
-	if (a->max_connections != 0 && *n >= a->max_connections)
-		return false;
-	(*n)++;
-	return true;
-}
-
-void
-servers_release(const struct conf_action *a)
-{
-	unsigned	*n = count_of(a);
-
-	if (*n > 0)
-		(*n)--;
-}
-
-unsigned
-servers_count(const struct conf_action *a)
-{
-	return *count_of(a);
+	return up;
 }

@@ -383,7 +383,7 @@ verify_go(struct vdest *d)
 	    !close_an_idle_one()))
 		return;
 	if (d->ncands > 0 && until(d->cands_until)) {
-		servers_order(d->cands, d->ncands);
+		servers_order(d->action, d->cands, d->ncands);
 		vconn_new(d);
 		return;
 	}

@@ -124,9 +124,9 @@ next_server(struct vconn *v, const char *why)
 			stream_timeout(v->s, VERIFY_CONNECT_MS);
 			return;
 		}
-		servers_failed(&c->addr);
 		snprintf(text, sizeof(text), "%s: %s", server,
 		    strerror(errno));
+		servers_failed(d->action, c, text);
 	}
 	vconn_free(v);
 	/* The others of its connections may still do their work. */
@@ -161,7 +161,7 @@ unusable(struct vconn *v, const char *why)
 	snprintf(text, sizeof(text), "%s: %s", v->server, why);
 	log_debug("event=connect server=%s result=failed why=%s",
 	    log_quote(span_str(v->server)), log_quote_reply(span_str(why)));
-	servers_failed(&v->cands[v->next - 1].addr);
+	servers_failed(v->dest->action, &v->cands[v->next - 1], text);
 	next_server(v, text);
 }
 
@@ -211,7 +211,7 @@ static void
 helloed(struct vconn *v, const struct smtp_client_event *ev)
 {
 	if (ev->code / 100 == 2) {
-		servers_works(&v->cands[v->next - 1].addr);
+		servers_works(v->dest->action, &v->cands[v->next - 1]);
 		free(v->cands);
 		v->cands = NULL;
 		v->ncands = v->next = 0;

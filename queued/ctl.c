@@ -12,9 +12,9 @@
 #include "common/base/log.h"
 #include "queued/diskio.h"
 #include "queued/ctl_recipient.h"
-#include "queued/hosts.h"
 
 static struct queue **queue_at;
+static struct proxies *proxies;
 
 struct queue *
 verb_queue(struct ctl *c)
@@ -64,6 +64,9 @@ run_stats(struct ctl *c, int argc, char **argv)
 	ctl_num(c, "ready", q->nready);
 	ctl_num(c, "running", q->nrunning);
 	ctl_str(c, "mta", q->mta_paused ? "paused" : "running");
+	if (map_count(q->paused) > 0)
+		ctl_num(c, "destinations_paused",
+		    (int64_t)map_count(q->paused));
 	ctl_num(c, "accepted", (int64_t)q->stats.accepted);
 	ctl_num(c, "again", (int64_t)q->stats.again);
 	ctl_num(c, "delivered", (int64_t)q->stats.delivered);
@@ -119,15 +122,18 @@ pause_dest(struct ctl *c, int argc, char **argv, bool on)
 	if (q == NULL)
 		return;
 	if (argc != 1 || argv[0][0] == '\0' || strlen(argv[0]) > 255) {
-		ctl_end(c, EX_USAGE, "the name of an action or a domain");
+		ctl_end(c, EX_USAGE, "the name of an action, a server or a "
+		    "domain");
 		return;
 	}
 	log_info("event=%s what=%s uid=%u", on ? "pause" : "resume",
 	    log_quote(span_str(argv[0])), ctl_uid(c));
-	if (queue_pause_dest(q, span_str(argv[0]), on))
-		ctl_end(c, EX_OK, NULL);
-	else
+	if (!queue_pause_dest(q, span_str(argv[0]), on)) {
 		ctl_end(c, EX_UNAVAILABLE, "too many names");
+		return;
+	}
+	proxies_pauses(proxies);
+	ctl_end(c, EX_OK, NULL);
 }
 
 static void
@@ -143,7 +149,7 @@ run_resume_dest(struct ctl *c, int argc, char **argv)
 }
 
 static const struct ctl_verb verbs[] = {
-	{ "hosts", CTL_READ, hosts_list },
+	{ "hosts", CTL_READ, verb_hosts },
 	{ "queue list", CTL_READ, verb_list },
 	{ "queue count", CTL_READ, verb_count },
 	{ "queue stats", CTL_READ, run_stats },
@@ -170,8 +176,10 @@ static const struct ctl_verb verbs[] = {
 };
 
 const struct ctl_verb *
-verbs_init(struct queue **q)
+verbs_init(struct queue **q, struct proxies *p)
 {
 	queue_at = q;
+	proxies = p;
+	hosts_ctl_init(q, p);
 	return verbs;
 }

@@ -27,6 +27,8 @@ verb_run verb_show, verb_headers, verb_content;
 verb_run verb_resend;
 /* ---- ctl_backup.c ---- */
 verb_run verb_backup;
+/* ---- ctl_hosts.c ---- */
+verb_run verb_hosts;
 /* ---- ctl_verify.c ---- */
 verb_run verb_verify;
 

@@ -3,24 +3,14 @@
  */
 #include "queued/hosts.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
 
-struct host {
-	struct addr	 addr;
-	char		 name[256], label[65], why[512];
-	uint32_t	 failures;
-	int64_t		 since_ms, probe_ms, heard_ms;	/* monotonic */
-	uint64_t	 delivered, failed;
-	unsigned	 conns;			/* of all agents */
-	uint16_t	 agent_conns[HOSTS_AGENTS];
-};
-
 static struct map	*hosts;
+static struct chan	*agents[HOSTS_AGENTS];
 
 static bool
 quieter(struct span key, void *v, void *arg)
@@ -67,7 +57,7 @@ find(const struct addr *a)
 	return hosts == NULL ? NULL : map_get(hosts, addr_key(a, k));
 }
 
-/* A duration from now that a deliverd told; nothing reasonable is longer. */
+/* A duration from now that an agent told; nothing reasonable is longer. */
 static int64_t
 duration(uint64_t ms)
 {
@@ -119,7 +109,10 @@ gone_one(struct span key, void *v, void *arg)
 void
 hosts_gone(unsigned agent)
 {
-	if (hosts != NULL && agent < HOSTS_AGENTS)
+	if (agent >= HOSTS_AGENTS)
+		return;
+	agents[agent] = NULL;
+	if (hosts != NULL)
 		map_each(hosts, gone_one, &agent);
 }
 
@@ -146,65 +139,59 @@ hosts_state(const struct addr *a, struct ipc_d_server_state *st)
 	return true;
 }
 
-struct down {
-	void	(*f)(const struct ipc_d_server_state *, void *);
-	void	*arg;
-};
-
 static bool
 down_one(struct span key, void *v, void *arg)
 {
 	struct ipc_d_server_state st = state_of(v);
-	struct down	*d = arg;
 
 	(void)key;
 	if (st.failures > 0)
-		d->f(&st, d->arg);
+		chan_send(arg, IPC_T_d_server_state, &st, -1);
 	return true;
 }
 
 void
-hosts_down(void (*f)(const struct ipc_d_server_state *, void *), void *arg)
+hosts_join(unsigned agent, struct chan *c)
 {
+	if (agent >= HOSTS_AGENTS)
+		return;
+	agents[agent] = c;
 	if (hosts != NULL)
-		map_each(hosts, down_one, &(struct down){ f, arg });
+		map_each(hosts, down_one, c);
 }
+
+void
+hosts_heard(unsigned agent, const struct ipc_d_server *m)
+{
+	struct ipc_d_server_state st;
+
+	if (!hosts_report(agent, m) || !hosts_state(&m->addr, &st))
+		return;
+	for (size_t i = 0; i < HOSTS_AGENTS; i++)
+		if (agents[i] != NULL && i != agent)
+			chan_send(agents[i], IPC_T_d_server_state, &st, -1);
+}
+
+struct each {
+	void	(*f)(const struct host *, void *);
+	void	*arg;
+};
 
 static bool
-list_one(struct span key, void *v, void *arg)
+each_one(struct span key, void *v, void *arg)
 {
-	const struct host	*h = v;
-	struct ctl		*c = arg;
-	int64_t			 now = clock_mono().ms, wall = clock_wall().ms;
-	char			 server[400], ip[ADDR_STRLEN];
+	struct each	*e = arg;
 
 	(void)key;
-	snprintf(server, sizeof(server), "%s[%s]:%u", h->name,
-	    addr_str(&h->addr, ip), h->addr.port);
-	ctl_row(c, "host");
-	ctl_str(c, "server", server);
-	ctl_str(c, "pool", h->label);
-	ctl_str(c, "state", h->failures > 0 ? "down" : "up");
-	ctl_num(c, "failures", h->failures);
-	ctl_num(c, "since_ms", wall - (now - h->since_ms));
-	if (h->failures > 0)
-		ctl_num(c, "probe_ms", wall + (h->probe_ms - now));
-	ctl_num(c, "connections", h->conns);
-	ctl_num(c, "delivered", (int64_t)h->delivered);
-	ctl_num(c, "failed", (int64_t)h->failed);
-	ctl_str(c, "reason", h->why);
-	ctl_row_end(c);
+	e->f(v, e->arg);
 	return true;
 }
 
 void
-hosts_list(struct ctl *c, int argc, char **argv)
+hosts_each(void (*f)(const struct host *, void *), void *arg)
 {
-	(void)argc;
-	(void)argv;
 	if (hosts != NULL)
-		map_each(hosts, list_one, c);
-	ctl_end(c, 0, NULL);
+		map_each(hosts, each_one, &(struct each){ f, arg });
 }
 
 size_t

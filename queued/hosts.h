@@ -1,29 +1,42 @@
 /*
- * The servers that mail goes to, as the deliverds tell of them: in memory, for
- * those that are new, and for people. Nothing of it outlives queued; the
- * deliverds tell a new one all they know.
+ * The servers that mail goes to, as the deliverds and proxyds tell of them: in
+ * memory, for those that are new, and for people. Nothing of it outlives
+ * queued; they tell a new one all they know.
  */
 #ifndef QUEUED_HOSTS_H
 #define QUEUED_HOSTS_H
 
-#include "common/ipc/codec.h"
-#include "common/ipc/ctl.h"
+#include "common/ipc/chan.h"
 
 #define HOSTS_KNOWN_MAX	4096	/* the quietest one that is up makes room */
-#define HOSTS_AGENTS	64
+/* Who tells of them: the deliverds' numbers, and behind these the proxyds'. */
+#define HOSTS_DELIVERDS	64
+#define HOSTS_PROXYDS	64
+#define HOSTS_AGENTS	(HOSTS_DELIVERDS + HOSTS_PROXYDS)
 
-/* What deliverd number `agent` says. True: the others are to hear of it. */
-bool	 hosts_report(unsigned agent, const struct ipc_d_server *);
+struct host {
+	struct addr	 addr;
+	char		 name[256], label[65], why[512];
+	uint32_t	 failures;
+	int64_t		 since_ms, probe_ms, heard_ms;	/* monotonic */
+	uint64_t	 delivered, failed;
+	unsigned	 conns;			/* of all agents */
+	uint16_t	 agent_conns[HOSTS_AGENTS];
+};
+
+/* Agent number `agent` is there: it is told of each server that is down, now
+ * and when the others find out. */
+void	 hosts_join(unsigned agent, struct chan *);
 /* It is gone, with its connections. */
 void	 hosts_gone(unsigned agent);
-/* What a deliverd has to know: each one that is down. The message's spans live
- * until f returns. */
-void	 hosts_down(void (*f)(const struct ipc_d_server_state *, void *),
-	    void *arg);
-/* The same of one. False: it is not known. */
+/* What it says; the others hear what is new. */
+void	 hosts_heard(unsigned agent, const struct ipc_d_server *);
+/* The same, noted only. True: it is new to the others. */
+bool	 hosts_report(unsigned agent, const struct ipc_d_server *);
+/* What is to be told of one. The spans live until the next call of anything.
+ * False: it is not known. */
 bool	 hosts_state(const struct addr *, struct ipc_d_server_state *);
-/* The verb "hosts". */
-void	 hosts_list(struct ctl *, int argc, char **argv);
+void	 hosts_each(void (*f)(const struct host *, void *), void *arg);
 size_t	 hosts_count(void);
 void	 hosts_forget(void);
 

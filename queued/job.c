@@ -229,28 +229,12 @@ slot_of(const struct agent *a)
 	return i;
 }
 
-static void
-tell_state(const struct ipc_d_server_state *st, void *arg)
-{
-	struct agent	*a = arg;
-
-	chan_send(a->chan, IPC_T_d_server_state, st, -1);
-}
-
 /* What one deliverd has found out about a server the others are told. */
 static void
 d_server(struct chan *c, const void *msg, int fd)
 {
-	const struct ipc_d_server *m = msg;
-	struct agent	*a = chan_arg(c);
-	struct ipc_d_server_state st;
-
 	(void)fd;
-	if (!hosts_report(slot_of(a), m) || !hosts_state(&m->addr, &st))
-		return;
-	for (size_t i = 0; i < AGENTS_MAX; i++)
-		if (a->agents->v[i] != NULL && a->agents->v[i] != a)
-			tell_state(&st, a->agents->v[i]);
+	hosts_heard(slot_of(chan_arg(c)), msg);
 }
 
 static void
@@ -367,7 +351,7 @@ agents_add(struct agents *as, uint16_t worker, int fd)
 	chan_on_drained(a->chan, drained);
 	as->v[at] = a;
 	CHAN_SEND(a->chan, d_sync, .tid = 0);
-	hosts_down(tell_state, a);
+	hosts_join((unsigned)at, a->chan);
 }
 
 void

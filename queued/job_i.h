@@ -4,9 +4,10 @@
 #ifndef QUEUED_JOB_I_H
 #define QUEUED_JOB_I_H
 
+#include "queued/hosts.h"
 #include "queued/job.h"
 
-#define AGENTS_MAX	64
+#define AGENTS_MAX	HOSTS_DELIVERDS
 
 struct agent {
 	struct agents	*agents;

@@ -19,6 +19,7 @@
 #include "queued/job.h"
 #include "queued/offline.h"
 #include "queued/prepared.h"
+#include "queued/proxies.h"
 #include "queued/sources.h"
 #include "queued/verify.h"
 #include "queued/ctl_recipient.h"
@@ -45,6 +46,7 @@ struct main {
 	struct guesses	*guesses;
 	struct again	*again;
 	struct verify	*verify;
+	struct proxies	*proxies;
 	struct front	*fronts[SOURCES_PEERS];
 	struct event	*flush, *flush_late, *run, *house;
 	bool		 late_set;
@@ -542,6 +544,7 @@ on_house(int fd, short ev, void *arg)
 		queue_again(m);
 		if (!m->q->down)
 			op_state(m->q, !m->q->closed, m->q->closed_why);
+		proxies_pauses(m->proxies);
 	}
 	again = queue_housekeep(m->q);
 	if (verify_house(m->verify, m->q) || again)
@@ -563,6 +566,8 @@ on_peer(struct proc *p, enum ipc_role role, uint16_t worker,
 		front_add(m, worker, fd);
 	else if (role == IPC_DELIVERD)
 		agents_add(m->agents, worker, fd);
+	else if (role == IPC_PROXYD)
+		proxies_add(m->proxies, worker, fd);
 	else
 		close(fd);
 }
@@ -646,9 +651,10 @@ main(int argc, char **argv)
 		fatal("again");
 	m.verify = verify_new();
 	m.agents = agents_new(base, m.proc);
+	m.proxies = proxies_new(base, m.proc, &m.q);
 	queue_again(&m);
 	evtimer_add(m.house, &now);
-	ops.verbs = verbs_init(&m.q);
+	ops.verbs = verbs_init(&m.q, m.proxies);
 	verify_ctl_init(&m.q, m.verify);
 	return proc_run(m.proc, &ops, &m);
 }

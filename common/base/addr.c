@@ -237,3 +237,15 @@ addr_key(const struct addr *a, uint8_t dst[ADDR_KEY_LEN])
 	memcpy(dst + 3, a->ip, a->family == 4 ? 4 : 16);
 	return span(dst, ADDR_KEY_LEN);
 }
+
+bool
+addr_from_key(struct span key, struct addr *a)
+{
+	*a = (struct addr){ 0 };
+	if (key.len != ADDR_KEY_LEN || (key.p[0] != 4 && key.p[0] != 6))
+		return false;
+	a->family = key.p[0];
+	a->port = (uint16_t)(key.p[1] << 8 | key.p[2]);
+	memcpy(a->ip, key.p + 3, a->family == 4 ? 4 : 16);
+	return true;
+}

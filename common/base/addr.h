@@ -39,6 +39,8 @@ char	*addr_str_port(const struct addr *, char *dst);
 /* The bytes that a map tells addresses with their ports apart by; in dst. */
 #define ADDR_KEY_LEN	19
 struct span addr_key(const struct addr *, uint8_t dst[ADDR_KEY_LEN]);
+/* Back again; false: not such bytes, or of no IP address. */
+bool	 addr_from_key(struct span, struct addr *);
 void	 addr_from_sockaddr(struct addr *, const struct sockaddr *);
 socklen_t addr_to_sockaddr(const struct addr *, struct sockaddr_storage *);
 /* "1.2.0.192.in-addr.arpa" or the ip6.arpa form; dst has 80 bytes. */

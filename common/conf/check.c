@@ -132,6 +132,9 @@ check_relay_only(struct build *b, const struct conf_action *a)
 		    "queue", what);
 	if (a->type != ACT_PROXY && a->identity != IDENTITY_NONE)
 		lex_error(&b->lex, &a->pos, "`identity` is for proxy actions");
+	if (a->type != ACT_PROXY && a->idle_connections > 0)
+		lex_error(&b->lex, &a->pos, "`idle-connections` is for proxy "
+		    "actions");
 	if (a->srs && b->conf->srs_key == NULL)
 		lex_error(&b->lex, &a->pos, "srs needs its key: srs key "
 		    "\"PATH\"");

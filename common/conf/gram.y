@@ -462,7 +462,6 @@ action_opt:
 		ONCE(@1, K_IDLE_CONNECTIONS);
 		b->action->act.idle_connections = build_number(b, &@2, $2, 1,
 		    1000);
-		LATER(@1, "idle-connections");
 	}
 	| K_MIRROR word		{
 		ONCE(@1, K_MIRROR);

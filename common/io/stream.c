@@ -310,6 +310,13 @@ fail:
 }
 
 void
+stream_owner(struct stream *s, const struct stream_ops *ops, void *arg)
+{
+	s->ops = ops;
+	s->arg = arg;
+}
+
+void
 stream_free(struct stream *s)
 {
 	if (s == NULL || s->dead)

@@ -39,6 +39,8 @@ struct stream *stream_new(struct event_base *, int fd, size_t in_max,
 struct stream *stream_connect(struct event_base *, const struct addr *,
 	    const struct addr *source, size_t in_max, size_t out_max,
 	    const struct stream_ops *, void *arg);
+/* From now on another one is called back. */
+void	 stream_owner(struct stream *, const struct stream_ops *, void *arg);
 /* Closes at once; unsent output is lost. Safe from any callback. Takes NULL. */
 void	 stream_free(struct stream *);
 /* Sends what is buffered, then closes and frees by itself; no more callbacks.

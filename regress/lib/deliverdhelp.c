@@ -314,7 +314,7 @@ deliverdhelp_teardown(void **state)
 	server_reset(sc);
 	script_time(6000);
 	UNTIL(pool_count_conns() == 0 && job_count() == 0);
-	servers_clear();
+	srvs_clear();
 	script_settle(20);	/* queued hears of it */
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "proxyd/idle.h"
 #include "proxyd/servers.h"
 #include "regress/lib/confhelp.h"
 
@@ -292,7 +293,9 @@ proxydhelp_teardown(void **state)
 	server_reset(sa);
 	server_reset(sb);
 	server_reset(sc);
-	script_time(SERVERS_PROBE_MIN_MS * 6 / 5 + 1000);
+	idle_end();
+	idle_init(conf);
+	srvs_clear();
 	script_turn();
 	assert_int_equal(link_count(), 0);
 	return 0;
@@ -323,13 +326,23 @@ proxydhelp_start(void **state)
 	    "identity proxy-v2\n"
 	    "action \"xclient\" proxy to { \"127.0.0.1:%u\", "
 	    "\"127.0.0.1:%u\" } identity xclient helo gw.example\n"
+	    "action \"two\" proxy to { \"127.0.0.1:%u\", \"127.0.0.1:%u\" "
+	    "standby }\n"
+	    "action \"kept\" proxy to \"127.0.0.1:%u\" idle-connections 2\n"
+	    "pool \"p\" { \"127.0.0.1:%u\", \"127.0.0.1:%u\" } "
+	    "max-connections 1\n"
+	    "action \"pool\" proxy to pool \"p\"\n"
+	    "action \"keptmax\" proxy to \"127.0.0.1:%u\" idle-connections 1 "
+	    "max-connections 1\n"
 	    "listen on 127.0.0.1 port 1\n"
 	    "match for any action \"a\"\n",
 	    server_port(sa), server_port(sb), server_port(sa), server_port(sa),
 	    server_closed_port(), server_port(sb), server_port(sc),
 	    server_closed_port(), server_closed_port(), server_port(sa),
 	    server_closed_port(), server_port(sa), server_port(sa),
-	    server_port(sb));
+	    server_port(sb,
+	    server_port(sb), server_port(sa), server_port(sa),
+	    server_port(sb), server_port(sa));
 	buf_init(&msgs, 1 << 16);
 	if ((conf = confhelp_parse(text, &msgs)) == NULL) {
 		fprintf(stderr, "%s\n", buf_cstr(&msgs));

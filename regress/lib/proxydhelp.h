@@ -25,7 +25,9 @@ void	 smtpd_start(void);
 
 /* The actions a, b (a server each), max (a, max-connections 1), named (a,
  * helo), three (the first is down), down, name; v1, v2 (the first is down),
- * xclient (a, b) by their identity. For the group; and that nothing
+ * xclient (a, b) by their identity; two (sa, sb standby), kept (sa,
+ * idle-connections 2), pool (sa and sb, max-connections 1 each), keptmax (sa,
+ * idle-connections 1, max-connections 1). For the group; and that nothing
  * stays from one case to the next. */
 int	 proxydhelp_start(void **state);
 int	 proxydhelp_setup(void **state);

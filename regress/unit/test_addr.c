@@ -232,6 +232,17 @@ test_key(void **state)
 			assert_int_equal(span_eq(addr_key(&a, k),
 			    addr_key(&b, l)), i == n);
 		}
+	/* And back; or not at all. */
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		assert_true(addr_parse_port(span_str(all[i]), 1, &a));
+		assert_true(addr_from_key(addr_key(&a, k), &b));
+		assert_true(addr_eq(&a, &b) && a.port == b.port);
+	}
+	assert_false(addr_from_key(span(k, ADDR_KEY_LEN - 1), &b));
+	k[0] = 0;
+	assert_false(addr_from_key(span(k, ADDR_KEY_LEN), &b));
+	k[0] = 5;
+	assert_false(addr_from_key(span(k, ADDR_KEY_LEN), &b));
 }
 
 int

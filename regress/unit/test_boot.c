@@ -114,6 +114,18 @@ holds(void **state)
 		assert_int_equal(p.classes, 2);
 		assert_true(p.memory > once + 4000 * 64 * 1024ULL);
 	}
+	/* What is kept without a client, by each worker and each action. */
+	proxy.idle_connections = 300;
+	assert_true(plan_make(&p, conf_of(4000, 200, true, false), 2, 1 << 19,
+	    8 * GIB, &msgs));
+	assert_int_equal(role(&p, IPC_PROXYD)->nofile, 2000 + 300 + 64);
+	proxy.idle_connections = 1100;
+	assert_false(plan_make(&p, conf_of(400, 20, true, false), 2, 1300,
+	    8 * GIB, &msgs));
+	assert_non_null(strstr(buf_cstr(&msgs), "each proxyd needs 1364 "));
+	assert_non_null(strstr(buf_cstr(&msgs), "idle-connections 1100"));
+	buf_reset(&msgs);
+	proxy.idle_connections = 0;
 	/* A mirror: a second link for each session. */
 	proxy.mirror = &relay;
 	assert_true(plan_make(&p, conf_of(4000, 200, true, false), 2, 1 << 19,

@@ -13,6 +13,7 @@
 
 #include "common/base/log.h"
 #include "common/smtp/command.h"
+#include "proxyd/place.h"
 #include "proxyd/servers.h"
 #include "regress/lib/proxydhelp.h"
 
@@ -391,6 +392,9 @@ one_at_most(void **state)
 	hears("reply 220 hi");
 	first = tid;
 	opens("max", "");
+	script_settle(30);
+	hears_no_more();
+	script_time(PLACE_WAIT_MS + 100);
 	hears("own 421 4.3.2 *");
 	hears("closed *");
 	opens("none", "");

@@ -14,6 +14,8 @@
 #include "proxyd/servers.h"
 
 static struct mono	now = { 1000000 };
+static char		name_a[] = "a", name_p[] = "p", name_q[] = "q";
+static struct conf_action action = { .name = name_a, .type = ACT_PROXY };
 
 /* "a b* c3": names are addresses, * a standby, a digit the weight. */
 static size_t
@@ -47,7 +49,7 @@ order(const char *list, const char *want)
 	char			got[16] = "";
 	size_t			n = cands(list, c);
 
-	servers_order(c, n);
+	servers_order(&action, c, n);
 	for (size_t i = 0; i < n; i++)
 		strlcat(got, c[i].name, sizeof(got));
 	assert_string_equal(got, want);
@@ -70,25 +72,25 @@ down(void **state)
 	cands("a b c", c);
 	order("a b c", "abc");
 	order("a* b c", "bca");
-	servers_failed(&c[0].addr);
+	servers_failed(&action, &c[0], "421 x");
 	assert_true(servers_is_down(&c[0].addr));
 	order("a b c", "bca");
 	order("a b* c", "cba");
 	order("a b*", "ba");
-	servers_failed(&c[1].addr);
+	servers_failed(&action, &c[1], "421 x");
 	order("a b c", "cab");
 	/* One caller tries the first one; for others it is down. */
 	later(SERVERS_PROBE_MIN_MS * 6 / 5);
-	servers_works(&c[1].addr);
+	servers_works(&action, &c[1]);
 	order("a b c", "abc");
 	order("a b c", "bca");
 	/* In vain: twice as long. */
-	servers_failed(&c[0].addr);
+	servers_failed(&action, &c[0], "421 x");
 	later(SERVERS_PROBE_MIN_MS * 6 / 5);
 	order("a b c", "bca");
 	later(SERVERS_PROBE_MIN_MS * 6 / 5);
 	order("a b c", "abc");
-	servers_works(&c[0].addr);
+	servers_works(&action, &c[0]);
 	order("a b c", "abc");
 }
 
@@ -102,7 +104,7 @@ weights(void **state)
 	for (int i = 0; i < 8000; i++) {
 		size_t	 n = cands("a3 b c* d4", c);
 
-		servers_order(c, n);
+		servers_order(&action, c, n);
 		first[(uint8_t)c[0].name[0]]++;
 		assert_string_equal(c[3].name, "c");
 	}
@@ -111,22 +113,30 @@ weights(void **state)
 	assert_in_range(first['d'], 3800, 4200);
 }
 
-/* More servers than are remembered: the one due the longest ago goes. */
+/* How many are up; a pool has times of its own. */
 static void
-many(void **state)
+up(void **state)
 {
-	struct addr	 a = { .family = 4, .port = 25 };
+	struct conf_pool	p = { .name = name_p, .probe_min_ms = 1000,
+				    .probe_max_ms = 4000 };
+	struct conf_action	pooled = { .name = name_q, .pool = &p };
+	struct hosts_cand	c[8], o[8];
+	size_t			n = cands("u v w*", c);
 
 	(void)state;
-	for (int i = 0; i < 2 * SERVERS_MAX; i++) {
-		a.ip[2] = (uint8_t)(i >> 8);
-		a.ip[3] = (uint8_t)i;
-		servers_failed(&a);
-		assert_true(servers_is_down(&a));
-		later(10);
-	}
-	a.ip[2] = a.ip[3] = 0;
-	assert_false(servers_is_down(&a));
+	assert_int_equal(servers_order(&pooled, c, n), 3);
+	cands("u v w*", o);
+	servers_failed(&pooled, &o[0], "421 x");
+	servers_failed(&pooled, &o[2], "421 x");
+	assert_int_equal(servers_order(&pooled, c, n), 1);
+	assert_string_equal(c[0].name, "v");
+	/* Both are due, once. */
+	later(1300);
+	assert_int_equal(servers_order(&pooled, c, n), 3);
+	assert_int_equal(servers_order(&pooled, c, n), 1);
+	servers_works(&pooled, &o[0]);
+	servers_works(&pooled, &o[2]);
+	assert_int_equal(servers_order(&pooled, c, n), 3);
 }
 
 int
@@ -135,8 +145,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(down),
 		cmocka_unit_test(weights),
-		cmocka_unit_test(many),
+		cmocka_unit_test(up),
 	};
 
+	clock_fake(&now, NULL);
+	servers_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,8 @@ pairs(void **state)
 		{ IPC_SMTPD, IPC_PROXYD }, { IPC_SMTPD, IPC_QUEUED },
 		{ IPC_SMTPD, IPC_LOOKUPD }, { IPC_PROXYD, IPC_LOOKUPD },
 		{ IPC_DELIVERD, IPC_LOOKUPD }, { IPC_DELIVERD, IPC_QUEUED },
-		{ IPC_DELIVERD, IPC_KEYD }, { IPC_SMTPD, IPC_KEYD }
+		{ IPC_DELIVERD, IPC_KEYD }, { IPC_SMTPD, IPC_KEYD },
+		{ IPC_PROXYD, IPC_QUEUED }
 	};
 	struct child	 a = { .set = &set_a }, b = { .set = &set_a };
 	bool		 is;

@@ -28,7 +28,7 @@ UNITLIBS_test_bind = -Wl,--wrap=socket
 
 # queued's core: all but its channels and its control socket.
 QUEUED	= $(filter-out queued/main.o queued/ctl%.o queued/job%.o queued/sources.o \
-	queued/verify.o queued/offline.o,$(patsubst %.c,%.o,$(wildcard queued/*.c)))
+	queued/verify.o queued/proxies.o queued/offline.o,$(patsubst %.c,%.o,$(wildcard queued/*.c)))
 UNIT_test_record = queued/record.o queued/envelope.o
 UNIT_test_envelope = queued/record.o queued/envelope.o
 UNIT_test_retry = queued/retry.o
@@ -79,6 +79,8 @@ UNIT_test_proxyd = $(PROXYD)
 UNIT_test_proxyd_content = $(PROXYD)
 UNIT_test_asks = $(PROXYD)
 UNIT_test_caps = $(PROXYD)
+UNIT_test_idle = $(PROXYD)
+UNIT_test_workers = $(PROXYD)
 UNIT_test_relaytest = $(PROXYD)
 UNIT_test_identity = $(PROXYD)
 # deliverd, all but its main(), and the world around it.
@@ -94,6 +96,7 @@ UNIT_test_pools = $(DELIVERD)
 UNIT_test_agents = regress/lib/queuehelp.o \
     $(addprefix queued/,job.o job_send.o) $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
+UNIT_test_proxies = queued/proxies.o queued/hosts.o
 UNIT_test_again = queued/again.o
 UNIT_test_archive = queued/archive.o queued/record.o queued/envelope.o
 # A worker of smtpd, all but its main(), and the world around it.

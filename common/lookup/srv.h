@@ -1,19 +1,19 @@
 /*
  * The servers that mail goes to, by address and port, whatever the destinations
  * that they belong to: whether each answers, how many connections it has, what
- * it took. queued hears of each change and tells the other deliverds, so all of
- * them know, and a new one does.
+ * it took. queued hears of each change and tells the other deliverds and
+ * proxyds, so all of them know, and a new one does.
  */
-#ifndef DELIVERD_SERVERS_H
-#define DELIVERD_SERVERS_H
+#ifndef LOOKUP_SRV_H
+#define LOOKUP_SRV_H
 
 #include "common/conf/conf.h"
 #include "common/dns/answer.h"
 #include "common/ipc/chan.h"
 #include "common/lookup/health.h"
 
-#define SERVERS_MAX	20000		/* remembered */
-#define SERVERS_KEEP_MS	1800000		/* of no use: one that is down */
+#define SRVS_MAX	20000		/* remembered */
+#define SRVS_KEEP_MS	1800000		/* of no use: one that is down */
 
 struct srv {
 	struct addr	 addr;
@@ -22,7 +22,7 @@ struct srv {
 	struct health	 health;
 	struct health_times times;
 	unsigned	 refs;		/* candidates and connections */
-	unsigned	 conns;		/* ours */
+	unsigned	 conns;		/* this process's */
 	bool		 news;		/* queued has not heard all of it */
 	uint32_t	 delivered, failed;	/* recipients, not told yet */
 	int64_t		 used_ms;
@@ -30,16 +30,18 @@ struct srv {
 };
 
 /* changed is called when one goes down or comes back, whoever saw it. */
-void	 servers_init(void (*changed)(const struct srv *));
+void	 srvs_init(void (*changed)(const struct srv *));
 /* The queued that hears of them, or NULL. It gets all that there is. */
-void	 servers_peer(struct chan *);
+void	 srvs_peer(struct chan *);
 /* What another deliverd saw; a row of the channel to queued. */
-chan_handler servers_heard;
+chan_handler srvs_heard;
 /* Tells queued what is new; forgets what is of no use. Each second. */
-void	 servers_tick(void);
+void	 srvs_tick(void);
 /* Forgets all that was known of their health. */
-void	 servers_clear(void);
+void	 srvs_clear(void);
 
+/* One that is known; NULL: nothing is, so it is up. */
+struct srv *srv_find(const struct addr *);
 /* Made if need be; one more reference. NULL: too many. */
 struct srv *srv_ref(const struct addr *, const char *name,
 	    const char *label, const struct health_times *);

@@ -1,7 +1,7 @@
 /*
- * A map by address and port. See servers.h.
+ * A map by address and port. See srv.h.
  */
-#include "deliverd/servers.h"
+#include "common/lookup/srv.h"
 
 #include <stdlib.h>
 
@@ -15,10 +15,10 @@ static struct chan	*queued;
 static void		(*changed)(const struct srv *);
 
 void
-servers_init(void (*f)(const struct srv *))
+srvs_init(void (*f)(const struct srv *))
 {
 	changed = f;
-	if ((servers = map_new(SERVERS_MAX)) == NULL)
+	if ((servers = map_new(SRVS_MAX)) == NULL)
 		fatal("servers");
 }
 
@@ -51,7 +51,7 @@ tell_one(struct span key, void *v, void *arg)
 }
 
 void
-servers_peer(struct chan *c)
+srvs_peer(struct chan *c)
 {
 	queued = c;
 	if (servers != NULL)
@@ -69,7 +69,7 @@ tick_one(struct span key, void *v, void *arg)
 	if (s->refs > 0 || s->conns > 0 || s->news)
 		return true;
 	if (health_is_down(&s->health) &&
-	    now - s->used_ms <= SERVERS_KEEP_MS)
+	    now - s->used_ms <= SRVS_KEEP_MS)
 		return true;
 	map_del(servers, key);
 	free(s);
@@ -77,7 +77,7 @@ tick_one(struct span key, void *v, void *arg)
 }
 
 void
-servers_tick(void)
+srvs_tick(void)
 {
 	int64_t	 now = clock_mono().ms;
 
@@ -97,7 +97,7 @@ clear_one(struct span key, void *v, void *arg)
 }
 
 void
-servers_clear(void)
+srvs_clear(void)
 {
 	map_each(servers, clear_one, NULL);
 }
@@ -122,11 +122,18 @@ make(const struct addr *a)
 }
 
 struct srv *
+srv_find(const struct addr *a)
+{
+	uint8_t	 k[ADDR_KEY_LEN];
+
+	return map_get(servers, addr_key(a, k));
+}
+
+struct srv *
 srv_ref(const struct addr *a, const char *name, const char *label,
     const struct health_times *t)
 {
-	uint8_t		 k[ADDR_KEY_LEN];
-	struct srv	*s = map_get(servers, addr_key(a, k));
+	struct srv	*s = srv_find(a);
 
 	if (s == NULL && (s = make(a)) == NULL)
 		return NULL;
@@ -220,11 +227,10 @@ srv_probe(struct srv *s)
  * A probe of ours that is under way ends as it ends.
  */
 void
-servers_heard(struct chan *c, const void *msg, int fd)
+srvs_heard(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_d_server_state *m = msg;
 	int64_t		 now = clock_mono().ms;
-	uint8_t		 k[ADDR_KEY_LEN];
 	struct srv	*s;
 	bool		 was;
 
@@ -234,7 +240,7 @@ servers_heard(struct chan *c, const void *msg, int fd)
 		chan_reject(c, "state of a server");
 		return;
 	}
-	s = map_get(servers, addr_key(&m->addr, k));
+	s = srv_find(&m->addr);
 	if (s == NULL && (m->failures == 0 || (s = make(&m->addr)) == NULL))
 		return;
 	was = health_is_down(&s->health);
