@@ -340,7 +340,7 @@ proxydhelp_start(void **state)
 	    server_closed_port(), server_port(sb), server_port(sc),
 	    server_closed_port(), server_closed_port(), server_port(sa),
 	    server_closed_port(), server_port(sa), server_port(sa),
-	    server_port(sb,
+	    server_port(sb), server_port(sa),
 	    server_port(sb), server_port(sa), server_port(sa),
 	    server_port(sb), server_port(sa));
 	buf_init(&msgs, 1 << 16);
