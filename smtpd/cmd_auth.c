@@ -44,6 +44,10 @@ cmd_auth(struct cmd *c, struct span arg)
 	struct span	 mech = span(NULL, 0), whole = arg;
 	bool		 initial;
 
+	if (s->fallen) {
+		session_reply(c, 454, "4.7.0 Nobody can log in now");
+		return;
+	}
 	if (session_proxied(s) && !s->listen->auth_plaintext) {
 		/* Whatever follows on this line was said in clear already. */
 		session_reply(c, 538, "5.7.11 Encryption is required for AUTH");
@@ -85,6 +89,12 @@ cmd_auth_line(struct cmd *c, struct span line)
 {
 	struct session	*s = c->s;
 
+	if (s->link == NULL) {
+		/* The server has gone in the middle of it (failover.h). */
+		session_phase(s, PH_READY);
+		session_reply(c, 454, "4.7.0 Nobody can log in now");
+		return;
+	}
 	/* 4: "*" cancels. What is no base64 cancels too; the server's reply to
 	 * that is the client's. */
 	session_hold(c);

@@ -6,8 +6,11 @@
  */
 #include "common/base/log.h"
 #include "smtpd/cmd.h"
+#include "smtpd/failover.h"
+#include "smtpd/learn.h"
 #include "smtpd/proxy.h"
 #include "smtpd/source.h"
+#include "smtpd/tee.h"
 
 /* The session's transaction, if it is the one that the reply is for. */
 static struct txn *
@@ -59,11 +62,13 @@ mail_replied(struct link *l, const struct link_wait *w, uint16_t code,
 
 static void
 rcpt_replied(struct link *l, const struct link_wait *w, uint16_t code,
-    struct span text)
+    struct span text, bool own)
 {
 	struct txn	*t = txn_of(l, w);
 	struct rcpt	*r = t == NULL ? NULL : &t->rcpts[w->rcpt];
 
+	if (r != NULL && t->mail_code == 0 && !own)
+		learn_rcpt(t, l->action, r->to, code, text, l->server);
 	if (code == 421 && !session_proxied(l->s))
 		code = 451;
 	if (r == NULL) {
@@ -108,6 +113,12 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 	struct session	*s = l->s;
 	struct txn	*t;
 
+	/* Not there, or not any more: by the action the queue takes over. */
+	if ((code == 421 || (w->what == ASK_OPEN && code / 100 == 4)) &&
+	    failover(l, w, log_reply(code, text))) {
+		link_close(l);
+		return;
+	}
 	/* The server ends its session, and so the client's (4.2.3). */
 	if (code == 421 && session_proxied(s) && w->what != ASK_OPEN) {
 		session_fail(s, code, text, own ? "the server is gone" :
@@ -138,18 +149,21 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 		mail_replied(l, w, code, text);
 		break;
 	case ASK_RCPT:
-		rcpt_replied(l, w, code, text);
+		rcpt_replied(l, w, code, text, own);
 		break;
 	case ASK_DATA:
 		if ((t = txn_of(l, w)) == NULL)
 			break;
-		if (code == 354)
+		if (code == 354) {
+			tee_ready(t);
 			content_ready(t);
+		} else if (tee_alone(t))
+			proxy_alone(t);
 		else
 			content_refuse(t, code == 421 ? 451 : code, text);
 		break;
 	case ASK_END:
-		if ((t = txn_of(l, w)) != NULL)
+		if ((t = txn_of(l, w)) != NULL && !tee_done(t, code, text))
 			content_done(t, code == 421 ? 451 : code, text);
 		break;
 	case ASK_AUTH:
@@ -188,11 +202,16 @@ proxy_closed(struct link *l, const char *why)
 	struct span		 text = span_str(NO_SERVER);
 
 	s->link = NULL;
+	/* Its last word was said; queued's is waited for. */
+	if (t != NULL && t->tee.state == TEE_COMMIT)
+		return;
 	if (s->phase == PH_CLOSING) {
 		if (t != NULL && t->committed)
 			content_done(t, 451, text);
 		return;
 	}
+	if (failover(l, NULL, why))
+		return;
 	if (session_proxied(s)) {
 		log_info("session=%s event=server server=%s result=closed "
 		    "why=%s", s->id, log_quote(span_str(l->server)),

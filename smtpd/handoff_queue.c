@@ -12,9 +12,11 @@
 #include "common/ipc/wait.h"
 #include "smtpd/archive.h"
 #include "smtpd/handoff.h"
+#include "smtpd/learn.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
+#include "smtpd/tee.h"
 #include "smtpd/verify.h"
 
 #define TXNS_MAX	65536	/* on their way; sessions are fewer */
@@ -63,6 +65,7 @@ send_envelope(struct txn *t)
 			continue;
 		send_copies(t, r, n);
 		n += (uint32_t)r->ncopies;
+		n += tee_send(t, r, chan, n);
 	}
 	archive_send(t, chan, n);
 }
@@ -92,17 +95,24 @@ forget(struct txn *t)
 
 /* ---- what a way offers ----------------------------------------------------- */
 
+bool
+queue_takes(uint16_t *code, const char **text)
+{
+	*code = chan == NULL ? 451 : 452;
+	*text = chan == NULL ? "4.3.2 The queue is restarting" :
+	    "4.3.1 The queue takes no mail now";
+	return chan != NULL && is_open;
+}
+
 static void
 queue_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 {
 	struct session	*s = t->s;
 
-	if (chan == NULL || !is_open) {
-		uint16_t	 code = chan == NULL ? 451 : 452;
-		const char	*text = chan == NULL ?
-				    "4.3.2 The queue is restarting" :
-				    "4.3.1 The queue takes no mail now";
+	const char	*text;
+	uint16_t	 code;
 
+	if (!queue_takes(&code, &text)) {
 		log_info("session=%s id=%s event=rcpt to=<%s> reply=\"%u %s\" "
 		    "why=%s", s->id, t->ids, log_quote(r->to), (unsigned)code,
 		    text, log_quote(span_str(closed_why)));
@@ -118,12 +128,11 @@ queue_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 static void
 queue_begin(struct txn *t)
 {
-	if (chan == NULL)
-		content_refuse(t, 451,
-		    span_str("4.3.2 The queue is restarting"));
-	else if (!is_open)
-		content_refuse(t, 452,
-		    span_str("4.3.1 The queue takes no mail now"));
+	const char	*text;
+	uint16_t	 code;
+
+	if (!queue_takes(&code, &text))
+		content_refuse(t, code, span_str(text));
 	else if (!archive_possible(t))
 		content_refuse(t, 451, span_str("4.3.5 The archive can't take "
 		    "it now"));
@@ -131,25 +140,32 @@ queue_begin(struct txn *t)
 		content_ready(t);
 }
 
-static void
-queue_write(struct txn *t, struct buf *b)
+/* As many bytes as there is credit for. */
+static size_t
+pass(struct txn_queue *q, struct span s)
 {
-	struct txn_queue	*q = &t->queue;
-	struct span		 in;
+	size_t		n = 0;
+	struct span	in;
 
-	if (!announce(t)) {
-		content_spoil(t, 451, "4.3.2 The queue is restarting");
-		return;
-	}
-	while (q->credit > 0 && buf_len(b) > 0) {
-		in = span_sub(buf_content(b), 0, PIECE_MAX);
+	while (q->credit > 0 && n < s.len) {
+		in = span_sub(s, n, PIECE_MAX);
 		if (in.len > q->credit)
 			in.len = (size_t)q->credit;
 		CHAN_SEND(chan, q_data, .tid = q->tid, .bytes = in);
 		q->credit -= in.len;
 		q->sent += in.len;
-		buf_drain(b, in.len);
+		n += in.len;
 	}
+	return n;
+}
+
+static void
+queue_write(struct txn *t, struct buf *b)
+{
+	if (!announce(t))
+		content_spoil(t, 451, "4.3.2 The queue is restarting");
+	else
+		buf_drain(b, pass(&t->queue, buf_content(b)));
 }
 
 static void
@@ -170,12 +186,35 @@ queue_end(struct txn *t, struct buf *b)
 	buf_clear(b);
 }
 
-static void
-queue_abort(struct txn *t)
+void
+queue_leave(struct txn *t)
 {
 	if (t->queue.tid != 0 && chan != NULL && !t->queue.lost)
 		CHAN_SEND(chan, q_abort, .tid = t->queue.tid);
 	forget(t);
+}
+
+/* ---- beside a live way ------------------------------------------------------- */
+
+bool
+queue_beside(struct txn *t, struct span s)
+{
+	if (!announce(t))
+		return false;
+	pass(&t->queue, s);
+	return true;
+}
+
+bool
+queue_commit(struct txn *t, struct buf *rest)
+{
+	if (!announce(t))
+		return false;
+	CHAN_SEND(chan, q_commit, .tid = t->queue.tid,
+	    .bytes = buf_content(rest),
+	    .size = t->queue.sent + buf_len(rest));
+	buf_clear(rest);
+	return true;
 }
 
 const struct handoff handoff_queue = {
@@ -184,7 +223,7 @@ const struct handoff handoff_queue = {
 	.begin = queue_begin,
 	.write = queue_write,
 	.end = queue_end,
-	.abort = queue_abort
+	.abort = queue_leave
 };
 
 /* ---- queued's answers ------------------------------------------------------ */
@@ -198,6 +237,8 @@ on_credit(struct chan *c, const void *msg, int fd)
 	(void)c;
 	(void)fd;
 	if (t == NULL || t->committed)
+		return;
+	if (t->tee.state == TEE_COMMIT)
 		return;
 	t->queue.credit += m->bytes;
 	if (t->queue.credit > CREDIT_FIRST)
@@ -237,7 +278,9 @@ on_result(struct chan *c, const void *msg, int fd)
 		log_info("session=%s id=%s event=queue result=failed why=%s",
 		    t->s->id, t->ids, log_quote(m->text));
 	/* Refused before it was whole: the client is told at its end. */
-	if (!t->committed) {
+	if (t->tee.state != TEE_NONE)
+		tee_over(t, m->status == Q_OK);
+	else if (!t->committed) {
 		t->queue.lost = true;
 		content_spoil(t, 451, "4.3.0 The queue did not take it");
 	} else if (m->status == Q_OK)
@@ -263,7 +306,9 @@ on_have(struct chan *c, const void *msg, int fd)
 	forget(t);
 	log_info("session=%s id=%s event=doubt result=%s", t->s->id, t->ids,
 	    m->have ? "have" : "have not");
-	if (m->have)
+	if (t->tee.state != TEE_NONE)
+		tee_over(t, m->have);
+	else if (m->have)
 		taken(t, t->id);
 	else
 		content_done(t, 451,
@@ -313,6 +358,10 @@ doubt_too_long(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	log_warnx("session=%s id=%s event=doubt result=unknown", s->id, t->ids);
 	forget(t);
+	if (t->tee.state != TEE_NONE) {
+		tee_over(t, false);
+		return;
+	}
 	if (s->stream != NULL) {
 		stream_free(s->stream);
 		s->stream = NULL;
@@ -329,6 +378,12 @@ lost_one(uint32_t tid, void *owner, void *arg)
 
 	(void)tid;
 	(void)arg;
+	if (t->tee.state != TEE_NONE && t->tee.state != TEE_COMMIT) {
+		t->queue.lost = true;
+		forget(t);
+		tee_over(t, false);
+		return;
+	}
 	if (!t->committed) {
 		t->queue.lost = true;
 		content_spoil(t, 451, "4.3.2 The queue was restarted");
@@ -357,6 +412,7 @@ gone(void)
 	chan_free(chan);
 	chan = NULL;
 	source_queue(NULL);
+	learn_queue(NULL);
 	verify_queue(NULL);
 	wait_each(txns, lost_one, NULL);
 }
@@ -398,6 +454,7 @@ queue_peer(int fd)
 	if (chan == NULL)
 		fatal("chan_new");
 	source_queue(chan);
+	learn_queue(chan);
 	verify_queue(chan);
 	wait_each(txns, ask_one, NULL);
 }

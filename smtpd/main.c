@@ -11,7 +11,9 @@
 #include "common/proc/start.h"
 #include "smtpd/digest.h"
 #include "smtpd/ctl.h"
+#include "smtpd/failover.h"
 #include "smtpd/handoff.h"
+#include "smtpd/learn.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
@@ -122,6 +124,8 @@ main(int argc, char **argv)
 	link_init(p);
 	srs_init(p, conf);
 	verify_init(p, conf);
+	learn_init(conf);
+	failover_init(conf);
 	session_init(proc_base(p), conf);
 	listener_init(p, conf);
 	return proc_run(p, &ops, NULL);

@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/smtp/reply.h"
 #include "smtpd/cmd.h"
+#include "smtpd/failover.h"
 #include "smtpd/proxy.h"
 
 void
@@ -105,7 +106,9 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 	}
 	s->link = link_open(&proxy_link_ops, NULL, s, t->action,
 	    span_str(s->listen->hostname), c);
-	if (s->link == NULL)
+	if (s->link == NULL && t->action->on_failure != NULL)
+		failover_rcpt(t, r, c, t->action, false);
+	else if (s->link == NULL)
 		proxy_refuse(t, r, c, 451,
 		    span_str("4.3.2 The proxy is restarting"), NULL);
 }

@@ -83,6 +83,9 @@ struct session {
 		struct cmd	*cmd;	/* NULL: none */
 		char		*arg;
 	} renew;
+	/* A proxied listener without its server: regular for the rest, for
+	 * who is known (failover.h). */
+	bool		 fallen;
 	struct peer	 peer;
 	char		*helo;		/* NULL: none yet */
 	uint32_t	 caps;		/* enum smtp_cap, as announced */
@@ -126,9 +129,12 @@ size_t	 session_count(void);
 /* Since this worker began. */
 struct session_stats {
 	uint64_t	 connections, commands, accepted, proxied, refused;
+	uint64_t	 copies, copies_failed;	/* of what went live (tee.h) */
+	uint64_t	 failovers;	/* sessions and transactions */
 };
 struct session_stats *session_stats(void);
 void	 session_each(void (*)(struct session *, void *), void *arg);
+/* Is it, as a whole, the actual server's? */
 bool	 session_proxied(const struct session *);
 /* Submission socket or loopback: what `from local` means. */
 bool	 session_local(const struct session *);

@@ -20,7 +20,9 @@
 #include "regress/lib/confhelp.h"
 #include "regress/lib/smtpdhelp_i.h"
 #include "smtpd/digest.h"
+#include "smtpd/failover.h"
 #include "smtpd/handoff.h"
+#include "smtpd/learn.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
@@ -147,6 +149,8 @@ world_init(const char *text)
 	peer_init(ask);
 	source_init(world_conf);
 	queue_init(NULL);
+	learn_init(world_conf);
+	failover_init(world_conf);
 	verify_init(NULL, world_conf);
 	link_init(NULL);
 	srs_init(NULL, world_conf);
