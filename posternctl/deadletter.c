@@ -72,10 +72,11 @@ open_file(int dir, const char **why)
 }
 
 /* Lines of an mbox: LF alone, and no line but the first begins "From ". */
-static void
-put_lines(FILE *f, struct span in)
+static bool
+put_lines(struct span in, void *arg)
 {
-	struct span	line;
+	FILE		*f = arg;
+	struct span	 line;
 
 	while (in.len > 0) {
 		line = span_sub(in, 0, span_find(in, '\n'));
@@ -87,15 +88,16 @@ put_lines(FILE *f, struct span in)
 		fwrite(line.p, 1, line.len, f);
 		fputc('\n', f);
 	}
+	return !ferror(f);
 }
 
-static void
+static bool
 put_message(FILE *f, const struct undelivered *u)
 {
 	time_t		 now = time(NULL);
 	struct tm	 tm;
 	char		 date[32];
-	bool		 any = false;
+	bool		 any = false, whole;
 
 	localtime_r(&now, &tm);
 	strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &tm);
@@ -110,10 +112,11 @@ put_message(FILE *f, const struct undelivered *u)
 	}
 	if (any)
 		fputc('\n', f);
-	put_lines(f, u->head);
+	put_lines(u->head, f);
 	fputc('\n', f);
-	put_lines(f, u->body);
+	whole = spill_each(u->body, put_lines, f);
 	fputc('\n', f);
+	return whole;
 }
 
 bool
@@ -140,8 +143,7 @@ dead_letter(const struct undelivered *u, char *path, size_t size,
 		close(fd);
 		return false;
 	}
-	put_message(f, u);
-	ok = fflush(f) == 0 && !ferror(f) && fsync(fd) == 0;
+	ok = put_message(f, u) && fflush(f) == 0 && !ferror(f) && fsync(fd) == 0;
 	/* Half a message would look like one. */
 	if (!ok) {
 		*why = strerror(errno);

@@ -11,7 +11,7 @@ intake_begin(struct intake *m, bool dots)
 {
 	*m = (struct intake){ .dots = dots };
 	buf_init(&m->head, INTAKE_HEADER_MAX);
-	buf_init(&m->body, INTAKE_BODY_MAX);
+	spill_init(&m->body, INTAKE_BODY_MAX);
 	buf_init(&m->line, INTAKE_BODY_MAX);
 }
 
@@ -19,7 +19,7 @@ void
 intake_clear(struct intake *m)
 {
 	buf_clear(&m->head);
-	buf_clear(&m->body);
+	spill_clear(&m->body);
 	buf_clear(&m->line);
 }
 
@@ -42,25 +42,48 @@ fold_at(struct span line, size_t max)
 	return n;
 }
 
+/* Where a line goes to. */
+struct sink {
+	struct buf	*head;		/* or NULL: */
+	struct spill	*body;
+};
+
 static void
-put(struct buf *b, struct span line)
+out(struct sink to, struct span s)
+{
+	if (to.head != NULL)
+		buf_span(to.head, s);
+	else
+		(void)spill_span(to.body, s);
+}
+#define OUT(to, lit)	out((to), (struct span)SPAN(lit))
+
+/* All of a line that is longer than one may be, but for its last part. blank:
+ * what is left is to begin with one. */
+static void
+fold(struct sink to, struct span *line, bool *blank)
 {
 	size_t	n;
-	bool	blank = false;
 
-	while (line.len + blank > INTAKE_LINE_MAX) {
-		if (blank)
-			buf_byte(b, ' ');
-		n = fold_at(line, INTAKE_LINE_MAX - blank);
-		buf_span(b, span_sub(line, 0, n));
-		buf_str(b, "\r\n");
-		span_skip(&line, n);
-		blank = line.p[0] != ' ' && line.p[0] != '\t';
+	while (line->len + *blank > INTAKE_LINE_MAX) {
+		if (*blank)
+			OUT(to, " ");
+		n = fold_at(*line, INTAKE_LINE_MAX - *blank);
+		out(to, span_sub(*line, 0, n));
+		OUT(to, "\r\n");
+		span_skip(line, n);
+		*blank = line->p[0] != ' ' && line->p[0] != '\t';
 	}
+}
+
+static void
+put(struct sink to, struct span line, bool blank)
+{
+	fold(to, &line, &blank);
 	if (blank)
-		buf_byte(b, ' ');
-	buf_span(b, line);
-	buf_str(b, "\r\n");
+		OUT(to, " ");
+	out(to, line);
+	OUT(to, "\r\n");
 }
 
 static bool
@@ -81,23 +104,33 @@ head_line(struct intake *m, struct span line)
 	/* A fold of nothing ends the header for some readers. */
 	if (span_trim(line).len == 0)
 		return true;
-	put(&m->head, line);
+	put((struct sink){ .head = &m->head }, line, false);
 	for (size_t i = before; i + 2 < m->head.len; i++)
 		if (m->head.p[i] == '\r' && m->head.p[i + 1] != '\n')
 			m->head.p[i] = ' ';
 	return true;
 }
 
+/* Up to the last CR in it: each ends a line. */
 static void
-body_line(struct intake *m, struct span line)
+body_lines(struct intake *m, struct span *line)
 {
 	size_t	n;
 
-	while ((n = span_find(line, '\r')) < line.len) {
-		put(&m->body, span_sub(line, 0, n));
-		span_skip(&line, n + 1);
+	while ((n = span_find(*line, '\r')) < line->len) {
+		put((struct sink){ .body = &m->body }, span_sub(*line, 0, n),
+		    m->blank);
+		m->blank = false;
+		span_skip(line, n + 1);
 	}
-	put(&m->body, line);
+}
+
+static void
+body_line(struct intake *m, struct span line)
+{
+	body_lines(m, &line);
+	put((struct sink){ .body = &m->body }, line, m->blank);
+	m->blank = false;
 }
 
 static bool
@@ -107,18 +140,26 @@ fail(struct intake *m, const char *why)
 	return false;
 }
 
-/* One line without its LF. */
+static struct span
+without_cr(struct span line)
+{
+	while (line.len > 0 && line.p[line.len - 1] == '\r')
+		line.len--;
+	return line;
+}
+
+/* One line without its LF, or what is left of it. */
 static bool
 take(struct intake *m, struct span line)
 {
-	bool	first = !m->begun;
+	bool	first = !m->begun, rest = m->within;
 
 	m->begun = true;
-	while (line.len > 0 && line.p[line.len - 1] == '\r')
-		line.len--;
+	m->within = false;
+	line = without_cr(line);
 	if (span_find(line, 0) < line.len)
 		return fail(m, "the message has a NUL in it");
-	if (m->dots && span_is(line, ".")) {
+	if (m->dots && !rest && span_is(line, ".")) {
 		m->done = true;
 		return true;
 	}
@@ -135,7 +176,32 @@ take(struct intake *m, struct span line)
 		body_line(m, line);
 	if (m->head.failed)
 		return fail(m, "the header is too large");
-	return !m->body.failed || fail(m, "the message is too large");
+	return m->body.why == NULL || fail(m, m->body.why);
+}
+
+/* A line so long that it is not waited for as a whole, unless it is a field. */
+static bool
+part(struct intake *m)
+{
+	struct span	 line = buf_content(&m->line), rest;
+
+	if (!m->in_body && line.len <= INTAKE_HEADER_MAX)
+		return true;
+	if (!m->begun && span_starts(line, (struct span)SPAN("From ")))
+		return true;
+	if (!m->in_body && (header_begins(line) ||
+	    (m->head.len > 0 && blank_begins(line))))
+		return fail(m, "the header is too large");
+	m->begun = m->in_body = m->within = true;
+	if (span_find(line, 0) < line.len)
+		return fail(m, "the message has a NUL in it");
+	m->eight = m->eight || !utf8_is_ascii(line);
+	/* CRs at its end may belong to the LF that is to come. */
+	rest = without_cr(line);
+	body_lines(m, &rest);
+	fold((struct sink){ .body = &m->body }, &rest, &m->blank);
+	buf_drain(&m->line, (size_t)(rest.p - line.p));
+	return m->body.why == NULL || fail(m, m->body.why);
 }
 
 bool
@@ -151,7 +217,8 @@ intake_feed(struct intake *m, struct span in)
 			if (!buf_span(&m->line, line))
 				return fail(m, "the message is too large");
 			if (n == in.len)
-				return true;
+				return buf_len(&m->line) <= INTAKE_PART ||
+				    part(m);
 			line = buf_content(&m->line);
 		}
 		if (!take(m, line))

@@ -6,21 +6,24 @@
 #ifndef POSTERNCTL_INTAKE_H
 #define POSTERNCTL_INTAKE_H
 
-#include "common/base/buf.h"
+#include "posternctl/spill.h"
 
 #define INTAKE_HEADER_MAX	(1 << 20)	/* bytes; smtpd has the same */
 #define INTAKE_BODY_MAX		(1UL << 30)	/* the gateway's is smaller */
+#define INTAKE_PART		65536	/* longer lines of a body are not kept */
 #define INTAKE_LINE_MAX		998	/* without CR LF: RFC 5322, 2.1.1 */
 
 struct intake {
 	struct buf	 head;		/* fields alone; may be empty */
-	struct buf	 body;		/* behind the empty line */
+	struct spill	 body;		/* behind the empty line */
 	bool		 eight;		/* a byte above 127 */
 	bool		 done;		/* a line "." was read */
 	const char	*why;		/* what is wrong, static */
 	/* private */
 	struct buf	 line;
 	bool		 dots, begun, in_body;
+	bool		 within;	/* a line of which a part is done … */
+	bool		 blank;		/* … and whose rest gets one */
 };
 
 /* dots: a line of nothing but a point ends the message. */

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "posternctl/letter.h"
@@ -28,7 +27,7 @@ letter_begin(struct letter *l, const struct sendmail *o, const char *domain)
 	buf_init(&l->head, 2 * INTAKE_HEADER_MAX);
 	buf_init(&l->from, SMTP_PATH_MAX + 64);
 	buf_init(&l->envid, 100);
-	l->s.dir = o->dir;
+	l->s.place = o->place;
 	l->s.retry_ms = o->retry_ms;
 	l->s.verbose = o->verbose;
 	l->s.rcpt.notify = o->notify;
@@ -253,9 +252,10 @@ letter_read(struct letter *l, int fd)
 			return fail(l, EX_IOERR, "reading the message: %s",
 			    strerror(errno));
 		if (!intake_feed(&l->in, span(bytes, (size_t)n)))
-			return fail(l, EX_DATAERR, "%s", l->in.why);
+			break;
 	}
-	return intake_end(&l->in) ? 0 : fail(l, EX_DATAERR, "%s", l->in.why);
+	return intake_end(&l->in) ? 0 : fail(l, l->in.body.io ? EX_IOERR :
+	    EX_DATAERR, "%s", l->in.why);
 }
 
 static void
@@ -281,17 +281,14 @@ complete(struct letter *l, const char *name)
 {
 	struct header_missing	 m = { .domain = span_str(l->domain) };
 	struct buf		 from, date, mid;
-	time_t			 now = (time_t)(clock_wall().ms / 1000);
-	struct tm		 tm;
 	char			 id[ID_STRLEN];
 	bool			 ok;
 
 	buf_init(&from, 2048);
 	buf_init(&date, 64);
 	buf_init(&mid, 512);
-	localtime_r(&now, &tm);
 	put_from(l, &from, name);
-	date_write(&date, &tm, (int)(tm.tm_gmtoff / 60));
+	date_local(&date, (time_t)(clock_wall().ms / 1000));
 	id_init(0, 0);
 	buf_fmt(&mid, "<%s.%08x@%s>", id_str(id_new(), id),
 	    (unsigned)rand_u64(), l->domain);
@@ -320,10 +317,10 @@ letter_seal(struct letter *l, const struct sendmail *o, const char *name)
 	head = buf_content(&l->head);
 	s->from = buf_content(&l->from);
 	s->head = head;
-	s->body = buf_content(&l->in.body);
+	s->body = &l->in.body;
 	s->mail.envid = buf_content(&l->envid);
 	s->mail.size_set = true;
-	s->mail.size = s->head.len + 2 + s->body.len;
+	s->mail.size = s->head.len + 2 + spill_len(s->body);
 	/* RFC 6531, 3.4: needed by an address or a field in UTF-8; what is in
 	 * another charset there is for no extension. */
 	s->mail.utf8 = l->utf8 || (!utf8_is_ascii(head) && utf8_valid(head));

@@ -16,23 +16,25 @@
 #define QUIT_MS		2000	/* for the reply to QUIT, which says nothing */
 
 bool
-link_path(const char *dir, char *dst, size_t size)
+link_path(const struct link_place *p, char *dst, size_t size)
 {
 	struct stat	 st;
-	bool		 itself = stat(dir, &st) == 0 && S_ISSOCK(st.st_mode);
+	bool		 itself = p->socket != NULL ||
+			    (stat(p->dir, &st) == 0 && S_ISSOCK(st.st_mode));
 	int		 n;
 
-	n = snprintf(dst, size, "%s%s", dir, itself ? "" : "-submission");
+	n = snprintf(dst, size, "%s%s", p->socket != NULL ? p->socket :
+	    p->dir, itself ? "" : "-submission");
 	return n > 0 && (size_t)n < size;
 }
 
 int
-link_connect(const char *dir)
+link_connect(const struct link_place *p)
 {
 	struct sockaddr_un	 un = { .sun_family = AF_UNIX };
 	int			 fd, saved;
 
-	if (!link_path(dir, un.sun_path, sizeof(un.sun_path))) {
+	if (!link_path(p, un.sun_path, sizeof(un.sun_path))) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
@@ -72,11 +74,11 @@ broken(struct link *l, const char *what, const char *more)
 }
 
 bool
-link_open(struct link *l, const char *dir, struct mono until)
+link_open(struct link *l, const struct link_place *p, struct mono until)
 {
 	struct smtp_client_event	 ev;
 
-	l->fd = link_connect(dir);
+	l->fd = link_connect(p);
 	l->in_at = l->in_len = 0;
 	buf_init(&l->out, LINK_OUT);
 	if (l->fd == -1)

@@ -21,16 +21,19 @@ struct link {
 #define LINK_IN		8192
 #define LINK_OUT	(256 << 10)
 
-/*
- * The path of the socket that belongs to `dir`: the control directory, or the
- * socket itself. False: too long.
- */
-bool	 link_path(const char *dir, char *dst, size_t size);
+/* Where the gateway takes mail: at `socket`, or, if that is NULL, at the one
+ * that belongs to `dir`: the control directory, or the socket itself. */
+struct link_place {
+	const char	*dir, *socket;
+};
+/* Its path. False: too long. */
+bool	 link_path(const struct link_place *, char *dst, size_t size);
 /* Connects; -1 and errno if nobody listens there. */
-int	 link_connect(const char *dir);
+int	 link_connect(const struct link_place *);
 
 /* All give false, with why, if the session is at an end; it is then closed. */
-bool	 link_open(struct link *, const char *dir, struct mono until);
+bool	 link_open(struct link *, const struct link_place *,
+	    struct mono until);
 /* The next reply. */
 bool	 link_reply(struct link *, struct smtp_client_event *,
 	    struct mono until);

@@ -69,7 +69,7 @@ sendmail_list(const struct sendmail *s)
 	struct answer	 a = { list_row, NULL, &l };
 	int		 st;
 
-	st = ask(s->dir, "queued", "queue list", 0, NULL, &a, false);
+	st = ask(s->place.dir, "queued", "queue list", 0, NULL, &a, false);
 	if (st != 0)
 		return st;
 	if (l.count == 0)
@@ -94,10 +94,10 @@ sendmail_run(const struct sendmail *s)
 	if (s->every)
 		return 0;
 	/* For those who may not, the queue is run all the same, by postern. */
-	snprintf(path, sizeof(path), "%s/queued", s->dir);
+	snprintf(path, sizeof(path), "%s/queued", s->place.dir);
 	if (access(path, W_OK) == -1 && (errno == EACCES || errno == EPERM))
 		return 0;
-	st = ask(s->dir, "queued", "schedule", 1, words, &a, true);
+	st = ask(s->place.dir, "queued", "schedule", 1, words, &a, true);
 	return st == EX_DATAERR ? 0 : st;
 }
 
@@ -163,7 +163,7 @@ sendmail_smtp(const struct sendmail *s)
 	struct mono		 end = { clock_mono().ms + s->retry_ms };
 	int			 fd;
 
-	while ((fd = link_connect(s->dir)) == -1 &&
+	while ((fd = link_connect(&s->place)) == -1 &&
 	    clock_mono().ms < end.ms)
 		nanosleep(&ts, NULL);
 	if (fd == -1) {

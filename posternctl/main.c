@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "posternctl/places.h"
 #include "posternctl/sendmail.h"
 #include "posternctl/words.h"
 
@@ -21,15 +22,17 @@
 static _Noreturn void
 usage(void)
 {
-	fprintf(stderr, "usage: posternctl [-jpqy] [-s DIR] command "
-	    "[argument ...]\n       posternctl help\n");
+	fprintf(stderr, "usage: posternctl [-jpqy] [-f FILE] [-s DIR] "
+	    "command [argument ...]\n       posternctl help\n");
 	exit(EX_USAGE);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct call		 call = { .dir = CONTROL_DIR };
+	struct call		 call = { 0 };
+	struct conf_places	 places;
+	const char		*conf = CONFFILE;
 	const struct command	*c;
 	int			 ch, used;
 	const char		*name;
@@ -37,8 +40,11 @@ main(int argc, char **argv)
 	name = basename(argv[0] != NULL ? argv[0] : "");
 	if (sendmail_named(name))
 		return sendmail_main(name, argc, argv);
-	while ((ch = getopt(argc, argv, "+jpqys:V")) != -1)
+	while ((ch = getopt(argc, argv, "+f:jpqys:V")) != -1)
 		switch (ch) {
+		case 'f':
+			conf = optarg;
+			break;
 		case 'j':
 			call.json = true;
 			break;
@@ -75,6 +81,10 @@ main(int argc, char **argv)
 	if (call.argc < c->min || (c->max != -1 && call.argc > c->max)) {
 		fprintf(stderr, "usage: posternctl %s %s\n", c->words, c->args);
 		return EX_USAGE;
+	}
+	if (call.dir == NULL) {
+		places_find(conf, &places);
+		call.dir = places.control;
 	}
 	return c->run(&call);
 }

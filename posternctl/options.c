@@ -180,6 +180,9 @@ option(struct sendmail *s, int ch, const char *arg, const char **why)
 	switch (ch) {
 	case 'B':
 		return option_body(arg, why);
+	case 'C':
+		s->conf = arg;
+		return 0;
 	case 'b':
 		return option_b(s, arg, why);
 	case 'e':
@@ -209,7 +212,7 @@ option(struct sendmail *s, int ch, const char *arg, const char **why)
 	case 'R':
 		return option_ret(s, arg, why);
 	case 's':
-		s->dir = arg;
+		s->place = (struct link_place){ .dir = arg };
 		return 0;
 	case 't':
 		s->extract = true;
@@ -226,7 +229,7 @@ option(struct sendmail *s, int ch, const char *arg, const char **why)
 	case '?':
 		*why = "no such option";
 		return EX_USAGE;
-	default:	/* 7 A C d G h L m n p U X */
+	default:	/* 7 A d G h L m n p U X */
 		return 0;
 	}
 }
@@ -237,7 +240,7 @@ sendmail_options(struct sendmail *s, const char *name, int argc, char **argv,
 {
 	int	ch, st;
 
-	*s = (struct sendmail){ .dots = true, .dir = CONTROL_DIR,
+	*s = (struct sendmail){ .dots = true, .conf = CONFFILE,
 	    .retry_ms = RETRY_MS };
 	if (strcmp(name, "mailq") == 0)
 		s->job = JOB_LIST;

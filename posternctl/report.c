@@ -5,7 +5,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "posternctl/undelivered.h"
 
@@ -15,24 +14,12 @@
 #include "common/mime/date.h"
 
 static void
-put_date(struct buf *b)
-{
-	time_t		 now = time(NULL);
-	struct tm	 tm;
-
-	localtime_r(&now, &tm);
-	buf_str(b, "Date: ");
-	date_write(b, &tm, (int)(tm.tm_gmtoff / 60));
-	buf_str(b, "\r\n");
-}
-
-static void
 put_head(struct buf *b, const struct undelivered *u, const char *mark)
 {
 	buf_fmt(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n"
 	    "To: %.*s\r\n", u->domain, (int)u->from.len,
 	    (const char *)u->from.p);
-	put_date(b);
+	date_field(b, (time_t)(clock_wall().ms / 1000));
 	buf_fmt(b, "Message-ID: <%s@%s>\r\n"
 	    "Subject: Undelivered mail\r\n"
 	    "Auto-Submitted: auto-replied\r\n"
@@ -41,11 +28,16 @@ put_head(struct buf *b, const struct undelivered *u, const char *mark)
 	    mark, u->domain, mark);
 }
 
-static void
-put_body(struct buf *b, const struct undelivered *u, const char *mark)
+static bool
+put_piece(struct span s, void *arg)
 {
-	bool	high = !utf8_is_ascii(u->head) || !utf8_is_ascii(u->body);
+	return spill_span(arg, s);
+}
 
+/* What was said to whom. */
+static void
+put_words(struct buf *b, const struct undelivered *u, const char *mark)
+{
 	buf_fmt(b, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
 	    "This message could not be handed to the mail system:\r\n\r\n",
 	    mark);
@@ -56,44 +48,56 @@ put_body(struct buf *b, const struct undelivered *u, const char *mark)
 			buf_fmt(b, "  %s\r\n    %s\r\n", r->addr, r->reply);
 	}
 	buf_fmt(b, "\r\n--%s\r\nContent-Type: message/rfc822\r\n", mark);
-	if (high)
+	if (u->s->mail.body == BODY_8BITMIME)
 		buf_str(b, "Content-Transfer-Encoding: 8bit\r\n");
 	buf_str(b, "\r\n");
-	buf_span(b, u->head);
-	buf_str(b, "\r\n");
-	buf_span(b, u->body);
-	buf_fmt(b, "\r\n--%s--\r\n", mark);
+}
+
+static bool
+put_body(struct spill *b, const struct undelivered *u, const char *mark)
+{
+	struct buf	 words;
+	bool		 ok;
+
+	buf_init(&words, SIZE_MAX / 2);
+	put_words(&words, u, mark);
+	ok = !words.failed && spill_span(b, buf_content(&words)) &&
+	    spill_span(b, u->head) && spill_str(b, "\r\n") &&
+	    spill_each(u->body, put_piece, b) && spill_str(b, "\r\n--") &&
+	    spill_str(b, mark) && spill_str(b, "--\r\n");
+	buf_clear(&words);
+	return ok;
 }
 
 bool
 undelivered_mail(const struct undelivered *u)
 {
 	struct submit_rcpt	 to = { 0 };
-	struct submission	 s = { .dir = u->s->dir,
+	struct submission	 s = { .place = u->s->place,
 	    .mail = { .body = BODY_8BITMIME, .utf8 = u->s->mail.utf8 },
 	    .rcpt = { .notify = NOTIFY_NEVER }, .rcpts = &to, .nrcpts = 1,
 	    .retry_ms = u->s->retry_ms, .verbose = u->s->verbose };
-	struct buf		 head, body;
+	struct buf		 head;
+	struct spill		 body;
 	char			 mark[ID_STRLEN];
 	bool			 ok = false;
 
 	if (u->from.len == 0 || (to.addr = span_dup(u->from)) == NULL)
 		return false;
 	buf_init(&head, 8192);
-	buf_init(&body, SIZE_MAX / 2);
+	spill_init(&body, UINT64_MAX);
 	id_init(0, 0);
 	id_str(id_new(), mark);
 	put_head(&head, u, mark);
-	put_body(&body, u, mark);
-	if (!head.failed && !body.failed) {
+	if (put_body(&body, u, mark) && !head.failed) {
 		s.head = buf_content(&head);
-		s.body = buf_content(&body);
+		s.body = &body;
 		submit(&s);
 		ok = submit_count(&s, RCPT_SENT) == 1;
 		submit_clear(&s);
 	}
 	buf_clear(&head);
-	buf_clear(&body);
+	spill_clear(&body);
 	free(to.addr);
 	return ok;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "posternctl/letter.h"
+#include "posternctl/places.h"
 #include "posternctl/sendmail.h"
 #include "posternctl/undelivered.h"
 
@@ -134,7 +135,7 @@ finish(const struct sendmail *o, const struct letter *l)
 {
 	const struct submission	*s = &l->s;
 	struct undelivered	 u = { .head = buf_content(&l->in.head),
-	    .body = buf_content(&l->in.body), .from = s->from,
+	    .body = &l->in.body, .from = s->from,
 	    .domain = l->domain, .s = s };
 	bool			 mail = o->tell == TELL_MAIL ||
 	    o->tell == TELL_BERKNET, saved = false;
@@ -223,6 +224,7 @@ int
 sendmail_main(const char *name, int argc, char **argv)
 {
 	struct sendmail	 o;
+	struct conf_places places;
 	const char	*why = "";
 	char		 opt = '\0';
 	int		 st;
@@ -231,6 +233,11 @@ sendmail_main(const char *name, int argc, char **argv)
 	if ((st = sendmail_options(&o, name, argc, argv, &why, &opt)) != 0) {
 		fprintf(stderr, "%s: -%c: %s\n", name, opt, why);
 		return st;
+	}
+	if (o.place.dir == NULL) {
+		places_find(o.conf, &places);
+		o.place = (struct link_place){ places.control,
+		    places.submission };
 	}
 	switch (o.job) {
 	case JOB_SEND:

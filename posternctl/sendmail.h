@@ -9,9 +9,10 @@
 
 #include <stdio.h>
 
+#include "posternctl/link.h"
+
 #include "common/smtp/param.h"
 
-#define CONTROL_DIR	"/run/postern"
 #define RETRY_MS	60000	/* how long a gateway that is away is tried */
 
 /* What the program is to do. */
@@ -37,7 +38,8 @@ struct sendmail {
 	const char		*envid;		/* -V, plain text */
 	uint8_t			 notify;	/* enum smtp_notify */
 	enum smtp_ret		 ret;
-	const char		*dir;		/* of link_path() */
+	const char		*conf;		/* -C, if there is no -s */
+	struct link_place	 place;		/* all NULL: as conf says */
 	int64_t			 retry_ms;
 	int			 argc;		/* recipients */
 	char		       **argv;

@@ -13,7 +13,6 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "posternctl/link.h"
 #include "posternctl/submit.h"
 
 #define GROUP_MAX	500	/* recipients of a transaction */
@@ -134,12 +133,19 @@ envelope(struct submission *s, struct link *l)
 	return true;
 }
 
+struct sending {
+	struct link		*l;
+	struct smtp_content_out	 o;
+};
+
 static bool
-pieces(struct link *l, struct smtp_content_out *o, struct span in)
+piece(struct span in, void *arg)
 {
+	struct sending	*s = arg;
+
 	while (in.len > 0) {
-		smtp_content_write(o, &in, &l->out);
-		if (!link_flush(l, STEP_MS))
+		smtp_content_write(&s->o, &in, &s->l->out);
+		if (!link_flush(s->l, STEP_MS))
 			return false;
 	}
 	return true;
@@ -149,12 +155,18 @@ pieces(struct link *l, struct smtp_content_out *o, struct span in)
 static bool
 content(struct submission *s, struct link *l)
 {
-	struct smtp_content_out	 o;
+	struct sending	 x = { .l = l };
 
-	smtp_content_out_begin(&o);
-	return pieces(l, &o, s->head) &&
-	    pieces(l, &o, (struct span)SPAN("\r\n")) &&
-	    pieces(l, &o, s->body) && smtp_content_finish(&o, &l->out) &&
+	smtp_content_out_begin(&x.o);
+	if (!piece(s->head, &x) || !piece((struct span)SPAN("\r\n"), &x))
+		return false;
+	if (!spill_each(s->body, piece, &x)) {
+		if (l->fd != -1)
+			snprintf(l->why, sizeof(l->why), "the message could "
+			    "not be read back from its file");
+		return false;
+	}
+	return smtp_content_finish(&x.o, &l->out) &&
 	    smtp_client_dot(l->client) && link_flush(l, STEP_MS);
 }
 
@@ -211,7 +223,7 @@ session(struct submission *s, struct mono until)
 	bool		open;
 
 	s->why[0] = '\0';
-	open = link_open(&l, s->dir, until) && capable(s, &l);
+	open = link_open(&l, &s->place, until) && capable(s, &l);
 	while (open && (now = submit_count(s, RCPT_WAITING)) > 0 &&
 	    now < before) {
 		before = now;

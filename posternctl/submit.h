@@ -6,7 +6,9 @@
 #ifndef POSTERNCTL_SUBMIT_H
 #define POSTERNCTL_SUBMIT_H
 
-#include "common/base/buf.h"
+#include "posternctl/link.h"
+#include "posternctl/spill.h"
+
 #include "common/smtp/param.h"
 
 /*
@@ -29,13 +31,14 @@ struct submit_rcpt {
 	char			*reply;		/* that reply, flat; NULL */
 };
 struct submission {
-	const char		*dir;		/* see link_path() */
+	struct link_place	 place;
 	struct span		 from;		/* as in MAIL FROM:<> */
 	struct smtp_mail_params	 mail;
 	struct smtp_rcpt_params	 rcpt;
 	struct submit_rcpt	*rcpts;
 	size_t			 nrcpts;
-	struct span		 head, body;	/* canonical */
+	struct span		 head;		/* canonical, as the body */
+	const struct spill	*body;
 	int64_t			 retry_ms;
 	bool			 verbose;
 	char			 why[512];	/* of what waits or is in doubt */

@@ -8,7 +8,8 @@
 #include "posternctl/submit.h"
 
 struct undelivered {
-	struct span	 head, body;	/* as it came in, canonical */
+	struct span	 head;		/* as it came in, canonical */
+	const struct spill *body;
 	struct span	 from;		/* envelope; empty: the null sender */
 	const char	*domain;	/* this machine's */
 	const struct submission *s;	/* what was tried */

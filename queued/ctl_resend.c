@@ -11,10 +11,11 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/map.h"
 #include "common/base/rand.h"
 #include "common/smtp/path.h"
 #include "queued/diskio.h"
-#include "queued/route.h"
+#include "queued/readers.h"
 
 #define PIECE	60000	/* bytes of a long content copied in one go */
 
@@ -23,10 +24,11 @@ struct resend {
 	struct txn	*t;
 	uint64_t	 id, of, size;
 	uint32_t	 nrcpts, no_rule;
+	struct map	*there;		/* recipients by their actions */
 	int		 fd;		/* of the old content's file, or -1 */
 	off_t		 off;
 	struct buf	 prefix;
-	const char	*why;		/* of the first that has no rule */
+	const char	*why;		/* of the last that has no rule */
 	bool		 failed;
 };
 
@@ -39,31 +41,59 @@ resend_free(void *arg)
 		txn_abort(x->t);
 	dio_close(x->fd);
 	buf_clear(&x->prefix);
+	map_free(x->there);
 	free(x);
 }
 
-/* A recipient with each action of its rule. */
+/* False: he has it already, by that action. */
+static bool
+note(struct resend *x, const struct reader *v)
+{
+	struct buf	 key;
+	bool		 was;
+
+	buf_init(&key, sizeof(v->to) + 256);
+	buf_str(&key, v->to);
+	buf_byte(&key, 0);
+	buf_str(&key, v->action->name);
+	was = map_get(x->there, buf_content(&key)) != NULL;
+	if (!was && !map_set(x->there, buf_content(&key), x))
+		x->failed = true;
+	buf_clear(&key);
+	return !was;
+}
+
+/* A recipient, or those whom he stands for, with each action of the rule; of
+ * two aliases that lead to one he gets one. */
 static void
 add_rcpt(struct resend *x, const struct rec_msg *m, const struct rec_rcpt *e)
 {
-	struct rec_rcpt	 r = { .to = e->to, .orcpt = e->orcpt,
-			    .orig = e->orig, .notify = e->notify,
-			    .flags = e->flags, .group = x->nrcpts };
-	const struct conf_action *a;
-	struct match_out out;
-	const char	*why;
+	struct rec_rcpt	 r = { .orcpt = e->orcpt, .notify = e->notify };
+	struct readers	 to;
+	uint32_t	 group = UINT32_MAX;	/* that r.group stands for */
 
-	if (!route_find(x->q->conf, m, e->to, e->flags, &out, &why)) {
+	readers_again(x->q->conf, m, e->to, e->flags, &to);
+	if (to.n == 0) {
 		x->no_rule++;
-		x->why = why;
-		return;
+		x->why = to.why;
 	}
-	for (uint32_t i = 0; (a = route_action(&out, i)) != NULL; i++) {
-		r.action = span_str(a->name);
+	for (size_t i = 0; i < to.n && !x->failed; i++) {
+		const struct reader *v = &to.v[i];
+
+		if (!note(x, v) && v->expanded)
+			continue;
+		r.to = span_str(v->to);
+		r.orig = e->orig.len == 0 && v->expanded ? e->to : e->orig;
+		r.flags = e->flags | (v->expanded ? RCPT_F_EXPANDED : 0);
+		r.action = span_str(v->action->name);
+		if (v->group != group)
+			r.group = x->nrcpts;
+		group = v->group;
 		if (txn_rcpt(x->t, &r) == -1)
 			x->failed = true;
 		x->nrcpts++;
 	}
+	readers_clear(&to);
 }
 
 /* The old ones, each once and without an archive's copies; or the one given. */
@@ -183,9 +213,12 @@ verb_resend(struct ctl *c, int argc, char **argv)
 		ctl_end(c, EX_OSERR, "out of memory");
 		return;
 	}
-	*x = (struct resend){ .q = q, .of = id, .fd = -1 };
+	*x = (struct resend){ .q = q, .of = id, .fd = -1,
+	    .there = map_new(q->conf->limits.recipients) };
 	buf_init(&x->prefix, REC_PREFIX_MAX);
-	if (!load_record(q, id, &r) ||
+	if (x->there == NULL)
+		ctl_end(c, EX_OSERR, "out of memory");
+	else if (!load_record(q, id, &r) ||
 	    rec_msg_decode(r.env, r.version, &e, &why) != PARSE_OK ||
 	    !buf_span(&x->prefix, r.prefix) ||
 	    (file && (x->fd = body_open(id, false)) == -1))

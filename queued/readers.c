@@ -1,5 +1,5 @@
 /*
- * The walk over rules and aliases for mail of our own. See readers.h.
+ * The walk over rules and aliases for mail without a session. See readers.h.
  */
 #include "queued/readers.h"
 
@@ -7,25 +7,28 @@
 
 #include "common/base/log.h"
 #include "common/lookup/aliases.h"
+#include "queued/route.h"
 
-#define VISITS_MAX	1000	/* addresses looked at for one */
+#define VISITS		10	/* addresses looked at for each reader */
 
-struct walk {
+struct visits {
 	const struct conf *c;
 	struct readers	*out;
-	bool		 local_too;	/* the first one is as good as expanded */
+	struct match_in	 in;		/* whose mail it is */
+	bool		 ours;
+	size_t		 cap, max;
 	struct aliases	 a;
 };
 
 static void
-refuse(struct walk *w, const char *why)
+refuse(struct visits *w, const char *why)
 {
 	if (w->out->why == NULL)
 		w->out->why = why;
 }
 
 static bool
-there(const struct walk *w, struct span to, const struct conf_action *a)
+there(const struct visits *w, struct span to, const struct conf_action *a)
 {
 	for (size_t i = 0; i < w->out->n; i++)
 		if (w->out->v[i].action == a &&
@@ -39,36 +42,56 @@ there(const struct walk *w, struct span to, const struct conf_action *a)
 static void
 match(void *arg, const struct aliases_step *p, struct match_out *out)
 {
-	const struct walk *w = arg;
-	struct match_in	 in = { .local = true, .rdns_known = true,
-			    .helo = span_str(w->c->hostname),
-			    .expanded = p->depth > 0 || w->local_too,
-			    .rcpt_to = p->to, .skip = p->skip };
+	const struct visits *w = arg;
+	struct match_in	 in = w->in;
 
+	in.expanded = in.expanded || p->depth > 0;
+	in.rcpt_to = p->to;
+	in.skip = p->skip;
 	conf_match(w->c, &in, out);
+}
+
+static struct reader *
+add(struct visits *w)
+{
+	struct reader	*v;
+
+	if (w->out->n == w->max) {
+		w->a.too_many = w->a.stop = true;
+		return NULL;
+	}
+	if (w->out->n == w->cap) {
+		w->cap = w->cap == 0 ? 1 : w->cap * 4;
+		if ((v = reallocarray(w->out->v, w->cap, sizeof(*v))) == NULL)
+			fatal("readers");
+		w->out->v = v;
+	}
+	return &w->out->v[w->out->n];
 }
 
 static void
 found(void *arg, const struct aliases_step *p, const struct match_out *out)
 {
-	struct walk	*w = arg;
+	struct visits	*w = arg;
 	struct reader	*v;
-	const struct conf_rule *r = out->rule;
+	const struct conf_action *a;
+	const char	*why;
 	size_t		 group = w->out->n;
 
-	for (size_t i = 0; i < r->nactions; i++) {
-		if (there(w, p->to, r->actions[i]))
+	for (uint32_t i = 0; (a = route_action(out, i)) != NULL; i++) {
+		if (there(w, p->to, a))
 			continue;
-		if (w->out->n == READERS_MAX) {
-			w->a.too_many = w->a.stop = true;
-			return;
+		if (!w->ours && !route_queued(a, &why)) {
+			refuse(w, why);
+			continue;
 		}
-		v = &w->out->v[w->out->n];
+		if ((v = add(w)) == NULL)
+			return;
 		if (!span_cstr(p->to, v->to, sizeof(v->to))) {
 			refuse(w, "the address is too long");
 			return;
 		}
-		v->action = r->actions[i];
+		v->action = a;
 		v->group = (uint32_t)group;
 		v->expanded = p->depth > 0;
 		w->out->n++;
@@ -87,28 +110,46 @@ refused(void *arg, const struct aliases_step *p, uint16_t code,
 
 static const struct aliases_ops ops = { match, found, refused };
 
-void
-readers_find(const struct conf *c, struct span to, bool expanded,
-    struct readers *out)
+static void
+find(struct visits *w, struct span to)
 {
-	struct walk		 w = { .c = c, .out = out,
-				    .local_too = expanded };
 	struct aliases_step	 first = { .to = to };
+	struct readers		*out = w->out;
 
 	*out = (struct readers){ 0 };
-	if ((out->v = calloc(READERS_MAX, sizeof(*out->v))) == NULL)
-		fatal("readers");
-	w.a = (struct aliases){ .conf = c, .ops = &ops, .arg = &w,
-	    .max = VISITS_MAX };
-	aliases_walk(&w.a, &first);
-	if (w.a.memory)
+	w->a = (struct aliases){ .conf = w->c, .ops = &ops, .arg = w,
+	    .max = w->max * VISITS };
+	aliases_walk(&w->a, &first);
+	if (w->a.memory)
 		fatalx("readers");
-	if (w.a.too_many) {
+	if (w->a.too_many) {
 		out->n = 0;
 		out->why = "the address stands for too many others";
 	} else if (out->n == 0 && out->why == NULL)
 		/* Each is there already: they lead to one another. */
 		out->why = "aliases lead too far";
+}
+
+void
+readers_find(const struct conf *c, struct span to, bool expanded,
+    struct readers *out)
+{
+	struct visits	 w = { .c = c, .out = out, .ours = true,
+			    .max = READERS_MAX };
+
+	w.in = (struct match_in){ .local = true, .rdns_known = true,
+	    .helo = span_str(c->hostname), .expanded = expanded };
+	find(&w, to);
+}
+
+void
+readers_again(const struct conf *c, const struct rec_msg *m, struct span to,
+    uint8_t flags, struct readers *out)
+{
+	struct visits	 w = { .c = c, .out = out, .in = route_in(m, to, flags),
+			    .max = c->limits.recipients };
+
+	find(&w, to);
 }
 
 void

@@ -17,9 +17,20 @@ was_local(const struct rec_msg *m)
 	    addr_is_loopback(&m->client);
 }
 
-static bool
-queued_action(const struct conf_action *a)
+struct match_in
+route_in(const struct rec_msg *m, struct span to, uint8_t flags)
 {
+	return (struct match_in){ .client = m->client, .local = was_local(m),
+	    .rdns_known = true, .rdns = m->rdns, .helo = m->helo,
+	    .auth_user = m->auth, .mail_from = m->from, .rcpt_to = to,
+	    .tag = m->tag, .expanded = (flags & RCPT_F_EXPANDED) != 0 };
+}
+
+bool
+route_queued(const struct conf_action *a, const char **why)
+{
+	*why = a->type == ACT_PROXY ? "the rule's action is a proxy" :
+	    "the rule's action is an alias table";
 	return a->type != ACT_PROXY && a->type != ACT_EXPAND;
 }
 
@@ -35,12 +46,7 @@ bool
 route_find(const struct conf *conf, const struct rec_msg *m, struct span to,
     uint8_t flags, struct match_out *out, const char **why)
 {
-	struct match_in	 in = { .client = m->client, .local = was_local(m),
-			    .rdns_known = true, .rdns = m->rdns,
-			    .helo = m->helo, .auth_user = m->auth,
-			    .mail_from = m->from, .rcpt_to = to,
-			    .tag = m->tag,
-			    .expanded = (flags & RCPT_F_EXPANDED) != 0 };
+	struct match_in	 in = route_in(m, to, flags);
 	const struct conf_action *a;
 
 	conf_match(conf, &in, out);
@@ -50,11 +56,8 @@ route_find(const struct conf *conf, const struct rec_msg *m, struct span to,
 		return false;
 	}
 	for (uint32_t i = 0; (a = route_action(out, i)) != NULL; i++)
-		if (!queued_action(a)) {
-			*why = a->type == ACT_PROXY ? "the rule's action is a "
-			    "proxy" : "the rule's action is an alias table";
+		if (!route_queued(a, why))
 			return false;
-		}
 	return true;
 }
 

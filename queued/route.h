@@ -8,6 +8,11 @@
 #include "common/conf/match.h"
 #include "queued/walk.h"
 
+/* What the rules are asked with for a recipient of m. */
+struct match_in route_in(const struct rec_msg *m, struct span to,
+	    uint8_t flags);
+/* Does the queue deliver by it? *why says why not. */
+bool	 route_queued(const struct conf_action *, const char **why);
 /*
  * The rule for a recipient of m with these flags (enum rcpt_flag). True: one
  * whose actions the queue delivers by. False: none such, and *why says so.

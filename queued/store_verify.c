@@ -11,14 +11,11 @@
 #include <db.h>
 
 #include "common/base/log.h"
-#include "queued/bytes.h"
 #include "queued/diskio.h"
+#include "queued/verify_row.h"
 
-#define ROW_VERSION	1
 #define PAGE_SIZE	4096
-#define KEY_MAX		1024
-#define KEY_LEN_MAX	(KEY_MAX - 16)	/* a longer one is not kept */
-#define ROW_MAX		1024
+#define KEY_LEN_MAX	(VERIFY_KEY_MAX - 16)	/* a longer one is not kept */
 #define DROP_LEN	9		/* 't' and its time */
 
 struct store_verify {
@@ -26,8 +23,8 @@ struct store_verify {
 	DB		*db;
 	DB_TXN		*txn;
 	uint64_t	 count;
-	uint8_t		 row[ROW_MAX];	/* the last one read */
-	uint8_t		 key[KEY_MAX];
+	uint8_t		 row[VERIFY_ROW_MAX];	/* the last one read */
+	uint8_t		 key[VERIFY_KEY_MAX];
 };
 
 static void
@@ -49,80 +46,6 @@ dbt(const void *p, size_t len)
 	memcpy(&d.data, &p, sizeof(p));
 	d.size = (uint32_t)len;
 	return d;
-}
-
-/* ---- keys and rows ---- */
-
-static void
-put_time(struct buf *b, int64_t ms)
-{
-	uint64_t	 be = htobe64((uint64_t)ms);
-
-	buf_byte(b, 't');
-	buf_add(b, &be, sizeof(be));
-}
-
-/* Behind its first byte or time. False: it is too long. */
-static bool
-put_key(struct buf *b, const struct verify_key *k)
-{
-	return buf_span(b, k->domain) && buf_byte(b, 0) &&
-	    buf_span(b, k->local) && buf_byte(b, 0) && buf_span(b, k->where) &&
-	    buf_byte(b, 0) && buf_span(b, k->target);
-}
-
-/* The parts of a key behind its first byte or time. */
-static bool
-get_key(struct span s, struct verify_key *k)
-{
-	struct span	*parts[] = { &k->domain, &k->local, &k->where };
-	size_t		 n;
-
-	for (size_t i = 0; i < 3; i++) {
-		if ((n = span_find(s, 0)) == s.len)
-			return false;
-		*parts[i] = span_sub(s, 0, n);
-		span_skip(&s, n + 1);
-	}
-	k->target = s;
-	return true;
-}
-
-static void
-put_row(struct buf *b, const struct verify_row *r)
-{
-	put_u8(b, ROW_VERSION);
-	put_u8(b, r->state);
-	put_u8(b, r->any);
-	put_u8(b, r->by_delivery);
-	put_u64(b, (uint64_t)r->since_ms);
-	put_u64(b, (uint64_t)r->asked_ms);
-	put_u64(b, (uint64_t)r->until_ms);
-	put_u64(b, (uint64_t)r->good_ms);
-	put_u64(b, (uint64_t)r->drop_ms);
-	put_str(b, span_sub(r->reply, 0, STORE_VERIFY_REPLY_MAX));
-	put_str(b, span_sub(r->server, 0, STORE_VERIFY_SERVER_MAX));
-}
-
-/* False: of another version, or damaged. */
-static bool
-get_row(struct span s, struct verify_row *r)
-{
-	struct cur	 c = { s, false };
-
-	if (cur_u8(&c) != ROW_VERSION)
-		return false;
-	r->state = cur_u8(&c);
-	r->any = cur_u8(&c);
-	r->by_delivery = cur_u8(&c) != 0;
-	r->since_ms = (int64_t)cur_u64(&c);
-	r->asked_ms = (int64_t)cur_u64(&c);
-	r->until_ms = (int64_t)cur_u64(&c);
-	r->good_ms = (int64_t)cur_u64(&c);
-	r->drop_ms = (int64_t)cur_u64(&c);
-	r->reply = cur_str(&c);
-	r->server = cur_str(&c);
-	return !c.bad;
 }
 
 /* ---- one row ---- */
@@ -190,14 +113,14 @@ drop(struct store_verify *v, const struct verify_key *key)
 	bool		 had;
 
 	buf_init(&k, KEY_LEN_MAX);
-	buf_init(&t, KEY_MAX);
+	buf_init(&t, VERIFY_KEY_MAX);
 	buf_byte(&k, 'k');
-	had = put_key(&k, key) &&
+	had = verify_put_key(&k, key) &&
 	    get(v, buf_content(&k).p, buf_len(&k), &row);
 	if (had) {
-		if (get_row(row, &r)) {
-			put_time(&t, r.drop_ms);
-			put_key(&t, key);
+		if (verify_get_row(row, &r)) {
+			verify_put_time(&t, r.drop_ms);
+			verify_put_key(&t, key);
 			del(v, buf_content(&t).p, buf_len(&t));
 		}
 		if (del(v, buf_content(&k).p, buf_len(&k)) && v->count > 0)
@@ -218,8 +141,8 @@ store_verify_get(struct store_verify *v, const struct verify_key *key,
 
 	buf_init(&k, KEY_LEN_MAX);
 	buf_byte(&k, 'k');
-	ok = put_key(&k, key) &&
-	    get(v, buf_content(&k).p, buf_len(&k), &row) && get_row(row, r);
+	ok = verify_put_key(&k, key) &&
+	    get(v, buf_content(&k).p, buf_len(&k), &row) && verify_get_row(row, r);
 	buf_clear(&k);
 	return ok;
 }
@@ -231,12 +154,12 @@ store_verify_put(struct store_verify *v, const struct verify_key *key,
 	struct buf	 k, t, row;
 
 	buf_init(&k, KEY_LEN_MAX);
-	buf_init(&t, KEY_MAX);
-	buf_init(&row, ROW_MAX);
+	buf_init(&t, VERIFY_KEY_MAX);
+	buf_init(&row, VERIFY_ROW_MAX);
 	buf_byte(&k, 'k');
-	put_time(&t, r->drop_ms);
-	put_row(&row, r);
-	if (put_key(&t, key) && put_key(&k, key) && !row.failed) {
+	verify_put_time(&t, r->drop_ms);
+	verify_put_row(&row, r);
+	if (verify_put_key(&t, key) && verify_put_key(&k, key) && !row.failed) {
 		begin(v);
 		drop(v, key);
 		put(v, buf_content(&k).p, buf_len(&k), buf_content(&row));
@@ -308,7 +231,7 @@ first_due(struct store_verify *v, int64_t now_ms, bool any,
 	memcpy(&be, v->key + 1, sizeof(be));
 	if (!any && (int64_t)be64toh(be) > now_ms)
 		return false;
-	if (!get_key(span(v->key + DROP_LEN, *len - DROP_LEN), key))
+	if (!verify_get_key(span(v->key + DROP_LEN, *len - DROP_LEN), key))
 		*key = (struct verify_key){ 0 };
 	return true;
 }
@@ -346,8 +269,8 @@ store_verify_each(struct store_verify *v, struct span domain,
 	size_t		 len;
 	DBC		*c;
 
-	buf_init(&front, KEY_MAX);
-	buf_init(&from, KEY_MAX);
+	buf_init(&front, VERIFY_KEY_MAX);
+	buf_init(&from, VERIFY_KEY_MAX);
 	buf_byte(&front, 'k');
 	buf_span(&front, domain);
 	buf_byte(&front, 0);
@@ -356,7 +279,7 @@ store_verify_each(struct store_verify *v, struct span domain,
 		buf_byte(&front, 0);
 	}
 	buf_byte(&from, 'k');
-	if (after == NULL || !put_key(&from, after) || !buf_byte(&from, 0)) {
+	if (after == NULL || !verify_put_key(&from, after) || !buf_byte(&from, 0)) {
 		buf_reset(&from);
 		buf_span(&from, buf_content(&front));
 	}
@@ -367,8 +290,8 @@ store_verify_each(struct store_verify *v, struct span domain,
 		while (next(v, c, &len, op, &row) &&
 		    span_starts(span(v->key, len), buf_content(&front))) {
 			op = DB_NEXT;
-			if (get_key(span(v->key + 1, len - 1), &key) &&
-			    get_row(row, &r) && !f(&key, &r, arg))
+			if (verify_get_key(span(v->key + 1, len - 1), &key) &&
+			    verify_get_row(row, &r) && !f(&key, &r, arg))
 				break;
 		}
 		must(c->close(c), "cursor");

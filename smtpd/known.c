@@ -172,10 +172,11 @@ done(void *arg, const struct verify_verdict *v)
 			    sizeof(w->text));
 		}
 		log_info("session=%s id=%s event=rcpt to=<%s> action=%s "
-		    "server=%s reply=\"%u %s\" why=%s", s->id, t->ids,
+		    "server=%s reply=%s why=%s", s->id, t->ids,
 		    log_quote(copy->to),
 		    log_quote(span_str(copy->action->name)),
-		    log_quote(span_str(v->server)), (unsigned)v->code, v->text,
+		    log_quote(span_str(v->server)),
+		    log_reply(v->code, span_str(v->text)),
 		    log_quote_reply(span_str(v->reply)));
 	}
 	close_one(w);

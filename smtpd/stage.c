@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/base/log.h"
 #include "common/mime/date.h"
@@ -169,18 +168,6 @@ stage_digest(struct txn *t, uint8_t out[DIGEST_LEN])
 /* ---- fields that are missing ------------------------------------------------ */
 
 static void
-add_date(struct buf *b)
-{
-	time_t		 now = (time_t)(clock_wall().ms / 1000);
-	struct tm	 tm;
-
-	localtime_r(&now, &tm);
-	buf_str(b, "Date: ");
-	date_write(b, &tm, (int)(tm.tm_gmtoff / 60));
-	buf_str(b, "\r\n");
-}
-
-static void
 add_from(struct buf *b, const struct txn *t)
 {
 	buf_str(b, "From: ");
@@ -202,7 +189,7 @@ stage_complete(struct txn *t)
 		return;
 	buf_init(&b, CONTENT_PREFIX_MAX);
 	if (!h->date)
-		add_date(&b);
+		date_field(&b, (time_t)(clock_wall().ms / 1000));
 	if (!h->message_id)
 		buf_fmt(&b, "Message-ID: <%s@%s>\r\n", t->ids,
 		    t->s->listen->hostname);

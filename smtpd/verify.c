@@ -145,16 +145,14 @@ decide(const struct question *q, size_t next, uint8_t state, verify_done *done,
 		    q->reply, q->server, done, arg);
 }
 
-/* Printable ASCII, on one line, as it may stand in a reply of ours, and between
- * double quotes in the log. */
+/* Printable ASCII, on one line, as it may stand in a reply of ours. */
 static void
 keep(char dst[SAID_MAX + 1], struct span s)
 {
 	size_t	n = s.len < SAID_MAX ? s.len : SAID_MAX;
 
 	for (size_t i = 0; i < n; i++)
-		dst[i] = s.p[i] < ' ' || s.p[i] > '~' ? '?' :
-		    s.p[i] == '"' ? '\'' : (char)s.p[i];
+		dst[i] = s.p[i] < ' ' || s.p[i] > '~' ? '?' : (char)s.p[i];
 	dst[n] = '\0';
 }
 

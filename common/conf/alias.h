@@ -16,7 +16,7 @@
 
 #include "common/conf/conf.h"
 
-#define ALIAS_LOCAL_MAX	64	/* octets: RFC 5321, 4.5.3.1.1 */
+#define ALIAS_LOCAL_MAX	255	/* octets: SMTP_LOCAL_MAX, as at RCPT */
 #define ALIAS_PATH_MAX	1000	/* bytes of a file's name */
 #define ALIAS_DEPTH	10	/* files that include files */
 

@@ -14,7 +14,7 @@
 #define QUEUE_PATH_MAX		1000
 #define GREET_DELAY_MAX_MS	(5 * 60000)	/* RFC 5321, 4.5.3.2.1: clients
 						 * wait five minutes */
-#define TTL_MIN_MS		60000
+#define TTL_MIN_MS		10000	/* a number without its unit is less */
 #define TTL_MAX_MS		(365 * 86400000LL)
 #define RATE_MAX_MS		3600000
 #define CACHE_MAX_MS		(30 * 86400000LL)

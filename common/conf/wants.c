@@ -6,20 +6,11 @@
 #include <string.h>
 
 #include "common/conf/alias.h"
-#include "common/conf/lex.h"
-#include "common/conf/gram.h"
+#include "common/conf/scan.h"
 #include "common/conf/table_i.h"
 
-/* One statement at a time: its first four words are all that counts. */
-struct scan {
-	int		 token[4];
-	const char	*text[4];
-	size_t		 n;
-};
-
 struct wants {
-	struct lex	 lex;
-	struct conf_pos	 pos;
+	struct span	 bundle;
 	void		 (*f)(enum bundle_kind, struct span, void *);
 	void		*arg;
 };
@@ -28,7 +19,7 @@ static void
 want(struct wants *w, enum bundle_kind kind, const char *key)
 {
 	struct bundle_item	 item;
-	struct span		 s = w->lex.bundle;
+	struct span		 s = w->bundle;
 
 	while (bundle_next(&s, &item))
 		if (item.kind == kind && span_is(item.key, key))
@@ -37,14 +28,10 @@ want(struct wants *w, enum bundle_kind kind, const char *key)
 }
 
 static void
-scan_end(struct wants *w, const struct scan *s)
+statement(struct wants *w, const struct scan *s)
 {
-	if (s->n >= 3 && s->token[1] == '=' && s->token[0] == STRING)
-		lex_macro_set(&w->lex, &w->pos, s->text[0], s->text[2]);
-	if (s->n >= 2 && s->token[0] == K_INCLUDE) {
+	if (s->n >= 2 && s->token[0] == K_INCLUDE)
 		want(w, BUNDLE_INCLUDE, s->text[1]);
-		lex_include(&w->lex, &w->pos, s->text[1]);
-	}
 	if (s->n >= 4 && s->token[0] == K_TABLE && (s->token[2] == K_FILE ||
 	    s->token[2] == K_CDB))
 		want(w, BUNDLE_TABLE, s->text[3]);
@@ -75,7 +62,7 @@ want_of_tables(struct wants *w, struct arena *mem)
 {
 	static const char	 magic[] = ":include:";
 	struct bundle_item	 item;
-	struct span		 s = w->lex.bundle;
+	struct span		 s = w->bundle;
 	struct conf_table	*t;
 
 	while (bundle_next(&s, &item)) {
@@ -94,45 +81,28 @@ want_of_tables(struct wants *w, struct arena *mem)
 	}
 }
 
+static void
+want_in_string(const char *text, void *arg)
+{
+	if (strstr(text, ":include:") != NULL)
+		want_lists(span(NULL, 0), span_str(text), arg);
+}
+
 void
 conf_wants(struct span bundle, void (*f)(enum bundle_kind, struct span,
     void *), void *arg)
 {
+	struct wants	 w = { .bundle = bundle, .f = f, .arg = arg };
 	struct arena	*mem = arena_new(256UL << 20);
-	struct wants	*w = calloc(1, sizeof(*w));
-	struct scan	 s = { .n = 0 };
-	struct buf	 ignored;
-	const char	*text;
-	int		 token;
+	struct scan	*s = scan_new(bundle);
 
-	buf_init(&ignored, 65536);
-	if (mem == NULL || w == NULL)
-		goto out;
-	w->f = f;
-	w->arg = arg;
-	lex_init(&w->lex, mem, bundle, &ignored);
-	while ((token = lex_next(&w->lex, &text, &w->pos)) != 0) {
-		if (w->lex.braces > 0 && w->lex.first &&
-		    lex_is_statement(token)) {
-			/* A brace was left open; the parser will tell. */
-			lex_skip(&w->lex);
-			token = '\n';
-		}
-		if (token == '\n') {
-			scan_end(w, &s);
-			s.n = 0;
-			continue;
-		}
-		if (token == STRING && strstr(text, ":include:") != NULL)
-			want_lists(span(NULL, 0), span_str(text), w);
-		if (s.n < 4) {
-			s.token[s.n] = token;
-			s.text[s.n++] = text;
-		}
+	if (mem != NULL && s != NULL) {
+		s->string = want_in_string;
+		s->arg = &w;
+		while (scan_next(s))
+			statement(&w, s);
+		want_of_tables(&w, mem);
 	}
-	want_of_tables(w, mem);
-out:
-	buf_clear(&ignored);
+	scan_free(s);
 	arena_free(mem);
-	free(w);
 }

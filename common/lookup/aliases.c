@@ -8,6 +8,9 @@
 #include "common/conf/alias.h"
 #include "common/smtp/path.h"
 
+_Static_assert(ALIAS_LOCAL_MAX == SMTP_LOCAL_MAX,
+    "an alias leads where RCPT does");
+
 const char	aliases_too_far[] = "5.4.6 Aliases lead too far";
 
 static void	visit(struct aliases *, const struct aliases_step *);

@@ -19,3 +19,18 @@ date_write(struct buf *b, const struct tm *tm, int gmtoff_min)
 	    tm->tm_min, tm->tm_sec, gmtoff_min < 0 ? '-' : '+', off / 60,
 	    off % 60);
 }
+
+bool
+date_local(struct buf *b, time_t t)
+{
+	struct tm	 tm;
+
+	return localtime_r(&t, &tm) != NULL &&
+	    date_write(b, &tm, (int)(tm.tm_gmtoff / 60));
+}
+
+bool
+date_field(struct buf *b, time_t t)
+{
+	return buf_str(b, "Date: ") && date_local(b, t) && buf_str(b, "\r\n");
+}

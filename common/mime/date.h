@@ -10,5 +10,9 @@
 
 /* "Tue, 24 Nov 2026 08:15:26 +0000". */
 bool	 date_write(struct buf *, const struct tm *, int gmtoff_min);
+/* That of t, in the time zone of this process. */
+bool	 date_local(struct buf *, time_t t);
+/* The whole field, "Date: ...", with its CRLF. */
+bool	 date_field(struct buf *, time_t t);
 
 #endif

@@ -8,6 +8,7 @@
 #define REGRESS_DELIVERDHELP_H
 
 #include "deliverd/pool.h"
+#include "regress/lib/loghelp.h"
 #include "regress/lib/script.h"
 
 #define CONNS_MAX	2	/* connections of this deliverd */
@@ -82,9 +83,6 @@ const struct got *result(uint64_t id, uint32_t n);
 /* It has this status, and a reply that begins so. */
 void	 is(uint64_t id, uint32_t n, enum d_status, const char *reply);
 void	 content_is(struct server *, const char *want);
-/* Reads the log for a while; was this in it? */
-void	 log_begin(void);
-bool	 log_end(const char *what);
 
 #define CASE(f)	cmocka_unit_test_setup_teardown(f, deliverdhelp_setup, \
 	    deliverdhelp_teardown)

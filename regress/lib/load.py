@@ -4,12 +4,14 @@ what became of each: "acked N", "refused N CODE" or "unknown N" (the connection
 was lost before an answer to the final dot). Standard library only.
 
     load.py HOST:PORT --out FILE [--sessions S] [--seconds T | --count N]
-            [--size BYTES] [--to DOMAIN] [--first N]
+            [--size BYTES] [--to DOMAIN] [--first N] [--until FILE]
 
-Message N goes to rN@DOMAIN and has the header "X-Number: N". Ends with status 0
-when it could work to its end; what is right or wrong is the caller's to say."""
+Message N goes to rN@DOMAIN and has the header "X-Number: N". Ends, also
+before its time, when FILE is there. Its status is 0 when it could work to its
+end; what is right or wrong is the caller's to say."""
 import argparse
 import itertools
+import os
 import socket
 import threading
 import time
@@ -56,6 +58,7 @@ def main():
     p.add_argument("--size", type=int, default=2000)
     p.add_argument("--to", default="dest.example")
     p.add_argument("--first", type=int, default=1)
+    p.add_argument("--until")
     p.add_argument("--pause", type=float, default=0)
     a = p.parse_args()
     host, port = a.at.rsplit(":", 1)
@@ -73,6 +76,8 @@ def main():
         with lock:
             n = next(numbers)
         if end is not None and time.time() >= end:
+            return None
+        if a.until and os.path.exists(a.until):
             return None
         if a.count and n >= a.first + a.count:
             return None

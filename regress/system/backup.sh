@@ -32,7 +32,7 @@ load --out "$T/before" --sessions 3 --count 60 --first 2001 --to flow.example
 load --out "$T/during" --sessions 3 --seconds 3 --first 5001 \
     --to flow.example &
 load=$!
-sleep 0.5
+wait_until 10 loaded "$T/during" 10
 check "backup under load" ctl backup "$T/copy"
 check "it has a manifest" grep -q '^end ' "$T/copy/manifest"
 check "its files are their owner's alone" sh -c \

@@ -32,7 +32,7 @@ match from any for domain "dsn.example" action "dsn"
 match from any for domain "drop.example" action "drop"
 match from any for domain "dest.example" action "out"
 postmaster pm@client.example double-bounces
-queue retry 1s..2s warn-after 1m ttl 66s
+queue retry 1s..2s warn-after 12s ttl 20s
 EOF
 python3 "$TOP/regress/lib/dsn.py" "$A:2525" "$T/2501.log" "$T/2503.log" ||
     FAILED=$((FAILED + 1))

@@ -7,12 +7,15 @@ need_peers "keep" || exit 0
 sink $A:2500 "$T/in"
 gateway_start <<EOF || exit 1
 hostname gw.example.org
-queue keep 1m
+queue keep 1h
 queue size 1M
 queue retry 1h..2h
 action "out" relay to { "$A:2500" } open
 action "away" relay to { "$A:2501" } open
 listen on $A port 2525
+action "names" expand aliases { "team@dest.example" = "e@dest.example, f@dest.example, e@dest.example", \
+    "live@dest.example" = "g@nowhere.example" }
+match from any for rcpt-to { "team@dest.example", "live@dest.example" } action "names"
 match from any for domain "away.example" action "away"
 match from any for domain "dest.example" action "out"
 EOF
@@ -42,6 +45,12 @@ check "it arrives once more" wait_until 5 arrived 2
 check "resend to somebody else" ctl message resend "$first" to c@dest.example
 check "which arrives" wait_until 5 arrived 3
 check "for him" sh -c "grep -rq 'c@dest.example' '$T/in'"
+check "resend to an alias" ctl message resend "$first" to team@dest.example
+check "which arrives as one message" wait_until 5 arrived 4
+check "for each whom it stands for" sh -c "f=\$(grep -rl '<e@dest.example>' '$T/in') &&
+    [ \$(grep -c '^X-Rcpt-Args: <[ef]@dest.example>' \$f) = 2 ]"
+check "an alias that leads to nobody" sh -c \
+    "! '$BUILD/posternctl' -s '$T/gw/run' message resend $first to live@dest.example"
 check "the log tells of both" logged "id=$first event=resend as="
 check "no rule, no resend" sh -c \
     "! '$BUILD/posternctl' -s '$T/gw/run' message resend $first to d@nowhere.example"
@@ -65,7 +74,7 @@ check "reroute -n shows what would change" sh -c \
 check "and changes nothing" sh -c \
     "'$BUILD/posternctl' -s '$T/gw/run' message show $i | grep -q ' away '"
 check "reroute" ctl -y reroute all
-tried() { ctl -y schedule "$i" >/dev/null 2>&1; arrived 4; }
+tried() { ctl -y schedule "$i" >/dev/null 2>&1; arrived 5; }
 check "it arrives by the new action" wait_until 10 tried
 
 # The limit of what the queue holds.
@@ -81,8 +90,17 @@ ctl -y remove all >"$T/out" 2>&1
 check "with room again it is open" wait_until 5 sh -c \
     "'$BUILD/posternctl' -s '$T/gw/run' queue stats | grep -q 'state: open'"
 check "verify" ctl verify
-gone() { [ "$(id_of state=kept)" != "$first" ]; }
-check "in time what is kept goes" wait_until 75 gone
+
+# In its time. What was kept before keeps its own.
+sed -i 's/^queue keep 1h/queue keep 10s/' "$T/gw/postern.conf"
+check "a shorter time by a reload" ctl reload
+ctl resume mta
+send $A:2525 short@client.example b@dest.example >"$T/out" 2>&1
+check "the next is kept" wait_until 9 kept sender=short@client.example
+short=$(id_of state=kept sender=short@client.example)
+gone() { ! kept sender=short@client.example; }
+check "in time what is kept goes" wait_until 30 gone
 check "and can't be read any more" sh -c \
-    "! '$BUILD/posternctl' -s '$T/gw/run' message show $first"
+    "! '$BUILD/posternctl' -s '$T/gw/run' message show $short"
+check "what was kept for longer can" ctl message show "$first"
 gateway_stop

@@ -44,16 +44,19 @@ for d in queued deliverd.1 lookupd keyd smtpd.1 proxyd.1; do
 	find "$T/in" -type f -delete
 	others $d >"$T/before"
 	python3 "$TOP/regress/lib/load.py" $A:$port --out "$T/load.$d" \
-	    --sessions 10 --seconds 3 &
+	    --sessions 10 --seconds 20 --until "$T/enough" &
 	load=$!
-	sleep 1
+	wait_until 10 loaded "$T/load.$d" 500
 	pid=$(pid_of $d)
 	check "$d runs" kill -0 "$pid"
 	kill -9 "$pid"
 	t=$(back $A:$port)
 	[ "$t" -lt 200 ] && ok "service is back ${t}0 ms after kill -9 of $d" ||
 	    no "service was back ${t}0 ms after kill -9 of $d"
+	wait_until 10 loaded "$T/load.$d" $(($(wc -l <"$T/load.$d") + 200))
+	: >"$T/enough"
 	wait $load
+	rm "$T/enough"
 	check "$d is another process now" wait_until 10 sh -c \
 	    "[ -n \"\$('$BUILD/posternctl' -s '$T/gw/run' -j status | grep '\"$d\"' | grep -v '\"pid\":$pid,')\" ]"
 	others $d >"$T/after"

@@ -34,13 +34,19 @@ check() {
 	fi
 }
 # wait_until SECONDS COMMAND ...: true as soon as the command is.
+# What takes longer is looked at less often: looking costs the others time.
 wait_until() {
-	_end=$(($(date +%s) + $1)); shift
+	read -r _now _ </proc/uptime
+	_end=$((${_now%.*} + $1)) _nap=0.05 _naps=0; shift
 	until "$@" >/dev/null 2>&1; do
-		[ "$(date +%s)" -lt "$_end" ] || return 1
-		sleep 0.05
+		read -r _now _ </proc/uptime
+		[ "${_now%.*}" -lt "$_end" ] || return 1
+		[ $((_naps += 1)) -ne 20 ] || _nap=0.2
+		sleep $_nap
 	done
 }
+# loaded FILE N: has load.py written that many lines, so is it under way?
+loaded() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 need_root() {
 	[ "$(id -u)" -eq 0 ] && return 0
 	skip "$1: needs root"

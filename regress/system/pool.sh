@@ -41,7 +41,7 @@ server spare 2503
 gateway_start <<E2 || exit 1
 hostname gw.example.org
 pool "inside" { "$A:2501" weight 3, "$A:2502" weight 1, "$A:2503" standby } \
-    probe 1s..8s max-connections 6
+    probe 1s..4s max-connections 6
 action "in" relay to pool "inside"
 listen on $A port 2525
 match from any for domain "dest.example" action "in"
@@ -65,7 +65,7 @@ check "hosts is a table for people" sh -c "$BUILD/posternctl -s $T/gw/run hosts 
 # ---- one dies under load ----
 load 800 & LOAD=$!
 FIRST=1601
-sleep 0.7
+wait_until 10 loaded "$T/acked.801" 200
 stop one
 wait $LOAD
 check "one server killed: all is delivered at once" wait_until 20 delivered
@@ -92,7 +92,7 @@ want = 1.0
 for g in gaps:
     if not 0.75 * want <= g <= 1.25 * want + 1.6:
         sys.exit("%.1f s instead of %.1f" % (g, want))
-    want = min(want * 2, 8)
+    want = min(want * 2, 4)
 sys.exit(len(gaps) < 3)
 E3
 

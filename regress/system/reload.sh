@@ -15,9 +15,9 @@ EOF
 cp "$T/gw/postern.conf" "$T/good"
 
 python3 "$TOP/regress/lib/load.py" $A:2525 --out "$T/load" --sessions 8 \
-    --seconds 8 --size 500 &
+    --seconds 30 --until "$T/enough" --size 500 &
 load=$!
-sleep 1
+wait_until 10 loaded "$T/load" 30
 
 # A file with errors changes nothing and says all of them.
 { cat "$T/good"; echo 'match from any for domain "x" action "nowhere"'
@@ -50,6 +50,7 @@ check "a listener that cannot be bound changes nothing" test $? -ne 0
 send $A:2525 a@c.example u@two.example --quit-after RCPT >"$T/out" 2>&1
 check "the rules of before still hold" test $? -eq 0
 
+: >"$T/enough"
 wait $load
 check "no client was refused or lost in all that" \
     sh -c "! grep -qE 'refused [0-9]+ connection|unknown' '$T/load'"

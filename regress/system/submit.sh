@@ -93,6 +93,14 @@ printf 'EHLO here\r\nMAIL FROM:<bs@site.example>\r\nRCPT TO:<x@dest.example>\r\n
 check "-bs speaks SMTP" grep -q '^250 2.0.0.*queued' "$T/bs"
 check "-bs: arrives" arrives 'bs body'
 
+# ---- where the gateway is ----
+printf 'Subject: by conf\n\nby its configuration\n' |
+    "$D/sendmail" -C "$T/gw/postern.conf" -O Timeout.connect=3s x@dest.example
+check "-C: the configuration says where" test $? -eq 0
+check "-C: arrives" arrives 'by its configuration'
+check "-C: mailq" sh -c "'$D/mailq' -C '$T/gw/postern.conf' >'$T/out'"
+check "posternctl -f" sh -c "'$BUILD/posternctl' -f '$T/gw/postern.conf' status | grep -q queued"
+
 # ---- refusals ----
 echo 'partly' | sm -f $U bad@dest.example good@dest.example 2>"$T/err"
 check "a refused recipient: 67" test $? -eq 67
@@ -234,3 +242,18 @@ step "554 to the content" 69 --on dot "reply:554 5.7.1 not here"
 step "550 to MAIL" 69 --on mail "reply:550 5.7.1 not you"
 step "no SMTP at all" 75 --greet "hello there"
 GW=
+# More than there is memory for.
+case $BUILD in
+*asan*|*cover*) skip "memory is measured in the build that is shipped" ;;
+*)
+	rm -f "$S"
+	peer huge "unix:$S" --no-content
+	huge() {
+		{ printf 'Subject: huge\n\n'
+		head -c 45000000 /dev/zero | tr '\0' x; } |
+		    (ulimit -v 40000; "$D/sendmail" -s "$S" x@dest.example)
+	}
+	check "what is larger than memory is sent" huge
+	check "whole" grep -q '"size": 45[0-9]*' "$T/peer/huge"
+	;;
+esac

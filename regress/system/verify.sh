@@ -174,7 +174,6 @@ check "unknown ones, too" gets "450 4.3.2 " bad1@backup.example
 check "what a table knows, too" gets "450 4.3.2 " good@backup.example
 check "and it is remembered" shows good1@backup.example '"state":"known"'
 kill "$PRIMARY"; wait "$PRIMARY" 2>/dev/null
-sleep 0.2
 down() { gets "250 " good1@backup.example; }
 check "once it is down those known are taken" wait_until 30 down
 check "others get 450" gets "450 4.4.1 " bad1@backup.example

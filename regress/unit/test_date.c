@@ -45,8 +45,29 @@ test_date(void **state)
 		buf_reset(&b);
 		assert_true(date_write(&b, &tm, rows[i].off));
 		assert_string_equal(buf_cstr(&b), rows[i].want);
+		buf_reset(&b);
+		assert_true(date_local(&b, t));
+		assert_string_equal(buf_cstr(&b), rows[i].want);
 	}
 	assert_false(date_write(&b, &tm, 0));
+	buf_clear(&b);
+}
+
+static void
+test_field(void **state)
+{
+	struct buf	 b;
+
+	(void)state;
+	setenv("TZ", "XST9:30", 1);
+	tzset();
+	buf_init(&b, 39);
+	assert_true(date_field(&b, 1795508126));
+	assert_string_equal(buf_cstr(&b),
+	    "Date: Mon, 23 Nov 2026 22:45:26 -0930\r\n");
+	buf_clear(&b);
+	buf_init(&b, 38);		/* no room for all of it */
+	assert_false(date_field(&b, 1795508126));
 	buf_clear(&b);
 }
 
@@ -54,7 +75,8 @@ int
 main(void)
 {
 	const struct CMUnitTest	 tests[] = {
-		cmocka_unit_test(test_date)
+		cmocka_unit_test(test_date),
+		cmocka_unit_test(test_field)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@ static const char	text[] =
     "postmaster pm@home.example\n"
     "listen on 192.0.2.1 port 25\n"
     "action out relay to { 192.0.2.9 }\n"
+    "action live proxy to { 192.0.2.11 }\n"
     "action twin relay to { 192.0.2.10 }\n"
     "action names expand aliases {\n"
     "sales@a.example = \"anna@home.example, bert, anna@home.example\",\n"
@@ -32,6 +33,10 @@ static const char	text[] =
     "match from any for domain a.example action names\n"
     "match from any for domain home.example action out\n"
     "match from any for domain two.example action { out, twin }\n"
+    "match from any mail-from \"@vip.example\" for domain one.example "
+    "action twin\n"
+    "match from any for domain one.example action out\n"
+    "match from any for domain live.example action live\n"
     "match from expanded for domain ex.example action out\n"
     "match from local for rcpt-to self@a.example action twin\n"
     "match from local for domain sender.example action out\n";
@@ -99,6 +104,58 @@ test_postmaster(void **state)
 	    "postmaster@home.example out 0;");
 }
 
+/* A recipient of a message that came from somewhere, once more. */
+static const char *
+again(const char *from, const char *client, const char *to, uint8_t flags)
+{
+	struct rec_msg	 m = { .from = span_str(from),
+			    .helo = SPAN("h.example") };
+	struct readers	 r;
+	size_t		 n = 0;
+
+	assert_true(addr_parse(span_str(client), &m.client));
+	readers_again(conf, &m, span_str(to), flags, &r);
+	got[0] = '\0';
+	for (size_t i = 0; i < r.n; i++)
+		n += (size_t)snprintf(got + n, sizeof(got) - n,
+		    "%s %s %u%s;", r.v[i].to, r.v[i].action->name,
+		    r.v[i].group, r.v[i].expanded ? " x" : "");
+	if (r.n == 0)
+		snprintf(got, sizeof(got), "no: %s", r.why);
+	readers_clear(&r);
+	return got;
+}
+
+static void
+test_again(void **state)
+{
+	static const char	here[] = "127.0.0.1", there[] = "192.0.2.77";
+
+	(void)state;
+	assert_string_equal(again("", there, "sales@a.example", 0),
+	    "anna@home.example out 0 x;bert@home.example out 1 x;");
+	assert_string_equal(again("", there, "two@a.example", 0),
+	    "u@two.example out 0 x;u@two.example twin 0 x;");
+	assert_string_equal(again("", there, "postmaster", 0),
+	    "pm@home.example out 0 x;");
+	/* By whom it came and what it was. */
+	assert_string_equal(again("", here, "u@sender.example", 0),
+	    "u@sender.example out 0;");
+	assert_true(strncmp(again("", there, "u@sender.example", 0), "no: 5.",
+	    6) == 0);
+	assert_string_equal(again("x@vip.example", there, "u@one.example", 0),
+	    "u@one.example twin 0;");
+	assert_string_equal(again("x@y.example", there, "u@one.example", 0),
+	    "u@one.example out 0;");
+	assert_string_equal(again("", there, "u@ex.example", RCPT_F_EXPANDED),
+	    "u@ex.example out 0;");
+	assert_true(strncmp(again("", there, "u@ex.example", 0), "no: 5.",
+	    6) == 0);
+	/* What the queue can't deliver by. */
+	assert_string_equal(again("", there, "u@live.example", 0),
+	    "no: the rule's action is a proxy");
+}
+
 /* More than one may stand for, and far more visits than that takes. */
 static void
 test_limits(void **state)
@@ -149,6 +206,7 @@ main(void)
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_aliases),
 		cmocka_unit_test(test_postmaster),
+		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_limits),
 	};
 	struct buf	 msgs;

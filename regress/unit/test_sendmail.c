@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "posternctl/intake.h"
 #include "posternctl/letter.h"
@@ -85,7 +86,7 @@ by_programs(void **state)
 	assert_int_equal(s.ret, RET_FULL);
 
 	s = parsed("sendmail -f '' -F '' -odb -odi -o7 -om -n -U -G -v "
-	    "-h 3 -L tag -Ac -Am -X /log -p x -O DeliveryMode=b a");
+	    "-h 3 -L tag -Ac -C /c -Am -X /log -p x -O DeliveryMode=b a");
 	assert_string_equal(s.from, "");
 	assert_string_equal(s.name, "");
 	assert_true(s.verbose && s.dots && s.job == JOB_SEND);
@@ -119,8 +120,10 @@ modes(void **state)
 	assert_int_equal(parsed("sendmail x").retry_ms, 60000);
 	assert_int_equal(parsed("sendmail -O Timeout.connect=2s x").retry_ms,
 	    2000);
-	assert_string_equal(parsed("sendmail x").dir, "/run/postern");
-	assert_string_equal(parsed("mailq -s /x").dir, "/x");
+	assert_null(parsed("sendmail x").place.dir);
+	assert_string_equal(parsed("sendmail x").conf, CONFFILE);
+	assert_string_equal(parsed("sendmail -C /x x").conf, "/x");
+	assert_string_equal(parsed("mailq -s /x").place.dir, "/x");
 }
 
 static void
@@ -157,6 +160,25 @@ wrong(void **state)
 
 /* ---- the message --------------------------------------------------------- */
 
+static bool
+gather(struct span s, void *arg)
+{
+	return buf_span(arg, s);
+}
+
+/* All of it; lives until the next call. */
+static struct span
+body_of(const struct intake *m)
+{
+	static struct buf	b;
+
+	buf_clear(&b);
+	buf_init(&b, 1UL << 30);
+	assert_true(spill_each(&m->body, gather, &b));
+	assert_int_equal(buf_len(&b), spill_len(&m->body));
+	return buf_content(&b);
+}
+
 static void
 comes_as(const char *in, size_t len, bool dots, const char *head,
     const char *body)
@@ -169,7 +191,7 @@ comes_as(const char *in, size_t len, bool dots, const char *head,
 		assert_true(intake_feed(&m, span(in + cut, len - cut)));
 		assert_true(intake_end(&m));
 		assert_string_equal(buf_cstr(&m.head), head);
-		assert_string_equal(buf_cstr(&m.body), body);
+		assert_true(span_is(body_of(&m), body));
 		intake_clear(&m);
 	}
 }
@@ -201,6 +223,139 @@ incoming(void **state)
 	/* A CR makes no field of its own, and no bare CR in the body. */
 	COMES("A: b\rBcc: x\n\nc\rd\n", false, "A: b Bcc: x\r\n",
 	    "c\r\nd\r\n");
+}
+
+/* Long lines in pieces become what they become whole. */
+static void
+in_pieces(void **state)
+{
+	static uint8_t	 text[400000];
+	struct intake	 whole, m;
+	struct buf	 want;
+	uint32_t	 rnd = 1;
+	size_t		 n, len = sizeof(text);
+
+	(void)state;
+	for (size_t i = 0; i < len; i++) {
+		rnd = rnd * 1664525 + 1013904223;
+		n = rnd >> 16 & 1023;
+		text[i] = n == 0 ? '\r' : n < 3 ? ' ' : n < 60 ? 0xc3 :
+		    n < 120 ? 0xa4 : (uint8_t)('a' + n % 26);
+	}
+	memcpy(text, "A: b\n\n", 6);
+	memset(text + 100000, '\r', 70000);	/* more of them than a part */
+	memset(text + 300000, ' ', 5000);
+	memcpy(text + len - 8, "xx\r\r\n.\n", 7);
+	text[len - 1] = 'y';
+	intake_begin(&whole, true);
+	assert_true(intake_feed(&whole, span(text, len)));
+	buf_init(&want, 1 << 20);
+	buf_span(&want, body_of(&whole));
+	assert_true(whole.done);
+	for (size_t step = 1; step < 200000; step = step * 7 + 1) {
+		intake_begin(&m, true);
+		for (size_t i = 0; i < len; i += n) {
+			n = len - i < step ? len - i : step;
+			assert_true(intake_feed(&m, span(text + i, n)));
+			assert_true(m.line.cap < 1 << 20);
+		}
+		assert_true(intake_end(&m) && m.done && m.eight);
+		assert_true(span_eq(body_of(&m), buf_content(&want)));
+		intake_clear(&m);
+	}
+	buf_clear(&want);
+	intake_clear(&whole);
+}
+
+/* What no header can be is a body, a field is too large. */
+static void
+no_header(void **state)
+{
+	static uint8_t	 text[INTAKE_HEADER_MAX + 100000];
+	struct intake	 m;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	text[5] = ' ';
+	intake_begin(&m, true);
+	assert_true(intake_feed(&m, span(text, sizeof(text))));
+	assert_true(intake_feed(&m, span_str("\nA: b\n")) && intake_end(&m));
+	assert_int_equal(buf_len(&m.head), 0);
+	assert_true(span_starts(body_of(&m), span_str("xxxxx\r\n xxx")));
+	intake_clear(&m);
+	text[5] = ':';
+	intake_begin(&m, true);
+	assert_false(intake_feed(&m, span(text, sizeof(text))));
+	assert_string_equal(m.why, "the header is too large");
+	intake_clear(&m);
+}
+
+static bool
+whole_lines(struct span s, void *arg)
+{
+	size_t	*n = arg;
+
+	assert_true(s.len > 0 && s.p[s.len - 1] == '\n');
+	for (size_t i = 0; i < s.len; i++)
+		assert_int_equal(s.p[i], (*n + i) % 97 == 96 ? '\n' :
+		    'a' + (int)((*n + i) / 97 % 26));
+	*n += s.len;
+	return true;
+}
+
+static bool
+no(struct span s, void *arg)
+{
+	(void)s;
+	++*(unsigned *)arg;
+	return false;
+}
+
+/* From memory into a file and back. */
+static void
+spilt(void **state)
+{
+	const size_t	 lines = 5 * SPILL_MEM / 97;
+	struct spill	 s;
+	struct buf	 all;
+	char		 line[98];
+	size_t		 got = 0;
+	unsigned	 calls = 0;
+
+	(void)state;
+	spill_init(&s, lines * 97);
+	for (size_t i = 0; i < lines; i++) {
+		memset(line, 'a' + (int)(i % 26), 96);
+		line[96] = '\n';
+		assert_true(spill_span(&s, span(line, 97)));
+		assert_int_equal(s.fd != -1, spill_len(&s) > SPILL_MEM);
+		assert_true(s.mem.cap <= SPILL_MEM + 4096);
+	}
+	assert_int_equal(spill_len(&s), lines * 97);
+	for (int i = 0; i < 2; i++) {
+		got = 0;
+		assert_true(spill_each(&s, whole_lines, &got));
+		assert_int_equal(got, lines * 97);
+	}
+	assert_false(spill_each(&s, no, &calls));
+	assert_int_equal(calls, 1);
+	/* No more than it may have; and that is the end of it. */
+	assert_false(spill_span(&s, span_str("x")));
+	assert_string_equal(s.why, "the message is too large");
+	assert_false(s.io);
+	/* The file is cut short: what is not there is not made up. */
+	assert_int_equal(ftruncate(s.fd, 1000), 0);
+	buf_init(&all, SIZE_MAX / 2);
+	assert_false(spill_each(&s, gather, &all));
+	buf_clear(&all);
+	spill_clear(&s);
+	/* No place of the user's: the system's. */
+	setenv("TMPDIR", "/nonexistent", 1);
+	for (size_t i = 0; i <= SPILL_MEM / 97; i++)
+		assert_true(spill_span(&s, span(line, 97)));
+	assert_int_not_equal(s.fd, -1);
+	spill_clear(&s);
+	unsetenv("TMPDIR");
 }
 
 static void
@@ -249,7 +404,7 @@ folded(const char *first, size_t words_of, size_t total)
 		    'x';
 	intake_begin(&m, true);
 	assert_true(intake_feed(&m, span(in, n)) && intake_end(&m));
-	out = buf_content(buf_len(&m.head) > 0 ? &m.head : &m.body);
+	out = buf_len(&m.head) > 0 ? buf_content(&m.head) : body_of(&m);
 	while (span_word(&out, "\n", &line)) {
 		line.len--;	/* CR */
 		assert_true(line.len <= INTAKE_LINE_MAX);
@@ -397,6 +552,9 @@ main(void)
 		cmocka_unit_test(modes),
 		cmocka_unit_test(wrong),
 		cmocka_unit_test(incoming),
+		cmocka_unit_test(in_pieces),
+		cmocka_unit_test(no_header),
+		cmocka_unit_test(spilt),
 		cmocka_unit_test(nul),
 		cmocka_unit_test(eight),
 		cmocka_unit_test(long_lines),

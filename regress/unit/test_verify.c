@@ -6,6 +6,7 @@
 #include "regress/lib/smtpdtest.h"
 
 #include "common/conf/known.h"
+#include "regress/lib/loghelp.h"
 #include "smtpd/verify.h"
 
 #define QUESTIONS	1000
@@ -226,10 +227,14 @@ asked(void **state)
 	/* One who is unknown, in the server's words, made harmless. */
 	client_say(c, "RCPT TO:<v@sel.example>");
 	knows(SEL("v"), V_NONE, true, false, "");
+	log_begin();
 	server_says(ASKED("v"), V_BAD, V_ANY_NOT_ASKED,
-	    "550 5.1.1 no \303\274 \"here\"");
+	    "550 5.1.1 no \303\274 \"here\" why=x");
 	expect(c, "550 5.1.1 unknown user; his server said: 550 5.1.1 no ?? "
-	    "'here'");
+	    "\"here\" why=x");
+	/* It makes no value of its own in the log. */
+	assert_true(log_end(" reply=\"550 5.1.1 unknown user; his server "
+	    "said: 550 5.1.1 no ?? \\x22here\\x22 why=x\" why="));
 	/* No answer at all. */
 	client_say(c, "RCPT TO:<w@sel.example>");
 	knows(SEL("w"), V_NONE, true, false, "");

@@ -27,12 +27,13 @@ UNIT_test_bind = postern/bind.o postern/load.o postern/boot.o
 UNITLIBS_test_bind = -Wl,--wrap=socket
 
 # queued's core: all but its channels and its control socket.
-QUEUED	= $(filter-out queued/main.o queued/ctl%.o queued/job.o queued/sources.o \
+QUEUED	= $(filter-out queued/main.o queued/ctl%.o queued/job%.o queued/sources.o \
 	queued/verify.o queued/offline.o,$(patsubst %.c,%.o,$(wildcard queued/*.c)))
 UNIT_test_record = queued/record.o queued/envelope.o
 UNIT_test_envelope = queued/record.o queued/envelope.o
 UNIT_test_retry = queued/retry.o
-UNIT_test_readers = queued/readers.o
+UNIT_test_readers = $(QUEUED)
+UNITLIBS_test_readers = -ldb-5.3
 UNIT_test_sources = queued/sources.o
 UNIT_test_segment = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_segment = -ldb-5.3
@@ -68,6 +69,7 @@ UNITLIBS_test_known = -ldb-5.3
 UNIT_test_asked = regress/lib/queuehelp.o queued/verify.o $(QUEUED)
 UNITLIBS_test_asked = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
+UNIT_fuzz_verify = queued/verify_row.o
 PROXYD	= $(filter-out proxyd/main.o proxyd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard proxyd/*.c)))
 PROXYD	+= regress/lib/script.o regress/lib/proxydhelp.o
@@ -75,7 +77,7 @@ UNIT_test_proxyd = $(PROXYD)
 UNIT_test_proxyd_content = $(PROXYD)
 UNIT_test_asks = $(PROXYD)
 # deliverd, all but its main(), and the world around it.
-DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o) \
+DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o loghelp.o) \
 	$(filter-out deliverd/main.o deliverd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard deliverd/*.c)))
 UNIT_test_deliverd = $(DELIVERD)
@@ -84,7 +86,8 @@ UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
 UNIT_test_pools = $(DELIVERD)
-UNIT_test_agents = regress/lib/queuehelp.o queued/job.o $(QUEUED)
+UNIT_test_agents = regress/lib/queuehelp.o \
+    $(addprefix queued/,job.o job_send.o) $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
 UNIT_test_again = queued/again.o
 UNIT_test_archive = queued/archive.o queued/record.o queued/envelope.o
@@ -104,11 +107,14 @@ UNIT_test_byrule = $(SMTPD)
 UNIT_test_routing = $(SMTPD)
 UNIT_test_session_options = $(SMTPD)
 UNIT_test_listener = $(SMTPD)
-UNIT_test_verify = $(SMTPD)
+UNIT_test_archived = $(SMTPD)
+UNITLIBS_test_archived = -lcrypto
+UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
 UNITLIBS_test_verify = -lcrypto
 UNIT_test_peer = $(SMTPD)
 UNIT_test_source = smtpd/source.o
 UNIT_fuzz_session = $(SMTPD)
+UNIT_test_places = posternctl/places.o
 # sendmail, all but its main().
 UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
-    options.o submit.o)
+    options.o spill.o submit.o)
