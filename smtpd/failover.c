@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "common/base/log.h"
+#include "common/smtp/reply.h"
 #include "smtpd/cmd.h"
 #include "smtpd/known.h"
 #include "smtpd/proxy.h"
@@ -216,11 +217,27 @@ static void
 said(struct session *s, const struct conf_action *a, const char *why)
 {
 	session_stats()->failovers++;
-	log_warnx("session=%s id=%s event=failover action=%s to=%s why=%s",
-	    s->id, s->txn != NULL ? s->txn->ids : "-",
-	    log_quote(span_str(a->name)),
+	log_warnx("session=%s%s%s event=failover action=%s to=%s why=%s",
+	    s->id, s->txn != NULL ? " id=" : "",
+	    s->txn != NULL ? s->txn->ids : "", log_quote(span_str(a->name)),
 	    log_quote(span_str(a->on_failure->name)),
 	    log_quote(span_str(why)));
+}
+
+bool
+failover_reply(struct link *l, const struct link_wait *w, uint16_t code,
+    struct span text)
+{
+	struct buf	 flat;
+	char		 why[400];
+
+	if (l->action->on_failure == NULL)
+		return false;
+	buf_init(&flat, sizeof(why) - 1);
+	smtp_reply_flat(&flat, code, text);
+	span_cstr(buf_content(&flat), why, sizeof(why));
+	buf_clear(&flat);
+	return failover(l, w, why);
 }
 
 bool

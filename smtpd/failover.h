@@ -28,6 +28,9 @@ void	 failover_rcpt(struct txn *, struct rcpt *, struct cmd *,
  * server has some of the content. The link is the caller's to close.
  */
 bool	 failover(struct link *, const struct link_wait *w, const char *why);
+/* The same because of the server's reply to w. */
+bool	 failover_reply(struct link *, const struct link_wait *w,
+	    uint16_t code, struct span text);
 /* A session of a proxied listener that has no link: it begins, or goes on, as a
  * regular one. False: the action does not say so. */
 bool	 failover_session(struct session *, const char *why);

@@ -115,7 +115,7 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 
 	/* Not there, or not any more: by the action the queue takes over. */
 	if ((code == 421 || (w->what == ASK_OPEN && code / 100 == 4)) &&
-	    failover(l, w, log_reply(code, text))) {
+	    failover_reply(l, w, code, text)) {
 		link_close(l);
 		return;
 	}

@@ -63,6 +63,13 @@ pause_listener(struct proc *p, uint16_t index, bool on)
 	listener_pause(index, on);
 }
 
+static void
+fallback(struct proc *p, struct span action, bool on)
+{
+	(void)p;
+	failover_force(action, on);
+}
+
 /* Who does nothing is told to come again; in the end everybody is. */
 static void
 drain_one(struct session *s, void *arg)
@@ -101,6 +108,7 @@ main(int argc, char **argv)
 		.peer = peer,
 		.listener = listener,
 		.pause_listener = pause_listener,
+		.fallback = fallback,
 		.drain = drain,
 		.drained = drained,
 		.verbs = ctl_verbs
