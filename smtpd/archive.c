@@ -8,8 +8,8 @@
 #include "smtpd/route.h"
 
 /* Do its conditions hold for one of the recipients, those included that a server
- * is still asked for? Where that hangs on a name
- * that is not known yet, they do: a copy too many is the lesser evil. */
+ * is still asked for? Where that hangs on a name that is not known yet, they do:
+ * a copy too many is the lesser evil. */
 static bool
 sees(const struct conf_archive *a, const struct txn *t)
 {
@@ -68,7 +68,7 @@ each(const struct conf_archive *a, const struct txn *t,
 				good = false;
 		}
 		for (size_t k = 0; k < r->ncopies; k++)
-			if (r->copies[k].group != k)
+			if (r->copies[k].group != k || r->copies[k].quiet)
 				continue;	/* the same one */
 			else if (can(a, t, r->copies[k].to))
 				f(a, t, r->copies[k].to, arg);

@@ -52,18 +52,23 @@ failover_force(struct span name, bool on)
 
 /* ---- recipients --------------------------------------------------------------- */
 
-/* What the queue gets of it. False: no memory. */
+/* What the queue gets of it: also the copy that the listener has of all. False:
+ * no memory. */
 static bool
 into_queue(struct txn *t, struct rcpt *r, const struct conf_action *a,
     bool conflict)
 {
-	struct copy	*v = arena_alloc(t->arena, sizeof(*v));
+	const struct conf_action *also = t->s->listen->copy;
+	struct copy	*v = arena_alloc(t->arena, 2 * sizeof(*v));
 
 	if (v == NULL)
 		return false;
 	*v = (struct copy){ .to = r->to, .proven = a, .conflict = conflict,
 	    .action = a->on_failure != NULL ? a->on_failure : a };
-	txn_rcpt_copies(t, r, v, 1);
+	if (also != NULL)
+		v[1] = (struct copy){ .to = r->to, .proven = a, .group = 1,
+		    .action = also, .quiet = true };
+	txn_rcpt_copies(t, r, v, also != NULL ? 2 : 1);
 	r->action = v->action;
 	r->queued = true;
 	return true;

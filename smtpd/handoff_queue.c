@@ -39,7 +39,8 @@ send_copies(const struct txn *t, const struct rcpt *r, uint32_t n)
 
 		CHAN_SEND(chan, q_rcpt, .tid = t->queue.tid, .to = v->to,
 		    .action = span_str(v->action->name),
-		    .notify = r->params.notify, .orcpt = r->params.orcpt,
+		    .notify = v->quiet ? NOTIFY_NEVER : r->params.notify,
+		    .orcpt = r->params.orcpt,
 		    .orig = v->expanded ? r->to : span(NULL, 0),
 		    .group = n + v->group,
 		    .flags = v->expanded ? RCPT_F_EXPANDED : 0);

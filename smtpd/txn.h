@@ -24,6 +24,7 @@ struct copy {
 	 * recipient; NULL: as `action` says. */
 	const struct conf_action *proven;
 	bool		 conflict;	/* else 452, not 450 */
+	bool		 quiet;		/* nobody is notified of it */
 	bool		 expanded;	/* `to` is whom the recipient stands for */
 	bool		 all;		/* of its group: `accept all` */
 };

@@ -9,15 +9,17 @@
 #include "common/ipc/codec.h"
 #include "smtpd/failover.h"
 
-enum { RULES = 25, WHOLE = 26, LOGIN = 27 };
+enum { RULES = 25, WHOLE = 26, LOGIN = 27, COPIED = 28 };
 static const char	conf_text[] =
     "hostname gw.example.org\n"
     "action \"spare\" relay to { \"192.0.2.11\" }\n"
     "action \"live\" proxy to { \"192.0.2.9\" } on-failure queue \"spare\"\n"
+    "action \"box\" relay to { \"192.0.2.12\" }\n"
     "action \"bare\" proxy to { \"192.0.2.9\" }\n"
     "listen on 192.0.2.1 port 25\n"
     "listen on 192.0.2.1 port 26 proxy \"live\"\n"
     "listen on 192.0.2.1 port 27 proxy \"live\" auth-plaintext\n"
+    "listen on 192.0.2.1 port 28 proxy \"live\" copy \"box\"\n"
     "match from any for rcpt-to { \"no@live.example\" } reject\n"
     "match from any for domain \"live.example\" action \"live\"\n"
     "match from any for domain \"bare.example\" action \"bare\"\n";
@@ -260,6 +262,26 @@ by_rule(void **state)
 	quit(c);
 }
 
+/* What is copied while the server is there is copied while it is not. */
+static void
+copied(void **state)
+{
+	struct client	*c = hello(COPIED);
+
+	(void)state;
+	verifies();
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	say(c, "RCPT TO:<x@live.example>", "250");
+	server_gone();
+	say(c, "RCPT TO:<u@live.example>", "250");
+	say(c, "RCPT TO:<v@live.example>", "450 4.4.1");
+	message(c, "250 2.0.0 ");
+	assert_non_null(strstr(queued.log, "rcpt x@live.example spare;"
+	    "rcpt x@live.example box;rcpt u@live.example spare;"
+	    "rcpt u@live.example box;commit "));
+	quit(c);
+}
+
 /* The queue can't take over either: as without it. */
 static void
 no_queue(void **state)
@@ -302,7 +324,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(learns), T(at_connect), T(in_between), T(content),
-		T(by_rule), T(no_queue)
+		T(by_rule), T(copied), T(no_queue)
 	};
 
 	return cmocka_run_group_tests(tests, init, NULL);
