@@ -81,6 +81,7 @@ plan_make(struct plan *p, const struct conf *c, unsigned ncpu,
 	unsigned	 front = clamp(ncpu, 1, WORKERS_MAX), need;
 	unsigned	 back = clamp(ncpu / 2, 1, 4);
 	bool		 verify = has_verify(c);
+	unsigned	 links = 0;	/* of a session, at most */
 	uint64_t	 each;
 
 	memset(p, 0, sizeof(*p));
@@ -89,12 +90,14 @@ plan_make(struct plan *p, const struct conf *c, unsigned ncpu,
 		if (c->listens[i]->takes_passwords)
 			p->classes = 2;
 	p->proxies = has_proxy(c);
+	if (p->proxies)
+		links = conf_mirrors(c) ? 2 : 1;
 	p->sessions = (c->limits.sessions + front - 1) / front;
 	*role_plan(p, IPC_SMTPD) = (struct plan_role){ front,
 	    p->sessions * 2 + SPARE_FDS, 0, 1024 * MIB, 0 };
 	*role_plan(p, IPC_PROXYD) = (struct plan_role){ p->proxies || verify ?
-	    front : 0, (p->proxies ? p->sessions : 0) + (verify ? VERIFY_FDS :
-	    0) + SPARE_FDS, 0, 512 * MIB, 0 };
+	    front : 0, links * p->sessions + (verify ? VERIFY_FDS : 0) +
+	    SPARE_FDS, 0, 512 * MIB, 0 };
 	*role_plan(p, IPC_DELIVERD) = (struct plan_role){ back,
 	    c->limits.deliveries * 2 + SPARE_FDS + 256, 0, 512 * MIB, 0 };
 	*role_plan(p, IPC_LOOKUPD) = (struct plan_role){ 1, 512, 0, 256 * MIB,
@@ -104,7 +107,7 @@ plan_make(struct plan *p, const struct conf *c, unsigned ncpu,
 	*role_plan(p, IPC_KEYD) = (struct plan_role){ 1, SPARE_FDS, 0,
 	    64 * MIB, 1 * MIB };
 	p->memory = c->limits.sessions * SESSION_BYTES * p->classes +
-	    (p->proxies ? c->limits.sessions * LINK_BYTES * p->classes : 0) +
+	    c->limits.sessions * links * LINK_BYTES * p->classes +
 	    c->limits.deliveries * DELIVERY_BYTES + QUEUE_BYTES;
 	for (unsigned i = 0; i < NROLES; i++) {
 		need = p->role[i].count > 0 ? p->role[i].nofile : 0;
@@ -120,7 +123,7 @@ plan_make(struct plan *p, const struct conf *c, unsigned ncpu,
 		return false;
 	}
 	if (p->memory > memory) {
-		each = SESSION_BYTES + (p->proxies ? LINK_BYTES : 0);
+		each = SESSION_BYTES + links * LINK_BYTES;
 		buf_fmt(msgs, "the limits can't be held: %u sessions of %llu "
 		    "KiB%s, %u deliveries of %llu KiB and %llu MiB for the "
 		    "queue are %llu MiB, the machine has %llu MiB\n",

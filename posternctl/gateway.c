@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "posternctl/print.h"
+#include "posternctl/relays.h"
 #include "posternctl/words.h"
 
 static void
@@ -38,7 +39,14 @@ run_reload(const struct call *call)
 static int
 run_check(const struct call *call)
 {
-	return tell(call, "postern", "check");
+	struct call	 whole = *call;
+	int		 st;
+
+	if (call->argc == 0 || strcmp(call->argv[0], "--live") != 0)
+		return tell(call, "postern", "check");
+	whole.argc = 0;
+	st = tell(&whole, "postern", "check");
+	return st != 0 ? st : relays_test(&whole);
 }
 
 static int
@@ -105,7 +113,7 @@ const struct command commands_gateway[] = {
 	    run_fallback },
 	{ "reload", "", "read the configuration again, all or nothing", 0, 0,
 	    run_reload },
-	{ "check", "[FILE]", "what reload would say", 0, 1, run_check },
+	{ "check", "[FILE|--live]", "what reload would say", 0, 1, run_check },
 	{ "log level", "[warn|info|debug]", "show or set it", 0, 1, run_level },
 	{ NULL, NULL, NULL, 0, 0, NULL }
 };

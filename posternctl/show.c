@@ -8,6 +8,7 @@
 #include <sysexits.h>
 
 #include "posternctl/print.h"
+#include "posternctl/relays.h"
 #include "posternctl/words.h"
 
 static const struct column process_columns[] = {
@@ -115,8 +116,9 @@ run_status(const struct call *call)
 	if (st != 0)
 		return st;
 	a.arg = &q;
-	return ask(call->dir, "queued", "queue stats", 0, NULL, &a,
+	st = ask(call->dir, "queued", "queue stats", 0, NULL, &a,
 	    call->quiet);
+	return st != 0 ? st : relays_show(call);
 }
 
 static int

@@ -24,7 +24,8 @@ struct command {
 
 extern const struct command commands_show[], commands_queue[],
     commands_message[], commands_recipient[], commands_backup[],
-    commands_offline[], commands_gateway[], commands_table[];
+    commands_offline[], commands_gateway[], commands_table[],
+    commands_mirror[];
 
 /* Finds the command at the front of the words; *used tells how many words it
  * took. NULL: none, and what is possible has been said on standard error. */

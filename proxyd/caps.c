@@ -4,6 +4,15 @@
  */
 #include "proxyd/caps.h"
 
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/base/map.h"
+
+#define TEXT_MAX	2000	/* all keywords, with values */
+
+static struct map	*known;		/* server -> its struct smtp_caps */
+
 void
 caps_send(struct link *l)
 {
@@ -12,4 +21,116 @@ caps_send(struct link *l)
 	CHAN_SEND(l->chan, p_caps, .tid = l->tid, .caps = caps->bits,
 	    .size = caps->size,
 	    .auth = span_sub(span_str(caps->auth), 0, 500));
+	if (!l->learned)
+		caps_learn(l->server, caps);
+	l->learned = true;
+}
+
+/* ---- changes --------------------------------------------------------------- */
+
+static bool
+has_line(struct span text, struct span want)
+{
+	struct span	line;
+
+	while (span_word(&text, "\n", &line))
+		if (span_eq(line, want))
+			return true;
+	return false;
+}
+
+/* The lines of a that b has not. */
+static void
+only_in(struct span a, struct span b, struct buf *to)
+{
+	struct span	line;
+
+	while (span_word(&a, "\n", &line)) {
+		if (has_line(b, line))
+			continue;
+		if (buf_len(to) > 0)
+			buf_str(to, ", ");
+		buf_span(to, line);
+	}
+}
+
+/* XCLIENT is announced by nobody but who says with what. */
+static bool
+keywords(struct buf *b, const struct smtp_caps *caps)
+{
+	return smtp_caps_text(b, "-", caps) &&
+	    ((caps->bits & CAP_XCLIENT) == 0 || buf_str(b, "\nXCLIENT"));
+}
+
+void
+caps_differ(const struct smtp_caps *was, const struct smtp_caps *is,
+    struct buf *added, struct buf *lost)
+{
+	struct buf	a, b;
+
+	buf_init(&a, TEXT_MAX);
+	buf_init(&b, TEXT_MAX);
+	if (keywords(&a, was) && keywords(&b, is)) {
+		only_in(buf_content(&b), buf_content(&a), added);
+		only_in(buf_content(&a), buf_content(&b), lost);
+	}
+	buf_clear(&a);
+	buf_clear(&b);
+}
+
+static void
+compare(const char *server, const struct smtp_caps *was,
+    const struct smtp_caps *is)
+{
+	struct buf	added, lost;
+
+	buf_init(&added, TEXT_MAX);
+	buf_init(&lost, TEXT_MAX);
+	caps_differ(was, is, &added, &lost);
+	if (buf_len(&added) + buf_len(&lost) > 0)
+		log_info("event=caps server=%s added=%s lost=%s",
+		    log_quote(span_str(server)), log_quote(buf_content(&added)),
+		    log_quote(buf_content(&lost)));
+	buf_clear(&added);
+	buf_clear(&lost);
+}
+
+void
+caps_learn(const char *server, const struct smtp_caps *caps)
+{
+	struct span	  name = span_str(server);
+	struct smtp_caps *had;
+
+	if ((caps->bits & CAP_ESMTP) == 0 || server == NULL ||
+	    (known == NULL && (known = map_new(CAPS_SERVERS)) == NULL))
+		return;
+	if ((had = map_get(known, name)) != NULL) {
+		compare(server, had, caps);
+		*had = *caps;
+		return;
+	}
+	if ((had = malloc(sizeof(*had))) == NULL)
+		return;
+	*had = *caps;
+	if (!map_set(known, name, had))
+		free(had);
+}
+
+static bool
+free_one(struct span key, void *value, void *arg)
+{
+	(void)key;
+	(void)arg;
+	free(value);
+	return true;
+}
+
+void
+caps_forget(void)
+{
+	if (known == NULL)
+		return;
+	map_each(known, free_one, NULL);
+	map_free(known);
+	known = NULL;
 }

@@ -33,7 +33,7 @@ link_row(const struct link *l, void *arg)
 
 	ctl_row(ctl, "session");
 	ctl_str(ctl, "session", l->session);
-	ctl_str(ctl, "client", addr_str(&l->client, client));
+	ctl_str(ctl, "client", addr_str(&l->who.client, client));
 	ctl_str(ctl, "action", l->action->name);
 	ctl_str(ctl, "server", l->server != NULL ? l->server : "");
 	ctl_str(ctl, "phase", phase_name(l));

@@ -260,7 +260,7 @@ flow_abort(struct link *l)
 	flow_over(f);
 	if (!bdat)
 		return true;		/* it was reset when it was refused */
-	/* One chunk may be on its way: its bytes are whole, RSET follows. */
+	/* A chunk that is on its way is whole; RSET goes behind its reply. */
 	if (smtp_client_pending(l->c) > 0)
 		f->stale++;
 	if (!smtp_client_simple(l->c, STEP_RSET)) {

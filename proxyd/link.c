@@ -13,6 +13,7 @@
 #include "common/base/rand.h"
 #include "proxyd/caps.h"
 #include "proxyd/relay.h"
+#include "proxyd/relaytest.h"
 #include "proxyd/servers.h"
 #include "proxyd/verify.h"
 
@@ -46,7 +47,15 @@ link_init(struct proc *p, const struct conf *c, struct ask *a)
 	ask = a;
 	links_max = proc_sessions(p) != 0 ? proc_sessions(p) :
 	    c->limits.sessions;
+	if (conf_mirrors(c))
+		links_max *= 2;		/* smtpd has a bound for these alone */
 	servers_init(c);
+}
+
+const struct conf *
+link_conf(void)
+{
+	return conf;
 }
 
 size_t
@@ -103,6 +112,7 @@ smtpd_free(struct smtpd *d)
 	while ((l = LIST_FIRST(&d->links)) != NULL)
 		link_drop(l);
 	verify_gone(d->chan);
+	relaytest_gone(d->chan);
 	LIST_REMOVE(d, entry);
 	nsmtpds--;
 	chan_free(d->chan);
@@ -180,6 +190,7 @@ link_free(struct link *l)
 	free(l->cands);
 	free(l->server);
 	free(l->helo);
+	identity_clear(&l->who);
 	free(l);
 }
 
@@ -310,6 +321,8 @@ link_next(struct link *l, uint16_t code, const char *why)
 		if (l->s != NULL) {
 			if ((l->c = smtp_client_new(stream_out(l->s))) == NULL)
 				fatal("smtp_client_new");
+			identity_connect(&l->who, l->action->identity,
+			    stream_out(l->s));
 			stream_timeout(l->s, LINK_CONNECT_MS);
 			return;
 		}
@@ -347,7 +360,7 @@ link_new(struct chan *c, const struct ipc_p_open *m,
 	l->tid = m->tid;
 	l->action = action;
 	span_cstr(m->session, l->session, sizeof(l->session));
-	l->client = m->client;
+	identity_init(&l->who, m);
 	l->asked = 1;
 	flow_init(&l->flow);
 	buf_init(&l->late, LINK_LATE_MAX);
@@ -417,9 +430,9 @@ link_set_timer(struct link *l)
 	stream_timeout(l->s, ms);
 }
 
-/* The server is there: nothing is needed of the others any more. */
-static void
-up(struct link *l)
+/* Nothing is needed of the other servers any more. */
+void
+link_up(struct link *l, struct span greeting)
 {
 	servers_works(&l->cands[l->next - 1].addr);
 	link_set_phase(l, LINK_UP);
@@ -430,11 +443,16 @@ up(struct link *l)
 	    .server = span_str(l->server));
 	log_debug("session=%s event=server server=%s result=open", l->session,
 	    log_quote(span_str(l->server)));
+	if (l->helo == NULL) {
+		link_reply(l, 220, greeting, false);
+		return;
+	}
+	caps_send(l);
+	link_reply(l, 220, span_str("ready"), true);
 }
 
-/* Not 220, or no EHLO: the next server, or the last one's own words. */
-static void
-no_welcome(struct link *l, const struct smtp_client_event *ev)
+void
+link_no_welcome(struct link *l, const struct smtp_client_event *ev)
 {
 	char	why[512];
 
@@ -450,11 +468,12 @@ static void
 reply_greeting(struct link *l, const struct smtp_client_event *ev)
 {
 	if (ev->code != 220) {
-		no_welcome(l, ev);
+		link_no_welcome(l, ev);
+	} else if (identity_greeted(l, ev)) {
+		return;
 	} else if (l->helo == NULL) {
-		up(l);
-		link_reply(l, ev->code, ev->text, false);
-	} else if (!smtp_client_ehlo(l->c, span_str(l->helo), true)) {
+		link_up(l, ev->text);
+	} else if (!smtp_client_ehlo(l->c, identity_helo(l), true)) {
 		link_fail(l, 421, "4.3.0 EHLO could not be sent");
 	} else {
 		l->phase = LINK_HELLO;
@@ -465,15 +484,15 @@ reply_greeting(struct link *l, const struct smtp_client_event *ev)
 static void
 reply_hello(struct link *l, const struct smtp_client_event *ev)
 {
-	if (ev->code / 100 == 2) {
-		up(l);
-		caps_send(l);
-		link_reply(l, 220, span_str("ready"), true);
-	} else if (ev->step == STEP_EHLO && ev->code / 100 == 5 &&
-	    smtp_client_ehlo(l->c, span_str(l->helo), false))
+	if (identity_helloed(l, ev))
+		return;
+	if (ev->code / 100 == 2)
+		link_up(l, span(NULL, 0));
+	else if (ev->step == STEP_EHLO && ev->code / 100 == 5 &&
+	    smtp_client_ehlo(l->c, identity_helo(l), false))
 		stream_kick(l->s);
 	else
-		no_welcome(l, ev);
+		link_no_welcome(l, ev);
 }
 
 /* ---- the stream -------------------------------------------------------- */
@@ -495,6 +514,8 @@ one_reply(struct link *l, const struct smtp_client_event *ev)
 		reply_greeting(l, ev);
 	else if (l->phase == LINK_HELLO)
 		reply_hello(l, ev);
+	else if (l->phase == LINK_XCLIENT)
+		identity_replied(l, ev);
 	else
 		relay_reply(l, ev);
 }

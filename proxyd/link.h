@@ -5,6 +5,9 @@
  *	FIND ─▶ CONNECT ─▶ GREETING ─(rule level: HELLO)─▶ UP ─▶ gone
  *	          ▲  next server  │
  *	          └───────────────┘
+ *
+ * With `identity xclient`, at both levels: GREETING ─▶ HELLO ─▶ XCLIENT ─(rule
+ * level: HELLO)─▶ UP, or straight on where the server does not have it.
  */
 #ifndef PROXYD_LINK_H
 #define PROXYD_LINK_H
@@ -16,6 +19,7 @@
 #include "common/lookup/find.h"
 #include "common/smtp/client.h"
 #include "proxyd/flow.h"
+#include "proxyd/identity.h"
 
 #define LINK_IN_MAX	(16 << 10)
 #define LINK_OUT_MAX	(512 << 10)	/* pipelined commands, or the credit */
@@ -29,7 +33,8 @@
 /* A channel to one smtpd worker and its links. */
 struct smtpd;
 
-enum link_phase { LINK_FIND, LINK_CONNECT, LINK_GREETING, LINK_HELLO, LINK_UP };
+enum link_phase { LINK_FIND, LINK_CONNECT, LINK_GREETING, LINK_HELLO,
+    LINK_XCLIENT, LINK_UP };
 struct link {
 	LIST_ENTRY(link) entry;		/* of its smtpd */
 	struct smtpd	*smtpd;
@@ -38,7 +43,7 @@ struct link {
 	const struct conf_action *action;
 	char		 session[17];
 	char		*helo;		/* rule level: our EHLO; else NULL */
-	struct addr	 client;
+	struct identity	 who;		/* the client */
 	enum link_phase	 phase;
 	struct mono	 since;
 	unsigned	 asked;		/* smtpd's commands not yet answered */
@@ -49,6 +54,7 @@ struct link {
 	struct hosts_cand *cands;	/* while connecting */
 	size_t		 ncands, next;
 	char		*server;	/* "name[address]:port" */
+	bool		 learned;	/* its keywords: caps.h */
 	struct stream	*s;
 	struct smtp_client *c;
 };
@@ -58,6 +64,7 @@ void	 link_init(struct proc *, const struct conf *, struct ask *);
 void	 link_peer(uint16_t worker, int fd);
 /* The link of that tid on a channel, NULL if gone. */
 struct link *link_get(struct chan *, uint32_t tid);
+const struct conf *link_conf(void);
 size_t	 link_count(void);
 size_t	 link_count_smtpds(void);
 uint64_t link_count_opened(void);
@@ -81,6 +88,11 @@ void	 link_drop(struct link *);
 /* Time that the next thing may take, by what is waited for. */
 void	 link_set_timer(struct link *);
 void	 link_set_phase(struct link *, enum link_phase);
+/* The server is there and takes commands: tells smtpd, answers p_open with the
+ * greeting's text (at rule level one of ours). */
+void	 link_up(struct link *, struct span greeting);
+/* Not 220, or no EHLO: the next server, or the last one's own words. */
+void	 link_no_welcome(struct link *, const struct smtp_client_event *);
 /* Opens the next server's session, or fails. */
 void	 link_next(struct link *, uint16_t code, const char *why);
 

@@ -10,6 +10,7 @@
 #include "common/proc/start.h"
 #include "proxyd/ctl.h"
 #include "proxyd/link.h"
+#include "proxyd/relaytest.h"
 #include "proxyd/verify.h"
 
 
@@ -74,6 +75,7 @@ main(int argc, char **argv)
 	ask = ask_new(p, IPC_PROXYD);
 	link_init(p, conf, ask);
 	verify_init(p, conf, ask);
+	relaytest_init(p, conf, ask);
 	ctl_init(conf);
 	return proc_run(p, &ops, NULL);
 }

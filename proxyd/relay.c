@@ -10,6 +10,7 @@
 #include "common/base/utf8.h"
 #include "common/smtp/command.h"
 #include "proxyd/caps.h"
+#include "proxyd/relaytest.h"
 #include "proxyd/verify.h"
 
 #define STEPS_ROOM	(SMTP_CLIENT_STEPS_MAX - 2)	/* QUIT, RSET */
@@ -281,6 +282,7 @@ const struct chan_row relay_rows[] = {
 	{ IPC_T_p_quit, on_quit },
 	{ IPC_T_p_close, on_close },
 	{ IPC_T_p_verify, verify_ask },
+	{ IPC_T_p_relay, relaytest_ask },
 	{ 0, NULL }
 };
 

@@ -3,6 +3,7 @@
  */
 #include "proxyd/verify.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/log.h"
@@ -90,7 +91,9 @@ void
 verify_answer(struct vquestion *q, uint8_t state, const char *reply,
     const char *server)
 {
-	if (q->chan != NULL)
+	if (q->told != NULL)
+		q->told(q->arg, state, reply, server);
+	else if (q->chan != NULL)
 		CHAN_SEND(q->chan, p_verified, .tid = q->tid, .state = state,
 		    .any = q->any, .reply = shortened(reply),
 		    .server = shortened(server));
@@ -212,35 +215,53 @@ is_target(const struct conf_action *a, struct span target)
 }
 
 static struct vdest *
-dest_get(const struct conf_action *a, struct span target)
+dest_find(const struct conf_action *a, struct span target)
 {
 	struct vdest	*d;
-	const char	*why;
 
 	LIST_FOREACH(d, &dests, entry)
 		if (d->action == a && span_is(target, d->target))
 			return d;
-	if (!is_target(a, target) || !dest_room())
-		return NULL;
+	return NULL;
+}
+
+static struct vdest *
+dest_new(const struct conf_action *a, struct span target)
+{
+	struct vdest	*d;
+
 	if ((d = calloc(1, sizeof(*d))) == NULL ||
 	    (d->target = span_dup(target)) == NULL)
 		fatal("verify");
 	d->action = a;
 	d->to = *a;
-	if (a->by != BY_NONE) {
-		/* The value of a table, which has been checked. */
-		if ((d->list = dest_list(target, &why)) == NULL) {
-			free(d->target);
-			free(d);
-			return NULL;
-		}
-		d->to.dests = d->list->dests;
-		d->to.ndests = d->list->ndests;
-	}
 	TAILQ_INIT(&d->waiting);
 	LIST_INIT(&d->conns);
 	LIST_INSERT_HEAD(&dests, d, entry);
 	ndests++;
+	return d;
+}
+
+static struct vdest *
+dest_get(const struct conf_action *a, struct span target)
+{
+	struct conf_pool *list = NULL;
+	struct vdest	*d = dest_find(a, target);
+	const char	*why;
+
+	if (d != NULL)
+		return d;
+	if (!is_target(a, target) || !dest_room())
+		return NULL;
+	/* The value of a table, which has been checked. */
+	if (a->by != BY_NONE && (list = dest_list(target, &why)) == NULL)
+		return NULL;
+	d = dest_new(a, target);
+	if (list != NULL) {
+		d->list = list;
+		d->to.dests = list->dests;
+		d->to.ndests = list->ndests;
+	}
 	return d;
 }
 
@@ -425,6 +446,25 @@ refuse(struct chan *c, uint32_t tid, uint8_t state, const char *why)
 	    .reply = span_str(why));
 }
 
+static struct vquestion *
+question(struct vdest *d, struct span to)
+{
+	struct vquestion	*q = calloc(1, sizeof(*q));
+
+	if (q == NULL)
+		fatal("verify");
+	*q = (struct vquestion){ .dest = d, .since = clock_mono(),
+	    .to = to.len > 0 ? span_dup(to) : strdup("") };
+	if (q->to == NULL)
+		fatal("verify");
+	nquestions++;
+	TAILQ_INSERT_TAIL(&d->waiting, q, entry);
+	d->nwaiting++;
+	d->used = clock_mono();
+	tick_on();
+	return q;
+}
+
 void
 verify_ask(struct chan *c, const void *msg, int fd)
 {
@@ -444,17 +484,44 @@ verify_ask(struct chan *c, const void *msg, int fd)
 		refuse(c, m->tid, V_BUSY, "4.3.2 Too many questions");
 		return;
 	}
-	if ((q = calloc(1, sizeof(*q))) == NULL)
-		fatal("verify");
-	*q = (struct vquestion){ .dest = d, .chan = c, .tid = m->tid,
-	    .to = m->to.len > 0 ? span_dup(m->to) : strdup(""),
-	    .probe = m->probe, .since = clock_mono() };
-	if (q->to == NULL)
-		fatal("verify");
-	nquestions++;
-	TAILQ_INSERT_TAIL(&d->waiting, q, entry);
-	d->nwaiting++;
-	d->used = clock_mono();
-	tick_on();
+	q = question(d, m->to);
+	q->chan = c;
+	q->tid = m->tid;
+	q->probe = m->probe;
 	verify_go(d);
+}
+
+/* ---- one server ---------------------------------------------------------- */
+
+bool
+verify_at(const struct conf_action *a, const struct hosts_cand *cand,
+    const char *to, vtold *told, void *arg)
+{
+	struct vquestion	*q;
+	struct vdest		*d;
+	char			 target[80], ip[ADDR_STRLEN];
+
+	/* No target of a configuration is like it. */
+	snprintf(target, sizeof(target), "server %s",
+	    addr_str_port(&cand->addr, ip));
+	if (nquestions >= VERIFY_QUESTIONS)
+		return false;
+	if ((d = dest_find(a, span_str(target))) == NULL) {
+		if (!dest_room())
+			return false;
+		d = dest_new(a, span_str(target));
+	}
+	/* It is this one, and never looked up. */
+	if (d->cands == NULL && (d->cands = calloc(1, sizeof(*cand))) == NULL)
+		fatal("verify");
+	d->cands[0] = *cand;
+	d->ncands = 1;
+	d->cands_until.ms = INT64_MAX;
+	/* A yes, or no, of seconds ago is not the answer. */
+	d->up_until.ms = d->down_until.ms = 0;
+	q = question(d, span_str(to));
+	q->told = told;
+	q->arg = arg;
+	verify_go(d);
+	return true;
 }

@@ -7,6 +7,8 @@
 
 #include "common/base/log.h"
 #include "common/base/rand.h"
+#include "proxyd/caps.h"
+#include "proxyd/identity.h"
 #include "proxyd/servers.h"
 #include "proxyd/verify_i.h"
 
@@ -116,6 +118,9 @@ next_server(struct vconn *v, const char *why)
 		if (v->s != NULL) {
 			if ((v->c = smtp_client_new(stream_out(v->s))) == NULL)
 				fatal("smtp_client_new");
+			/* No client's: our own question. */
+			identity_connect(NULL, d->action->identity,
+			    stream_out(v->s));
 			stream_timeout(v->s, VERIFY_CONNECT_MS);
 			return;
 		}
@@ -210,6 +215,7 @@ helloed(struct vconn *v, const struct smtp_client_event *ev)
 		free(v->cands);
 		v->cands = NULL;
 		v->ncands = v->next = 0;
+		caps_learn(v->server, smtp_client_caps(v->c));
 		verify_up(v->dest);
 		idle(v);
 	} else if (ev->step == STEP_EHLO && ev->code / 100 == 5 &&

@@ -12,10 +12,15 @@
 #include "common/smtp/client.h"
 #include "proxyd/verify.h"
 
+typedef void vtold(void *arg, uint8_t state, const char *reply,
+	    const char *server);
+
 struct vquestion {
 	TAILQ_ENTRY(vquestion) entry;
 	struct vdest	*dest;
 	struct chan	*chan;		/* NULL: nobody wants to know */
+	vtold		*told;		/* instead of it; or NULL */
+	void		*arg;
 	uint32_t	 tid;
 	char		*to;		/* "": only whether it is there */
 	bool		 probe;
@@ -64,6 +69,10 @@ struct vdest {
 };
 
 /* ---- verify.c ---- */
+/* Asks one server of an action for a recipient; told is called once, perhaps
+ * from within, and outlives it. False: there are too many questions. */
+bool	 verify_at(const struct conf_action *, const struct hosts_cand *,
+	    const char *to, vtold *told, void *arg);
 struct event_base *verify_base(void);
 const struct conf *verify_conf(void);
 /* Answers and frees; reply may be NULL. */

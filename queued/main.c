@@ -168,6 +168,33 @@ q_fate(struct chan *c, const void *msg, int fd)
 	again_lost(f->m->again, m->id);
 }
 
+/* Of the live way: its server has it, and was told nothing else. */
+static void
+q_lost(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_lost	*m = msg;
+	struct front		*f = chan_arg(c);
+
+	(void)fd;
+	again_commit(f->m->again, m->digest, m->id, clock_mono().ms);
+	again_committed(f->m->again, m->id, true);
+	again_lost(f->m->again, m->id);
+}
+
+static void
+q_again(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_again	*m = msg;
+	struct front			*f = chan_arg(c);
+	uint64_t			 first;
+
+	(void)fd;
+	first = again_known(f->m->again, m->digest, clock_mono().ms);
+	if (first != 0)
+		f->m->q->stats.again++;
+	CHAN_SEND(c, q_again_is, .tid = m->tid, .id = first);
+}
+
 static void
 q_abort(struct chan *c, const void *msg, int fd)
 {
@@ -252,6 +279,8 @@ static const struct chan_row front_table[] = {
 	{ IPC_T_q_commit, q_commit },
 	{ IPC_T_q_abort, q_abort },
 	{ IPC_T_q_fate, q_fate },
+	{ IPC_T_q_lost, q_lost },
+	{ IPC_T_q_again, q_again },
 	{ IPC_T_q_ask, q_ask },
 	{ IPC_T_q_source, q_source },
 	{ IPC_T_v_ask, v_ask },

@@ -14,9 +14,12 @@ cmd_fn	 cmd_mail;				/* cmd_mail.c */
 cmd_fn	 cmd_rcpt;				/* cmd_rcpt.c */
 cmd_fn	 cmd_data, cmd_bdat;			/* cmd_data.c */
 cmd_fn	 cmd_auth, cmd_auth_line;		/* cmd_auth.c */
+cmd_fn	 cmd_xclient;				/* cmd_xclient.c */
 cmd_fn	 cmd_rset, cmd_noop, cmd_quit, cmd_vrfy, cmd_expn, cmd_help;
 						/* cmd_misc.c */
 
+/* May this client say whom it speaks for, now? */
+bool	 cmd_xclient_offered(const struct session *);
 /* BDAT when it is not its turn: its bytes come all the same (RFC 3030, 2), and
  * then this reply. */
 void	 cmd_bdat_refuse(struct cmd *, struct span arg, uint16_t code,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "common/smtp/xclient.h"
 #include "smtpd/cmd.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
@@ -85,6 +86,11 @@ cmd_ehlo_announce(struct cmd *c, const struct smtp_caps *server)
 
 	both(s, server, &caps);
 	s->caps = caps.bits;
+	if (cmd_xclient_offered(s)) {
+		caps.bits |= CAP_XCLIENT;
+		/* A login there is none here. */
+		caps.xclient = XC_ALL & ~(uint32_t)XC_LOGIN;
+	}
 	s->size_max = caps.size;
 	free(s->auth_told);
 	s->auth_told = NULL;
@@ -136,6 +142,7 @@ hello(struct cmd *c, struct span arg, bool ehlo)
 	txn_end(s);
 	free(s->helo);
 	s->helo = name;
+	s->esmtp = ehlo;
 	log_debug("session=%s event=hello helo=%s", s->id, log_quote(arg));
 	if (session_proxied(s) && s->link == NULL) {
 		proxy_renew(c, arg);

@@ -82,8 +82,9 @@ too_many(struct cmd *c, struct span arg)
 	const struct conf_limits *l = &session_conf()->limits;
 	struct session		 *s = c->s;
 
+	s->mails++;
 	if (session_proxied(s) || l->messages == 0 ||
-	    s->mails++ < l->messages)
+	    s->mails <= l->messages)
 		return false;
 	if (s->mails > l->messages + l->errors)
 		session_fail(s, 421, span_str("4.7.0 Too many messages in this "

@@ -11,6 +11,7 @@
 #include "smtpd/failover.h"
 #include "smtpd/handoff.h"
 #include "smtpd/known.h"
+#include "smtpd/relay.h"
 #include "smtpd/route.h"
 #include "smtpd/srs.h"
 
@@ -137,6 +138,9 @@ decide_proxied(struct cmd *c, struct rcpt *r)
 		wait_for_name(c, r);
 	else if (out.kind == MATCH_REJECT)
 		refuse(c, r->to, out.code, out.text, &out.rule->pos);
+	else if (relay_denied(c->s))
+		refuse(c, r->to, 550, "5.7.1 relaying denied",
+		    &c->s->listen->proxy->pos);
 	else
 		take(c, r, c->s->listen->proxy);
 }

@@ -149,6 +149,13 @@ content_ready(struct txn *t)
 void
 content_refuse(struct txn *t, uint16_t code, struct span text)
 {
+	content_refuse_as(t, code, text, text);
+}
+
+void
+content_refuse_as(struct txn *t, uint16_t code, struct span text,
+    struct span said)
+{
 	struct session	*s = t->s;
 	struct content	*c = &t->content;
 	struct cmd	*cmd = c->cmd;
@@ -159,10 +166,10 @@ content_refuse(struct txn *t, uint16_t code, struct span text)
 	    s->id, t->ids, txn_quote(t->from), txn_quote(txn_first(t)),
 	    log_reply(code, text));
 	if (bdat)
-		reader_swallow(cmd, chunk, code, text);
+		reader_swallow(cmd, chunk, code, said);
 	txn_end(s);
 	if (!bdat)
-		session_answer(cmd, code, text);
+		session_answer(cmd, code, said);
 }
 
 /* ---- bytes ----------------------------------------------------------------- */
@@ -405,13 +412,20 @@ content_go(struct txn *t)
 void
 content_done(struct txn *t, uint16_t code, struct span text)
 {
+	content_done_as(t, code, text, text);
+}
+
+void
+content_done_as(struct txn *t, uint16_t code, struct span text,
+    struct span said)
+{
 	struct session	*s = t->s;
 	struct cmd	*cmd = t->content.cmd;
 	bool		 ok = code / 100 == 2;
 
 	/* The client first: it waits. */
 	if (s->phase != PH_CLOSING) {
-		session_answer(cmd, code, text);
+		session_answer(cmd, code, said);
 		if (s->stream != NULL)
 			stream_flush(s->stream);
 	}
@@ -420,11 +434,8 @@ content_done(struct txn *t, uint16_t code, struct span text)
 	if (ok)
 		s->messages++;
 	/* It was gone before the reply. */
-	if (s->phase == PH_CLOSING && s->told != 0) {
-		if (s->lost)
-			queue_fate(s->told);
-		s->told = 0;
-	}
+	if (s->phase == PH_CLOSING)
+		session_unheard(s);
 	txn_end(s);
 	if (s->phase == PH_CLOSING)
 		session_release(s);

@@ -62,9 +62,14 @@ void	 content_verified(struct txn *);
 void	 content_ready(struct txn *);
 /* Instead of ready: the reply to DATA, or to the chunk. The transaction ends. */
 void	 content_refuse(struct txn *, uint16_t code, struct span text);
+/* The same where the client gets other words than the log. */
+void	 content_refuse_as(struct txn *, uint16_t code, struct span text,
+	    struct span said);
 void	 content_go(struct txn *);
 /* After end(): the message was taken, or not. The transaction ends. */
 void	 content_done(struct txn *, uint16_t code, struct span text);
+void	 content_done_as(struct txn *, uint16_t code, struct span text,
+	    struct span said);
 /* While it flows: the way can't have it any more; the client is told at the
  * end. text is static. */
 void	 content_spoil(struct txn *, uint16_t code, const char *text);

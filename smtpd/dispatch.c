@@ -43,7 +43,8 @@ static const struct row rows[VERB_MAX] = {
 	[VERB_HELP] = { cmd_help, GO, GO, GO, GO, CHUNK },
 	[VERB_AUTH] = { cmd_auth, HELLO, GO, INTXN, INTXN, CHUNK },
 	[VERB_STARTTLS] = { NULL, LACK, LACK, LACK, LACK, LACK },
-	[VERB_XCLIENT] = { NULL, LACK, LACK, LACK, LACK, LACK }
+	/* Whose turn it is hangs on more than the phase. */
+	[VERB_XCLIENT] = { cmd_xclient, GO, GO, GO, GO, GO }
 };
 
 static enum turn

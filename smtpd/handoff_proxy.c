@@ -5,12 +5,14 @@
  * it, and what the server says to RCPT and content is passed on.
  */
 #include "common/base/log.h"
+#include "common/smtp/plain.h"
 #include "smtpd/cmd.h"
 #include "smtpd/failover.h"
 #include "smtpd/learn.h"
 #include "smtpd/proxy.h"
 #include "smtpd/source.h"
 #include "smtpd/tee.h"
+#include "smtpd/window.h"
 
 /* The session's transaction, if it is the one that the reply is for. */
 static struct txn *
@@ -19,6 +21,36 @@ txn_of(const struct link *l, const struct link_wait *w)
 	struct txn	*t = l->s->txn;
 
 	return t != NULL && t->id == w->txn ? t : NULL;
+}
+
+struct span
+proxy_said(const struct link *l, uint16_t code, struct span text,
+    struct buf *b)
+{
+	/* A challenge of AUTH is no words. */
+	if (!l->action->replies_plain || code == 334)
+		return text;
+	smtp_plain(b, code, text);
+	return buf_content(b);
+}
+
+void
+proxy_answer(const struct link *l, struct cmd *c, uint16_t code,
+    struct span text)
+{
+	struct buf	b;
+
+	buf_init(&b, SMTP_PLAIN_MAX);
+	session_answer(c, code, proxy_said(l, code, text, &b));
+	buf_clear(&b);
+}
+
+bool
+proxy_name_first(struct session *s, const struct conf_action *a,
+    void (*done)(void *))
+{
+	return a->identity == IDENTITY_XCLIENT && s->client.family != 0 &&
+	    peer_wait(&s->peer, done, s);
 }
 
 /* ---- replies ------------------------------------------------------------- */
@@ -57,7 +89,7 @@ mail_replied(struct link *l, const struct link_wait *w, uint16_t code,
 			t->mail_code = 451;
 	}
 	if (w->cmd != NULL)
-		session_answer(w->cmd, code, text);
+		proxy_answer(l, w->cmd, code, text);
 }
 
 static void
@@ -72,7 +104,7 @@ rcpt_replied(struct link *l, const struct link_wait *w, uint16_t code,
 	if (code == 421 && !session_proxied(l->s))
 		code = 451;
 	if (r == NULL) {
-		session_answer(w->cmd, code, text);
+		proxy_answer(l, w->cmd, code, text);
 		return;
 	}
 	if (t->mail_code != 0) {
@@ -81,13 +113,13 @@ rcpt_replied(struct link *l, const struct link_wait *w, uint16_t code,
 		    NO_SERVER);
 	}
 	if (code / 100 != 2) {
-		proxy_refuse(t, r, w->cmd, code, text, l->server);
+		proxy_refuse(t, r, w->cmd, code, text, l);
 		return;
 	}
 	txn_rcpt_state(t, r, RCPT_TAKEN);
 	log_debug("session=%s id=%s event=rcpt to=<%s> server=%s", t->s->id,
 	    t->ids, log_quote(r->to), log_quote(span_str(l->server)));
-	session_answer(w->cmd, code, text);
+	proxy_answer(l, w->cmd, code, text);
 }
 
 static void
@@ -103,7 +135,50 @@ auth_replied(struct link *l, struct cmd *c, uint16_t code, struct span text)
 		log_info("session=%s event=auth result=%s reply=%s", s->id,
 		    s->authed ? "ok" : "failed", log_reply(code, text));
 	}
-	session_answer(c, code, text);
+	proxy_answer(l, c, code, text);
+}
+
+/* The server has answered DATA, or the end of it. */
+static void
+data_replied(struct link *l, struct txn *t, uint16_t code, struct span text)
+{
+	struct buf	b;
+
+	buf_init(&b, SMTP_PLAIN_MAX);
+	content_refuse_as(t, code, text, proxy_said(l, code, text, &b));
+	buf_clear(&b);
+}
+
+static void
+end_replied(struct link *l, struct txn *t, uint16_t code, struct span text)
+{
+	struct span	said;
+	struct buf	b;
+
+	if (code / 100 == 2)
+		window_taken(t);
+	buf_init(&b, SMTP_PLAIN_MAX);
+	said = proxy_said(l, code, text, &b);
+	if (!tee_done(t, code, text, said))
+		content_done_as(t, code, text, said);
+	buf_clear(&b);
+}
+
+/* The server ends its session, and so the client's (RFC 5321, 4.2.3). */
+static void
+said_421(struct link *l, struct span text, bool own)
+{
+	struct session	*s = l->s;
+	struct buf	 b;
+
+	if (own && !l->action->replies_plain) {
+		session_fail(s, 421, text, "the server is gone");
+		return;
+	}
+	buf_init(&b, SMTP_PLAIN_MAX);
+	session_cut(s, 421, proxy_said(l, 421, text, &b), text,
+	    "closed by the server");
+	buf_clear(&b);
 }
 
 static void
@@ -113,16 +188,21 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 	struct session	*s = l->s;
 	struct txn	*t;
 
+	if (code == 421 && own && w->what == ASK_END &&
+	    (t = txn_of(l, w)) != NULL) {
+		s->link = NULL;
+		proxy_in_doubt(l, t);
+		link_close(l);
+		return;
+	}
 	/* Not there, or not any more: by the action the queue takes over. */
 	if ((code == 421 || (w->what == ASK_OPEN && code / 100 == 4)) &&
 	    failover_reply(l, w, code, text)) {
 		link_close(l);
 		return;
 	}
-	/* The server ends its session, and so the client's (4.2.3). */
 	if (code == 421 && session_proxied(s) && w->what != ASK_OPEN) {
-		session_fail(s, code, text, own ? "the server is gone" :
-		    "closed by the server");
+		said_421(l, text, own);
 		if (s->txn != NULL && s->txn->committed)
 			content_done(s->txn, code, text);
 		return;
@@ -143,7 +223,7 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 		if (code / 100 == 2)
 			cmd_helo_announce(w->cmd);
 		else
-			session_answer(w->cmd, code, text);
+			proxy_answer(l, w->cmd, code, text);
 		break;
 	case ASK_MAIL:
 		mail_replied(l, w, code, text);
@@ -160,22 +240,22 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 		} else if (tee_alone(t))
 			proxy_alone(t);
 		else
-			content_refuse(t, code == 421 ? 451 : code, text);
+			data_replied(l, t, code == 421 ? 451 : code, text);
 		break;
 	case ASK_END:
-		if ((t = txn_of(l, w)) != NULL && !tee_done(t, code, text))
-			content_done(t, code == 421 ? 451 : code, text);
+		if ((t = txn_of(l, w)) != NULL)
+			end_replied(l, t, code == 421 ? 451 : code, text);
 		break;
 	case ASK_AUTH:
 		auth_replied(l, w->cmd, code, text);
 		break;
 	case ASK_QUIT:
-		session_answer(w->cmd, code, text);
+		proxy_answer(l, w->cmd, code, text);
 		session_end(s, "QUIT");
 		break;
 	case ASK_PLAIN:
 		if (w->cmd != NULL)
-			session_answer(w->cmd, code, text);
+			proxy_answer(l, w->cmd, code, text);
 		break;
 	}
 }
@@ -205,6 +285,11 @@ proxy_closed(struct link *l, const char *why)
 	/* Its last word was said; queued's is waited for. */
 	if (t != NULL && t->tee.state == TEE_COMMIT)
 		return;
+	w = STAILQ_FIRST(&l->waits);
+	if (w != NULL && w->what == ASK_END && txn_of(l, w) != NULL) {
+		proxy_in_doubt(l, t);
+		return;
+	}
 	if (s->phase == PH_CLOSING) {
 		if (t != NULL && t->committed)
 			content_done(t, 451, text);
@@ -232,14 +317,12 @@ proxy_closed(struct link *l, const char *why)
 			continue;
 		else if (w->what == ASK_RCPT && t->mail_text != NULL)
 			proxy_refuse(t, &t->rcpts[w->rcpt], w->cmd,
-			    t->mail_code, span_str(t->mail_text), l->server);
+			    t->mail_code, span_str(t->mail_text), l);
 		else if (w->what == ASK_RCPT)
 			proxy_refuse(t, &t->rcpts[w->rcpt], w->cmd, 451, text,
-			    l->server);
+			    NULL);
 		else if (w->what == ASK_DATA)
 			content_refuse(t, 451, text);
-		else if (w->what == ASK_END)
-			content_done(t, 451, text);
 	}
 	if ((t = s->txn) == NULL || t->way != &handoff_proxy)
 		return;

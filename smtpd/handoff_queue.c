@@ -18,6 +18,7 @@
 #include "smtpd/source.h"
 #include "smtpd/tee.h"
 #include "smtpd/verify.h"
+#include "smtpd/window.h"
 
 #define TXNS_MAX	65536	/* on their way; sessions are fewer */
 #define CREDIT_FIRST	(128 << 10)
@@ -255,8 +256,10 @@ taken(struct txn *t, uint64_t id)
 	char	text[64], ids[ID_STRLEN];
 
 	snprintf(text, sizeof(text), "2.0.0 %s queued", id_str(id, ids));
-	if (t->queue.known)
+	if (t->queue.known) {
 		t->s->told = id;
+		t->s->told_live = false;
+	}
 	content_done(t, 250, span_str(text));
 }
 
@@ -343,6 +346,7 @@ static const struct chan_row rows[] = {
 	{ IPC_T_q_state, on_state },
 	{ IPC_T_q_source_total, on_source_total },
 	{ IPC_T_v_answer, verify_known },
+	{ IPC_T_q_again_is, window_known },
 	{ 0, NULL }
 };
 
@@ -415,6 +419,7 @@ gone(void)
 	source_queue(NULL);
 	learn_queue(NULL);
 	verify_queue(NULL);
+	window_queue(NULL);
 	wait_each(txns, lost_one, NULL);
 }
 
@@ -457,5 +462,6 @@ queue_peer(int fd)
 	source_queue(chan);
 	learn_queue(chan);
 	verify_queue(chan);
+	window_queue(chan);
 	wait_each(txns, ask_one, NULL);
 }

@@ -7,6 +7,8 @@
 
 #include "common/base/log.h"
 #include "common/ipc/wait.h"
+#include "smtpd/mirror.h"
+#include "smtpd/relay.h"
 #include "smtpd/txn.h"
 #include "smtpd/verify.h"
 
@@ -30,9 +32,10 @@ static const struct chan_row	 rows[];
 /* ---- channels -------------------------------------------------------------- */
 
 void
-link_init(struct proc *p)
+link_init(struct proc *p, const struct conf *c)
 {
 	proc = p;
+	mirror_init(p, c);
 	if ((links = wait_new(LINKS_MAX)) == NULL)
 		fatal("wait_new");
 }
@@ -42,6 +45,8 @@ link_free(struct link *l)
 {
 	struct link_wait	*w;
 
+	if (l->mirror != NULL)
+		mirror_alone(l);
 	while ((w = STAILQ_FIRST(&l->waits)) != NULL) {
 		STAILQ_REMOVE_HEAD(&l->waits, entry);
 		free(w);
@@ -91,6 +96,7 @@ proxy_lost(struct proxy *p)
 	verify_proxy_gone(p->chan);
 	chan_free(p->chan);
 	free(p);
+	relay_proxy_gone();
 }
 
 static void
@@ -121,11 +127,12 @@ link_peer(uint16_t worker, int fd)
 		fatal("chan_new");
 	chan_one_a_turn(p->chan);
 	LIST_INSERT_HEAD(&proxies, p, entry);
+	relay_proxy();
 }
 
 /* ---- commands -------------------------------------------------------------- */
 
-static void
+static struct link_wait *
 expect(struct link *l, enum link_ask what, struct cmd *c, uint64_t txn,
     size_t rcpt)
 {
@@ -138,6 +145,37 @@ expect(struct link *l, enum link_ask what, struct cmd *c, uint64_t txn,
 	w->txn = txn;
 	w->rcpt = rcpt;
 	STAILQ_INSERT_TAIL(&l->waits, w, entry);
+	return w;
+}
+
+/* To the server, and to its mirror. w: the reply that is expected, or NULL. */
+static void
+tell(struct link *l, struct link_wait *w, uint16_t type, const void *msg)
+{
+	chan_send(l->proxy->chan, type, msg, -1);
+	if (l->mirror != NULL)
+		mirror_sent(l, w, type, msg);
+}
+
+#define TELL(l, w, name, ...)	tell((l), (w), IPC_T_##name, \
+	    &(struct ipc_##name){ .tid = (l)->tid, __VA_ARGS__ })
+
+/* What the client has connected to: of a socket for all addresses, the one. */
+static struct addr
+dest_of(const struct session *s)
+{
+	static const uint8_t	 any[16];
+	struct sockaddr_storage	 ss;
+	socklen_t		 len = sizeof(ss);
+	struct addr		 a = s->local;
+
+	if (s->dest.family != 0)
+		return s->dest;
+	if (a.family != 0 && memcmp(a.ip, any, sizeof(any)) == 0 &&
+	    getsockname(stream_fd(s->stream), (struct sockaddr *)&ss,
+	    &len) == 0)
+		addr_from_sockaddr(&a, (struct sockaddr *)&ss);
+	return a;
 }
 
 struct link *
@@ -163,9 +201,13 @@ link_open(const struct link_ops *ops, void *arg, struct session *s,
 	LIST_INSERT_HEAD(&p->links, l, entry);
 	p->nlinks++;
 	CHAN_SEND(p->chan, p_open, .tid = l->tid, .action = span_str(a->name),
-	    .session = span_str(s->id), .client = s->client,
-	    .local = s->local, .rdns = peer_name(&s->peer), .helo = helo);
+	    .session = span_str(s->id), .client = session_named(s),
+	    .local = dest_of(s), .rdns = peer_name(&s->peer),
+	    .rdns_known = peer_settled(&s->peer), .helo = helo,
+	    .client_helo = helo.len > 0 ? span_str(s->helo) : span(NULL, 0),
+	    .client_esmtp = s->esmtp);
 	expect(l, ASK_OPEN, c, 0, 0);
+	mirror_open(l, helo);
 	return l;
 }
 
@@ -181,16 +223,17 @@ link_close(struct link *l)
 void
 link_ehlo(struct link *l, struct cmd *c, bool ehlo, struct span name)
 {
-	expect(l, ASK_EHLO, c, 0, 0);
-	CHAN_SEND(l->proxy->chan, p_ehlo, .tid = l->tid, .ehlo = ehlo,
-	    .name = name);
+	struct link_wait	*w = expect(l, ASK_EHLO, c, 0, 0);
+
+	TELL(l, w, p_ehlo, .ehlo = ehlo, .name = name);
 }
 
 void
 link_mail(struct link *l, struct cmd *c, const struct txn *t)
 {
-	expect(l, ASK_MAIL, c, t->id, 0);
-	CHAN_SEND(l->proxy->chan, p_mail, .tid = l->tid, .id = t->id,
+	struct link_wait	*w = expect(l, ASK_MAIL, c, t->id, 0);
+
+	TELL(l, w, p_mail, .id = t->id,
 	    .from = t->from, .size = t->mail.size,
 	    .body = (uint8_t)t->mail.body, .utf8 = t->mail.utf8,
 	    .ret = (uint8_t)t->mail.ret, .envid = t->mail.envid,
@@ -201,63 +244,69 @@ void
 link_rcpt(struct link *l, struct cmd *c, const struct txn *t, size_t n)
 {
 	const struct rcpt	*r = &t->rcpts[n];
+	struct link_wait	*w = expect(l, ASK_RCPT, c, t->id, n);
 
-	expect(l, ASK_RCPT, c, t->id, n);
-	CHAN_SEND(l->proxy->chan, p_rcpt, .tid = l->tid, .to = r->to,
+	TELL(l, w, p_rcpt, .to = r->to,
 	    .notify = r->params.notify, .orcpt = r->params.orcpt);
 }
 
 void
 link_data(struct link *l, struct cmd *c, const struct txn *t)
 {
+	struct link_wait	*w = expect(l, ASK_DATA, c, t->id, 0);
+
 	l->credit = LINK_CREDIT;
-	expect(l, ASK_DATA, c, t->id, 0);
-	CHAN_SEND(l->proxy->chan, p_data, .tid = l->tid);
+	TELL(l, w, p_data);
 }
 
 void
 link_rset(struct link *l, struct cmd *c)
 {
-	expect(l, ASK_PLAIN, c, 0, 0);
-	CHAN_SEND(l->proxy->chan, p_rset, .tid = l->tid);
+	struct link_wait	*w = expect(l, ASK_PLAIN, c, 0, 0);
+
+	TELL(l, w, p_rset);
 }
 
 void
 link_noop(struct link *l, struct cmd *c)
 {
-	expect(l, ASK_PLAIN, c, 0, 0);
-	CHAN_SEND(l->proxy->chan, p_noop, .tid = l->tid);
+	struct link_wait	*w = expect(l, ASK_PLAIN, c, 0, 0);
+
+	TELL(l, w, p_noop);
 }
 
 void
 link_ask(struct link *l, struct cmd *c, enum smtp_verb verb, struct span arg)
 {
-	expect(l, ASK_PLAIN, c, 0, 0);
-	CHAN_SEND(l->proxy->chan, p_ask, .tid = l->tid, .verb = (uint8_t)verb,
-	    .arg = arg);
+	struct link_wait	*w = expect(l, ASK_PLAIN, c, 0, 0);
+
+	TELL(l, w, p_ask, .verb = (uint8_t)verb, .arg = arg);
 }
 
 void
 link_auth(struct link *l, struct cmd *c, struct span mech, bool has_initial,
     struct span initial)
 {
-	expect(l, ASK_AUTH, c, 0, 0);
-	CHAN_SEND(l->proxy->chan, p_auth, .tid = l->tid, .mech = mech,
+	struct link_wait	*w = expect(l, ASK_AUTH, c, 0, 0);
+
+	TELL(l, w, p_auth, .mech = mech,
 	    .has_initial = has_initial, .initial = initial);
 }
 
 void
 link_auth_line(struct link *l, struct cmd *c, struct span line)
 {
-	expect(l, ASK_AUTH, c, 0, 0);
-	CHAN_SEND(l->proxy->chan, p_auth_line, .tid = l->tid, .line = line);
+	struct link_wait	*w = expect(l, ASK_AUTH, c, 0, 0);
+
+	TELL(l, w, p_auth_line, .line = line);
 }
 
 void
 link_quit(struct link *l, struct cmd *c)
 {
-	expect(l, ASK_QUIT, c, 0, 0);
-	CHAN_SEND(l->proxy->chan, p_quit, .tid = l->tid);
+	struct link_wait	*w = expect(l, ASK_QUIT, c, 0, 0);
+
+	TELL(l, w, p_quit);
 }
 
 void
@@ -269,7 +318,7 @@ link_write(struct link *l, struct buf *b)
 		in = span_sub(buf_content(b), 0, PIECE_MAX);
 		if (in.len > l->credit)
 			in.len = (size_t)l->credit;
-		CHAN_SEND(l->proxy->chan, p_chunk, .tid = l->tid, .bytes = in);
+		TELL(l, NULL, p_chunk, .bytes = in);
 		l->credit -= in.len;
 		buf_drain(b, in.len);
 	}
@@ -278,9 +327,20 @@ link_write(struct link *l, struct buf *b)
 void
 link_end(struct link *l, struct buf *b, const struct txn *t)
 {
-	expect(l, ASK_END, NULL, t->id, 0);
-	CHAN_SEND(l->proxy->chan, p_end, .tid = l->tid,
-	    .bytes = buf_content(b));
+	struct link_wait	*w = expect(l, ASK_END, NULL, t->id, 0);
+
+	TELL(l, w, p_end, .bytes = buf_content(b));
+}
+
+void
+link_pass(struct link *l, enum link_ask what, struct twin *t, uint16_t type,
+    void *msg)
+{
+	expect(l, what, NULL, 0, 0)->twin = t;
+	if (what == ASK_DATA)
+		l->credit = LINK_CREDIT;
+	*(uint32_t *)msg = l->tid;	/* the first field of each */
+	chan_send(l->proxy->chan, type, msg, -1);
 }
 
 /* RFC 3030, 2: between chunks RSET is a command like elsewhere. What DATA has
@@ -290,7 +350,7 @@ link_abort(struct link *l)
 {
 	if ((l->caps.bits & CAP_CHUNKING) == 0)
 		return false;
-	CHAN_SEND(l->proxy->chan, p_abort, .tid = l->tid);
+	TELL(l, NULL, p_abort);
 	return true;
 }
 
@@ -322,6 +382,8 @@ on_reply(struct chan *c, const void *msg, int fd)
 	STAILQ_REMOVE_HEAD(&l->waits, entry);
 	text = l->text;
 	buf_init(&l->text, LINK_REPLY_MAX);
+	if (l->mirror != NULL)
+		mirror_replied(l, w, m->code, buf_content(&text), m->own);
 	l->ops->reply(l, w, m->code, buf_content(&text), m->own);
 	buf_clear(&text);
 	free(w);
@@ -393,5 +455,6 @@ static const struct chan_row rows[] = {
 	{ IPC_T_p_server, on_server },
 	{ IPC_T_p_closed, on_closed },
 	{ IPC_T_p_verified, verify_verified },
+	{ IPC_T_p_relayed, relay_told },
 	{ 0, NULL }
 };

@@ -24,6 +24,7 @@ struct link_wait {
 	struct cmd	*cmd;		/* NULL: nobody waits for the reply */
 	uint64_t	 txn;		/* its transaction */
 	size_t		 rcpt;		/* RCPT: its number */
+	struct twin	*twin;		/* mirror.c's; NULL: none */
 };
 
 /* What came back. The owner may close the link in `reply` and `credit`. */
@@ -53,9 +54,10 @@ struct link {
 	STAILQ_HEAD(link_waits, link_wait) waits;
 	struct buf	 text;		/* pieces of a reply */
 	uint64_t	 credit;
+	struct mirror	*mirror;	/* NULL: it has none */
 };
 
-void	 link_init(struct proc *);
+void	 link_init(struct proc *, const struct conf *);
 /* A channel to a proxyd; one before of the same worker is dead. fd is taken. */
 void	 link_peer(uint16_t worker, int fd);
 /* The channel to the proxyd with the fewest links; NULL: there is none. */
@@ -86,5 +88,8 @@ void	 link_end(struct link *, struct buf *, const struct txn *);
 /* Nothing of the content may stay. True: the server's transaction is reset, the
  * link goes on. False: it can't be without a cut, link_close() is left. */
 bool	 link_abort(struct link *);
+/* What another link was sent, for this one; its tid is set here. */
+void	 link_pass(struct link *, enum link_ask, struct twin *, uint16_t type,
+	    void *msg);
 
 #endif

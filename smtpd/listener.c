@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "smtpd/balancer.h"
 #include "smtpd/source.h"
 
 struct listener {
@@ -68,6 +69,7 @@ listener_init(struct proc *p, const struct conf *c)
 	conf = c;
 	sessions_max = proc_sessions(p) != 0 ? proc_sessions(p) :
 	    c->limits.sessions;
+	balancer_init(proc_base(p));
 	if ((rest_timer = evtimer_new(proc_base(p), rested, NULL)) == NULL)
 		fatalx("evtimer_new");
 }
@@ -117,21 +119,35 @@ listener_close_all(void)
 		close(l->fd);
 		free(l);
 	}
+	balancer_close_all();
+}
+
+/* Sessions, and connections that wait to be one. */
+static size_t
+connections(void)
+{
+	return session_count() + balancer_count();
+}
+
+void
+listener_room(void)
+{
+	if (full && connections() < sessions_max) {
+		full = false;
+		wake_all();
+	}
 }
 
 void
 listener_session_gone(const struct session *s)
 {
 	source_leave(&s->client);
-	if (full && session_count() < sessions_max) {
-		full = false;
-		wake_all();
-	}
+	listener_room();
 }
 
 /* Nothing is spent on it but these bytes. */
 static void
-turn_away(int fd, const struct listener *l, const struct addr *client,
+turn_away(int fd, const struct conf_listen *l, const struct addr *client,
     const char *text)
 {
 	char	line[512], from[ADDR_STRLEN];
@@ -140,7 +156,7 @@ turn_away(int fd, const struct listener *l, const struct addr *client,
 	log_info("event=refused client=%s reply=\"421 %s\"",
 	    addr_str(client, from), text);
 	n = snprintf(line, sizeof(line), "421 %s %s\r\n", text,
-	    l->conf->hostname);
+	    l->hostname);
 	(void)send(fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
 }
@@ -158,7 +174,20 @@ is_full(void)
 	if (told.ms != 0 && now - told.ms < LISTENER_FULL_MS)
 		return;
 	told.ms = now;
-	log_warnx("event=full sessions=%zu", session_count());
+	log_warnx("event=full sessions=%zu", connections());
+}
+
+void
+listener_enter(const struct conf_listen *l, const struct origin *from, int fd)
+{
+	const char	*no = source_enter(&from->client);
+
+	if (no == NULL) {
+		session_new(l, from, fd);
+		return;
+	}
+	turn_away(fd, l, &from->client, no);
+	listener_room();
 }
 
 /* One connection; false: no more now. */
@@ -168,8 +197,7 @@ accept_one(struct listener *l)
 	const struct timeval	 tv = { 0, LISTENER_REST_MS * 1000 };
 	struct sockaddr_storage	 ss;
 	socklen_t		 len = sizeof(ss);
-	struct addr		 client = { 0 };
-	const char		*no;
+	struct origin		 from = { .local = l->addr };
 	int			 fd;
 
 	fd = accept4(l->fd, (struct sockaddr *)&ss, &len,
@@ -185,12 +213,12 @@ accept_one(struct listener *l)
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	if (l->conf->kind == LISTEN_INET)
-		addr_from_sockaddr(&client, (struct sockaddr *)&ss);
-	if ((no = source_enter(&client)) != NULL)
-		turn_away(fd, l, &client, no);
+		addr_from_sockaddr(&from.client, (struct sockaddr *)&ss);
+	if (balancer_is(l->conf, &from.client))
+		balancer_wait(l->conf, &from, fd);
 	else
-		session_new(l->conf, &l->addr, &client, fd);
-	if (session_count() >= sessions_max)
+		listener_enter(l->conf, &from, fd);
+	if (connections() >= sessions_max)
 		is_full();
 	return !full;
 }

@@ -18,7 +18,11 @@ void	 listener_add(uint16_t index, const struct addr *, int fd);
 void	 listener_pause(uint16_t index, bool on);
 /* Closes all: nothing new is taken. */
 void	 listener_close_all(void);
-/* A session has ended: there is room. */
+/* Who the client is has become known: a session begins, if it may. Takes fd. */
+void	 listener_enter(const struct conf_listen *, const struct origin *,
+	    int fd);
+/* A session, or a connection that was to be one, has ended. */
 void	 listener_session_gone(const struct session *);
+void	 listener_room(void);
 
 #endif

@@ -16,6 +16,7 @@
 #include "smtpd/learn.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
+#include "smtpd/relay.h"
 #include "smtpd/source.h"
 #include "smtpd/srs.h"
 #include "smtpd/verify.h"
@@ -129,11 +130,12 @@ main(int argc, char **argv)
 	peer_init(ask);
 	source_init(conf);
 	queue_init(p);
-	link_init(p);
+	link_init(p, conf);
 	srs_init(p, conf);
 	verify_init(p, conf);
 	learn_init(conf);
 	failover_init(conf);
+	relay_init(p, conf);
 	session_init(proc_base(p), conf);
 	listener_init(p, conf);
 	return proc_run(p, &ops, NULL);

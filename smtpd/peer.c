@@ -48,19 +48,26 @@ known(struct peer *p)
 }
 
 static void
+lower(char *name)
+{
+	for (; *name != '\0'; name++)
+		*name = (char)tolower((unsigned char)*name);
+}
+
+static void
 on_addresses(void *arg, const struct ask_answer *ans)
 {
 	struct peer	*p = arg;
 	char		*name = p->names[p->next - 1];
 
 	p->question = 0;
+	p->failed = p->failed || ans->status == DNS_TEMPFAIL;
 	for (size_t i = 0; i < ans->n; i++) {
 		if (!addr_eq(&ans->rr[i].addr, &p->addr))
 			continue;
 		p->name = name;
 		p->names[p->next - 1] = NULL;
-		for (char *c = name; *c != '\0'; c++)
-			*c = (char)tolower((unsigned char)*c);
+		lower(name);
 		known(p);
 		return;
 	}
@@ -89,6 +96,7 @@ on_names(void *arg, const struct ask_answer *ans)
 	char		*name;
 
 	p->question = 0;
+	p->failed = ans->status == DNS_TEMPFAIL;
 	for (size_t i = 0; i < ans->n && p->nnames < PEER_NAMES_MAX; i++) {
 		if ((name = strdup(ans->rr[i].name)) != NULL)
 			p->names[p->nnames++] = name;
@@ -107,7 +115,7 @@ peer_look(struct peer *p)
 	p->question = ask_send(ask, DNS_PTR, addr_reverse_name(&p->addr, name),
 	    on_names, p);
 	if (p->question == 0)
-		p->known = true;
+		p->known = p->failed = true;
 }
 
 bool
@@ -125,4 +133,18 @@ struct span
 peer_name(const struct peer *p)
 {
 	return span_str(p->name);
+}
+
+bool
+peer_settled(const struct peer *p)
+{
+	return p->known && (p->name != NULL || !p->failed);
+}
+
+void
+peer_told(struct peer *p, const char *name)
+{
+	p->known = true;
+	if (name != NULL && (p->name = strdup(name)) != NULL)
+		lower(p->name);
 }

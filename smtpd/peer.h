@@ -13,6 +13,7 @@
 struct peer {
 	struct addr	 addr;
 	bool		 asked, known;	/* known: name is final */
+	bool		 failed;	/* DNS had no answer: none for now */
 	char		*name;		/* lower case; NULL: none */
 	char		*names[PEER_NAMES_MAX];
 	unsigned	 nnames, next;
@@ -30,5 +31,9 @@ void	 peer_look(struct peer *);
  * waits. False: it is known already, and nothing will be called. */
 bool	 peer_wait(struct peer *, void (*done)(void *), void *arg);
 struct span peer_name(const struct peer *);	/* empty: none (yet) */
+/* Has it that name, or none, for good? */
+bool	 peer_settled(const struct peer *);
+/* Another one, which we trust, has looked: NULL, it has no name. */
+void	 peer_told(struct peer *, const char *name);
 
 #endif

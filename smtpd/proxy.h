@@ -12,7 +12,18 @@
 #define NO_SERVER	"4.4.1 The server cannot be reached now"
 
 /* ---- handoff_proxy.c ---- */
+/* What the client gets of a reply that came over a link: as it was, or plain,
+ * then in the buffer, which the caller clears. */
+struct span proxy_said(const struct link *, uint16_t code, struct span text,
+	    struct buf *);
+/* Answers with it. */
+void	 proxy_answer(const struct link *, struct cmd *, uint16_t code,
+	    struct span text);
 extern const struct link_ops proxy_link_ops;
+/* XCLIENT tells the client's name, once and for all, so it is waited for. True:
+ * done is called, with the session, when it is there. */
+bool	 proxy_name_first(struct session *, const struct conf_action *,
+	    void (*done)(void *));
 
 /* ---- proxy_listen.c ---- */
 /* The reply to p_open on a proxied listener. */
@@ -24,9 +35,9 @@ void	 proxy_renewed(struct session *, uint16_t code, struct span text);
 void	 proxy_go_on(struct session *);
 
 /* ---- proxy_rule.c ---- */
-/* Answers a recipient that waits. */
+/* Answers a recipient that waits; l: the link that said so, NULL: we do. */
 void	 proxy_refuse(struct txn *, struct rcpt *, struct cmd *,
-	    uint16_t code, struct span text, const char *server);
+	    uint16_t code, struct span text, const struct link *l);
 /* A recipient of either level: the way's `rcpt`. */
 void	 proxy_rcpt(struct txn *, struct rcpt *, struct cmd *);
 /* The reply to p_open; the recipient that waits is the last one. */
@@ -39,5 +50,9 @@ void	 proxy_alone(struct txn *);	/* only the queue has recipients left */
 void	 proxy_write(struct txn *, struct buf *);
 void	 proxy_end(struct txn *, struct buf *);
 void	 proxy_abort(struct txn *);
+/* Of a message that is whole: it was here before as `first`, or (0) was not. */
+void	 proxy_again(struct txn *, uint64_t first);
+/* The link has ended, and the server's answer to the dot is not known. */
+void	 proxy_in_doubt(struct link *, struct txn *);
 
 #endif

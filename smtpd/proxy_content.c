@@ -1,9 +1,12 @@
 /*
  * A message on its way to the actual server.
  */
+#include <stdio.h>
+
 #include "common/base/log.h"
 #include "smtpd/proxy.h"
 #include "smtpd/tee.h"
+#include "smtpd/window.h"
 
 /* The server has refused all of its recipients: the others' way is the queue. */
 void
@@ -17,10 +20,10 @@ proxy_alone(struct txn *t)
 void
 proxy_content(struct txn *t)
 {
-	if (t->s->link == NULL)
-		content_refuse(t, 451, span_str(NO_SERVER));
-	else if (tee_alone(t))
+	if (tee_alone(t))
 		proxy_alone(t);
+	else if (t->s->link == NULL)
+		content_refuse(t, 451, span_str(NO_SERVER));
 	else if (tee_begin(t))
 		link_data(t->s->link, t->content.cmd, t);
 }
@@ -37,8 +40,9 @@ proxy_write(struct txn *t, struct buf *b)
 	t->sent = true;
 }
 
-void
-proxy_end(struct txn *t, struct buf *b)
+/* The dot: from here on the server decides. */
+static void
+dot(struct txn *t, struct buf *b)
 {
 	if (t->s->link == NULL)
 		content_done(t, 451, span_str(NO_SERVER));
@@ -69,6 +73,47 @@ block(struct txn *t)
 		return;
 	link_close(s->link);
 	s->link = NULL;
+}
+
+void
+proxy_end(struct txn *t, struct buf *b)
+{
+	if (!window_ask(t))
+		dot(t, b);
+}
+
+void
+proxy_again(struct txn *t, uint64_t first)
+{
+	struct session	*s = t->s;
+	char		 text[80], ids[ID_STRLEN];
+
+	if (s->phase != PH_CLOSING && first == 0) {
+		dot(t, &t->content.out);
+		return;
+	}
+	if (s->link != NULL)
+		block(t);
+	if (first == 0) {
+		/* Gone before the dot: its message is none. */
+		content_done(t, 451, span_str("4.4.2 The client is gone"));
+		return;
+	}
+	log_info("session=%s id=%s event=again first=%s", s->id, t->ids,
+	    id_str(first, ids));
+	snprintf(text, sizeof(text), "2.0.0 %s has been taken before", ids);
+	s->told = first;
+	s->told_live = false;
+	content_done(t, 250, span_str(text));
+}
+
+/* Neither yes nor no would be true. The client's session goes on. */
+void
+proxy_in_doubt(struct link *l, struct txn *t)
+{
+	window_server(t, l->server);
+	content_done(t, 451, span_str("4.4.2 The server is gone; it is not "
+	    "known whether it has taken the message"));
 }
 
 void

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "common/smtp/plain.h"
 #include "smtpd/cmd.h"
 #include "smtpd/dispatch.h"
 #include "smtpd/failover.h"
@@ -13,9 +14,11 @@
 
 static void	greeted_again(struct session *, uint16_t, struct span);
 
-void
-proxy_begin(struct session *s)
+static void
+begin(void *arg)
 {
+	struct session	*s = arg;
+
 	if (failover_forced(s->listen->proxy) &&
 	    failover_session(s, "by hand")) {
 		session_begin(s);
@@ -32,6 +35,27 @@ proxy_begin(struct session *s)
 		    "restarting"));
 }
 
+void
+proxy_begin(struct session *s)
+{
+	if (!proxy_name_first(s, s->listen->proxy, begin))
+		begin(s);
+}
+
+static void
+refused(struct session *s, uint16_t code, struct span text)
+{
+	struct buf	b;
+
+	/* What is no refusal is no greeting either. */
+	code = code / 100 < 4 ? 421 : code;
+	buf_init(&b, SMTP_PLAIN_MAX);
+	if (s->stream != NULL && s->phase == PH_CONNECT)
+		session_cut(s, code, proxy_said(s->link, code, text, &b), text,
+		    "refused at connect");
+	buf_clear(&b);
+}
+
 /* The greeting is the server's but for its name: ours is the one in our EHLO,
  * and inner names are nobody's business. */
 void
@@ -45,10 +69,11 @@ proxy_greeted(struct session *s, uint16_t code, struct span text)
 		return;
 	}
 	if (code != 220) {
-		/* What is no refusal is no greeting either. */
-		session_greet(s, code / 100 < 4 ? 421 : code, text);
+		refused(s, code, text);
 		return;
 	}
+	if (s->listen->proxy->replies_plain)
+		text = span_str("- ESMTP");
 	rest = span_sub(text, 0, span_find(text, '\n'));
 	span_skip(&rest, span_find(rest, ' '));
 	rest = span_sub(rest, 0, 200);

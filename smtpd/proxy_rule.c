@@ -10,13 +10,19 @@
 
 void
 proxy_refuse(struct txn *t, struct rcpt *r, struct cmd *c, uint16_t code,
-    struct span text, const char *server)
+    struct span text, const struct link *l)
 {
+	const struct link	*at = l != NULL ? l : t->s->link;
+
 	log_info("session=%s id=%s event=rcpt to=<%s> server=%s reply=%s",
-	    t->s->id, t->ids, log_quote(r->to), log_quote(span_str(server)),
+	    t->s->id, t->ids, log_quote(r->to),
+	    log_quote(span_str(at != NULL ? at->server : NULL)),
 	    log_reply(code, text));
 	txn_rcpt_state(t, r, RCPT_REFUSED);
-	session_answer(c, code, text);
+	if (l != NULL)
+		proxy_answer(l, c, code, text);
+	else
+		session_answer(c, code, text);
 }
 
 /* What the server can't do, of what MAIL asked for; NULL if nothing. */
@@ -40,6 +46,23 @@ lacking(const struct link *l, const struct txn *t, uint16_t *code)
 	return NULL;
 }
 
+/*
+ * RFC 3461, 5.2.2: who passes a recipient with NOTIFY=SUCCESS on to a server
+ * without DSN has to tell the sender so, which this way, without a queue, can't;
+ * taken and not told would be a lie. The rest needs no refusal: without NOTIFY a
+ * server tells of failures, what it refuses is told by its reply, and to leave
+ * ENVID, RET and ORCPT away, or NEVER unheard, is what the RFC allows.
+ */
+static const char *
+no_success(const struct link *l, const struct rcpt *r)
+{
+	if ((r->params.notify & NOTIFY_SUCCESS) == 0 ||
+	    (l->caps.bits & CAP_DSN) != 0)
+		return NULL;
+	return "5.3.3 The server can't notify of success; send without "
+	    "NOTIFY=SUCCESS";
+}
+
 /* The server is there: MAIL and the recipient that waited for it. */
 static void
 first(struct link *l, struct txn *t, struct rcpt *r, struct cmd *c)
@@ -47,8 +70,10 @@ first(struct link *l, struct txn *t, struct rcpt *r, struct cmd *c)
 	uint16_t	 code = 0;
 	const char	*why = lacking(l, t, &code);
 
+	if (why == NULL && (why = no_success(l, r)) != NULL)
+		code = 555;
 	if (why != NULL) {
-		proxy_refuse(t, r, c, code, span_str(why), l->server);
+		proxy_refuse(t, r, c, code, span_str(why), NULL);
 		return;
 	}
 	t->at_server = true;
@@ -72,15 +97,39 @@ leave(struct session *s)
 	link_close(l);
 }
 
+/* The recipient that waits is the last one; its command holds all others. */
+static void
+begin(void *arg)
+{
+	struct session	*s = arg;
+	struct txn	*t = s->txn;
+	struct cmd	*c = s->barrier;
+
+	if (t == NULL || t->nrcpts == 0 || c == NULL)
+		return;
+	s->link = link_open(&proxy_link_ops, NULL, s, t->action,
+	    span_str(s->listen->hostname), c);
+	if (s->link == NULL && t->action->on_failure != NULL) {
+		t->fallen = t->action;
+		t->way = &handoff_queue;
+		session_unhold(c);
+		failover_rcpt(t, &t->rcpts[t->nrcpts - 1], c, t->action,
+		    false);
+	} else if (s->link == NULL)
+		proxy_refuse(t, &t->rcpts[t->nrcpts - 1], c, 451,
+		    span_str("4.3.2 The proxy is restarting"), NULL);
+}
+
 void
 proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 {
 	struct session	*s = t->s;
 	bool		 begun = t->asked + t->taken > 0;
+	const char	*why;
 
 	if (t->mail_code != 0) {
 		proxy_refuse(t, r, c, t->mail_code, span_str(t->mail_text),
-		    s->link != NULL ? s->link->server : NULL);
+		    s->link);
 		return;
 	}
 	if (!session_proxied(s) && s->link != NULL &&
@@ -94,6 +143,11 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 		proxy_refuse(t, r, c, 451, span_str(NO_SERVER), NULL);
 		return;
 	}
+	if (t->at_server && !session_proxied(s) &&
+	    (why = no_success(s->link, r)) != NULL) {
+		proxy_refuse(t, r, c, 555, span_str(why), NULL);
+		return;
+	}
 	txn_rcpt_state(t, r, RCPT_ASKED);
 	if (session_proxied(s) || t->at_server) {
 		link_rcpt(s->link, c, t, txn_rcpt_number(t, r));
@@ -104,13 +158,8 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 		first(s->link, t, r, c);
 		return;
 	}
-	s->link = link_open(&proxy_link_ops, NULL, s, t->action,
-	    span_str(s->listen->hostname), c);
-	if (s->link == NULL && t->action->on_failure != NULL)
-		failover_rcpt(t, r, c, t->action, false);
-	else if (s->link == NULL)
-		proxy_refuse(t, r, c, 451,
-		    span_str("4.3.2 The proxy is restarting"), NULL);
+	if (!proxy_name_first(s, t->action, begin))
+		begin(s);
 }
 
 void
@@ -132,7 +181,6 @@ proxy_rule_opened(struct link *l, struct cmd *c, uint16_t code,
 	buf_init(&flat, 900);
 	buf_str(&flat, "4.4.1 The server cannot be used now: ");
 	smtp_reply_flat(&flat, code, text);
-	proxy_refuse(t, &t->rcpts[t->nrcpts - 1], c, 451, buf_content(&flat),
-	    l->server);
+	proxy_refuse(t, &t->rcpts[t->nrcpts - 1], c, 451, buf_content(&flat), l);
 	buf_clear(&flat);
 }

@@ -79,11 +79,13 @@ line_max(const struct session *s, struct span in)
 {
 	static const struct span	mail = SPAN("MAIL "),
 					rcpt = SPAN("RCPT "),
-					auth = SPAN("AUTH ");
+					auth = SPAN("AUTH "),
+					xclient = SPAN("XCLIENT ");
 
 	if (s->phase == PH_AUTH || span_casestarts(in, auth))
 		return SMTP_LINE_AUTH_MAX;
-	if (span_casestarts(in, mail) || span_casestarts(in, rcpt))
+	if (span_casestarts(in, mail) || span_casestarts(in, rcpt) ||
+	    span_casestarts(in, xclient))
 		return SMTP_LINE_MAIL_MAX;
 	return SMTP_LINE_MAX;
 }

@@ -17,6 +17,7 @@
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/reader.h"
+#include "smtpd/window.h"
 
 /* ---- what the sessions of this worker share -------------------------------- */
 
@@ -37,6 +38,7 @@ session_init(struct event_base *b, const struct conf *c)
 {
 	base = b;
 	conf = c;
+	window_init(b);
 	if ((soon_event = event_new(b, -1, 0, run_soon, NULL)) == NULL)
 		fatalx("event_new");
 }
@@ -76,10 +78,21 @@ session_proxied(const struct session *s)
 	    !s->fallen;
 }
 
+struct addr
+session_named(const struct session *s)
+{
+	static const struct addr	nobody;
+
+	if (s->nameless)
+		return nobody;
+	return s->client;
+}
+
 bool
 session_local(const struct session *s)
 {
-	return s->client.family == 0 || addr_is_loopback(&s->client);
+	return !s->nameless && (s->client.family == 0 ||
+	    addr_is_loopback(&s->client));
 }
 
 const char *
@@ -97,8 +110,8 @@ session_phase(struct session *s, enum phase to)
 	/* From each, where it may go. */
 	static const unsigned	 moves[PH_MAX] = {
 		[PH_CONNECT] = 1 << PH_GREETED,
-		[PH_GREETED] = 1 << PH_READY,
-		[PH_READY] = 1 << PH_AUTH | 1 << PH_MAIL,
+		[PH_GREETED] = 1 << PH_READY | 1 << PH_CONNECT,
+		[PH_READY] = 1 << PH_AUTH | 1 << PH_MAIL | 1 << PH_CONNECT,
 		[PH_AUTH] = 1 << PH_READY,
 		[PH_MAIL] = 1 << PH_RCPT | 1 << PH_READY,
 		[PH_RCPT] = 1 << PH_DATA | 1 << PH_BDAT | 1 << PH_MAIL |
@@ -122,6 +135,8 @@ session_phase(struct session *s, enum phase to)
 void
 session_greet(struct session *s, uint16_t code, struct span text)
 {
+	struct cmd	*c = s->greet;
+
 	if (s->stream == NULL || s->phase != PH_CONNECT)
 		return;
 	if (code != 220) {
@@ -129,6 +144,11 @@ session_greet(struct session *s, uint16_t code, struct span text)
 		return;
 	}
 	session_phase(s, PH_GREETED);
+	if (c != NULL) {
+		s->greet = NULL;
+		session_answer(c, code, text);
+		return;
+	}
 	smtp_reply_write(stream_out(s->stream), code, text);
 	stream_kick(s->stream);
 	session_go(s);
@@ -147,31 +167,47 @@ session_begin(struct session *s)
 	session_greet(s, 220, span_str(text));
 }
 
+static void
+log_connect(const struct session *s)
+{
+	const struct conf_listen	*l = s->listen;
+	char				 at[ADDR_STRLEN], from[ADDR_STRLEN],
+					 via[ADDR_STRLEN];
+
+	log_info("session=%s event=connect client=%s listener=%s%s%s", s->id,
+	    s->nameless ? "unknown" : addr_str_port(&s->client, from),
+	    l->kind == LISTEN_UNIX ? l->path : addr_str_port(&s->local, at),
+	    s->via.family != 0 ? " via=" : "",
+	    s->via.family != 0 ? addr_str(&s->via, via) : "");
+}
+
 void
-session_new(const struct conf_listen *l, const struct addr *local,
-    const struct addr *client, int fd)
+session_new(const struct conf_listen *l, const struct origin *from, int fd)
 {
 	struct session	*s = calloc(1, sizeof(*s));
-	char		 at[ADDR_STRLEN], from[ADDR_STRLEN];
+	struct addr	 named;
 
 	if (s == NULL || (s->stream = stream_new(base, fd, SESSION_IN_MAX,
 	    SESSION_OUT_MAX, &reader_ops, s)) == NULL)
 		fatal("session");
 	s->listen = l;
-	s->local = *local;
-	s->client = *client;
+	s->local = from->local;
+	s->client = from->client;
+	s->via = from->via;
+	s->dest = from->dest;
+	s->nameless = from->nameless;
 	id_str(id_new(), s->id);
 	STAILQ_INIT(&s->cmds);
 	s->since = s->last = clock_mono();
 	LIST_INSERT_HEAD(&sessions, s, entry);
 	nsessions++;
 	stats.connections++;
-	peer_begin(&s->peer, client);
+	/* The balancer's own name is nobody's. */
+	named = session_named(s);
+	peer_begin(&s->peer, &named);
 	if (!session_local(s))
 		peer_look(&s->peer);
-	log_info("session=%s event=connect client=%s listener=%s", s->id,
-	    addr_str_port(client, from), l->kind == LISTEN_UNIX ? l->path :
-	    addr_str_port(local, at));
+	log_connect(s);
 	if (l->greet_delay_ms > 0)
 		reader_timer(s, TIMER_GREET, l->greet_delay_ms);
 	else
@@ -200,8 +236,19 @@ session_free(struct session *s)
 	free(s->swallow.text);
 	free(s->renew.arg);
 	free(s->auth_told);
+	free(s->told_digest);
 	free(s->helo);
 	free(s);
+}
+
+void
+session_unheard(struct session *s)
+{
+	if (s->told != 0 && s->lost && s->told_live)
+		window_client(s);
+	else if (s->told != 0 && s->lost)
+		queue_fate(s->told);
+	s->told = 0;
 }
 
 void
@@ -213,9 +260,7 @@ session_end(struct session *s, const char *why)
 		return;
 	session_phase(s, PH_CLOSING);
 	s->why = why;
-	if (s->told != 0 && s->lost)
-		queue_fate(s->told);
-	s->told = 0;
+	session_unheard(s);
 	if (s->stream != NULL)
 		stream_finish(s->stream, SESSION_LINGER_MS);
 	s->stream = NULL;
@@ -246,16 +291,43 @@ session_release(struct session *s)
 }
 
 void
-session_fail(struct session *s, uint16_t code, struct span text,
-    const char *why)
+session_cut(struct session *s, uint16_t code, struct span text,
+    struct span logged, const char *why)
 {
 	if (s->stream != NULL) {
 		smtp_reply_write(stream_out(s->stream), code, text);
 		stream_kick(s->stream);
 		log_info("session=%s event=error reply=%s", s->id,
-		    log_reply(code, text));
+		    log_reply(code, logged));
 	}
 	session_end(s, why);
+}
+
+/* A refusal of ours where others refuse too: "5.5.1 gw.example.org: why". */
+static struct span
+named(const struct session *s, uint16_t code, struct span text, struct buf *b)
+{
+	struct span	enh;
+
+	if (!session_proxied(s) || code < 400 ||
+	    !smtp_enhanced(code, text, &enh))
+		return text;
+	span_skip(&text, enh.len);
+	buf_span(b, enh);
+	buf_fmt(b, " %s:", s->listen->hostname);
+	return buf_span(b, text) ? buf_content(b) : text;
+}
+
+void
+session_fail(struct session *s, uint16_t code, struct span text,
+    const char *why)
+{
+	struct buf	b;
+
+	buf_init(&b, 2000);
+	text = named(s, code, text, &b);
+	session_cut(s, code, text, text, why);
+	buf_clear(&b);
 }
 
 bool
@@ -346,18 +418,20 @@ session_reply(struct cmd *c, uint16_t code, const char *fmt, ...)
 {
 	struct session	*s = c->s;
 	char		 text[1024];
+	struct buf	 b;
 	va_list		 ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (code >= 500 && ++s->errors >= conf->limits.errors) {
-		snprintf(text, sizeof(text), "4.7.0 %s Too many errors",
-		    s->listen->hostname);
-		session_fail(s, 421, span_str(text), "too many errors");
+		session_fail(s, 421, span_str("4.7.0 Too many errors"),
+		    "too many errors");
 		return;
 	}
-	session_answer(c, code, span_str(text));
+	buf_init(&b, 2000);
+	session_answer(c, code, named(s, code, span_str(text), &b));
+	buf_clear(&b);
 }
 
 /* ---- the end of a pass ----------------------------------------------------- */

@@ -7,7 +7,7 @@
  *	CONNECT ─▶ GREETED ─EHLO─▶ READY ─MAIL─▶ MAIL ─RCPT─▶ RCPT ─┬─▶ DATA
  *	                             ▲  ▲                            └─▶ BDAT
  *	                  AUTH ◀─────┘  └──── end of the transaction ────┘
- *	any ─▶ CLOSING
+ *	GREETED, READY ─XCLIENT─▶ CONNECT	any ─▶ CLOSING
  */
 #ifndef SMTPD_SESSION_H
 #define SMTPD_SESSION_H
@@ -45,6 +45,16 @@ struct link;
 struct known_wait;
 struct session;
 
+/* Where a connection comes from. */
+struct origin {
+	struct addr	 local;		/* the listening socket */
+	struct addr	 client;	/* family 0: the submission socket */
+	/* Family 0, but if someone who may has announced the client: who that
+	 * was, and what the client had connected to, if that was said. */
+	struct addr	 via, dest;
+	bool		 nameless;	/* nobody was announced: client is via */
+};
+
 /* A command that waits for its reply, in the order they came. */
 struct cmd {
 	STAILQ_ENTRY(cmd) entry;
@@ -64,12 +74,16 @@ struct session {
 	const struct conf_listen *listen;
 	struct addr	 local;		/* the listening socket */
 	struct addr	 client;	/* family 0: the submission socket */
+	struct addr	 via, dest;	/* see struct origin */
+	bool		 nameless;
+	bool		 xclient;	/* XCLIENT was used */
 	char		 id[ID_STRLEN];
 	enum phase	 phase;
 	struct stream	*stream;	/* NULL: the client is gone */
 	struct smtp_line_state line;
 	STAILQ_HEAD(cmds, cmd) cmds;
 	unsigned	 ncmds;
+	struct cmd	*greet;		/* XCLIENT, answered by a greeting */
 	struct cmd	*barrier;	/* nothing is read until it is answered */
 	struct txn	*txn;
 	LIST_HEAD(, known_wait) known;	/* recipients being verified */
@@ -88,6 +102,7 @@ struct session {
 	bool		 fallen;
 	struct peer	 peer;
 	char		*helo;		/* NULL: none yet */
+	bool		 esmtp;		/* said with EHLO */
 	uint32_t	 caps;		/* enum smtp_cap, as announced */
 	uint64_t	 size_max;	/* as announced */
 	char		*auth_told;	/* mechanisms, as announced; or NULL */
@@ -110,6 +125,8 @@ struct session {
 	/* The message that the last reply said 250 for, and nothing came since;
 	 * 0: none, or it is nobody's concern (`recognise-retry`). */
 	uint64_t	 told;
+	bool		 told_live;	/* by an actual server: window.h */
+	uint8_t		*told_digest;	/* of that one; NULL: none */
 	bool		 lost;		/* ended by the client's silence */
 	bool		 paused, running, eof, dead;
 	bool		 auth_said;	/* what follows may be a secret */
@@ -122,21 +139,25 @@ struct session {
 /* What a session's number of sockets and such is worked out from. */
 void	 session_init(struct event_base *, const struct conf *);
 const struct conf *session_conf(void);
-/* Takes fd. client: who connected, family 0 for the Unix socket. */
-void	 session_new(const struct conf_listen *, const struct addr *local,
-	    const struct addr *client, int fd);
+/* Takes fd. */
+void	 session_new(const struct conf_listen *, const struct origin *, int fd);
 size_t	 session_count(void);
 /* Since this worker began. */
 struct session_stats {
 	uint64_t	 connections, commands, accepted, proxied, refused;
 	uint64_t	 copies, copies_failed;	/* of what went live (tee.h) */
 	uint64_t	 failovers;	/* sessions and transactions */
+	/* Times that one side of the live way could not know (window.h). */
+	uint64_t	 window_client, window_server;
 };
 struct session_stats *session_stats(void);
 void	 session_each(void (*)(struct session *, void *), void *arg);
 /* Is it, as a whole, the actual server's? */
 bool	 session_proxied(const struct session *);
-/* Submission socket or loopback: what `from local` means. */
+/* Whom others may be told that it is; family 0: nobody. */
+struct addr session_named(const struct session *);
+/* Submission socket or loopback: what `from local` means. Not whom a balancer on
+ * loopback does not name. */
 bool	 session_local(const struct session *);
 const char *session_phase_name(enum phase);
 
@@ -148,7 +169,9 @@ void	 session_phase(struct session *, enum phase);
  * What else the caller does with the session has been done before.
  */
 void	 session_answer(struct cmd *, uint16_t code, struct span text);
-/* The same from us: a 5xx counts towards `limit errors`. */
+/* The same from us: a 5xx counts towards `limit errors`. A refusal on a proxied
+ * listener carries our name behind its enhanced code, so that one sees who said
+ * it. */
 void	 session_reply(struct cmd *, uint16_t code, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 /* Nothing of the client is read until this command has been answered, or let
@@ -170,11 +193,17 @@ void	 session_last(struct session *, const char *why);
  * (RFC 5321, 3.8); text as in session_answer(). */
 void	 session_fail(struct session *, uint16_t code, struct span text,
 	    const char *why);
+/* The same with the actual server's words, which stay as they are; logged is
+ * what the log says. */
+void	 session_cut(struct session *, uint16_t code, struct span text,
+	    struct span logged, const char *why);
 /* Sends what is buffered and ends. why is static, for the log. It is freed at
  * the end of this pass, or when a commit on its way has ended. */
 void	 session_end(struct session *, const char *why);
 /* May it be ended while nobody notices? No transaction, no command. */
 bool	 session_idle(const struct session *);
+/* Nothing came behind the 250 that was `told`: whom it concerns hears of it. */
+void	 session_unheard(struct session *);
 /* Nothing is held of it by anybody any more: called when a commit ended. */
 void	 session_release(struct session *);
 

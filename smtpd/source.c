@@ -174,11 +174,29 @@ tell(struct source *s)
 	s->came.unsaid = s->failed.unsaid = 0;
 }
 
+/* Who comes for others: what counts is those. */
+static bool
+speaks_for_others(const struct addr *a)
+{
+	const struct conf_listen	*l;
+	struct span			 ignored;
+
+	for (size_t i = 0; i < conf->nlistens; i++) {
+		l = conf->listens[i];
+		if ((l->proxy_protocol != NULL &&
+		    table_get_addr(l->proxy_protocol, a, &ignored)) ||
+		    (l->xclient != NULL &&
+		    table_get_addr(l->xclient, a, &ignored)))
+			return true;
+	}
+	return false;
+}
+
 /* Ourselves and those that we send to come as often as they must. */
 static bool
 exempt(const struct addr *a)
 {
-	if (a->family == 0 || addr_is_loopback(a))
+	if (a->family == 0 || addr_is_loopback(a) || speaks_for_others(a))
 		return true;
 	for (size_t i = 0; i < conf->nself; i++)
 		if (addr_eq(&conf->self[i], a))

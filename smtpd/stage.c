@@ -39,7 +39,7 @@ stage_begin(struct txn *t)
 
 	t->content.in.normalize = l->bare_normalize;
 	g->completes = completes(t);
-	if (l->recognise_retry && !t->way->streams)
+	if (l->recognise_retry)
 		g->digest = digest_new();
 	if (!fold && l->masquerade == NULL)
 		return;

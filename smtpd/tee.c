@@ -133,9 +133,9 @@ finish(struct txn *t, bool ok)
 {
 	bool		 lost = !ok && has_queued(t);
 	uint16_t	 code = t->tee.code;
-	char		*text = t->tee.text;
+	char		*text = t->tee.text, *said = t->tee.said;
 
-	t->tee.text = NULL;
+	t->tee.text = t->tee.said = NULL;
 	if (ok) {
 		session_stats()->copies++;
 		log_info("session=%s id=%s event=copy result=ok", t->s->id,
@@ -148,12 +148,13 @@ finish(struct txn *t, bool ok)
 		content_done(t, 451, span_str("4.3.0 The queue did not take "
 		    "it"));
 	else
-		content_done(t, code, span_str(text));
+		content_done_as(t, code, span_str(text), span_str(said));
 	free(text);
+	free(said);
 }
 
 bool
-tee_done(struct txn *t, uint16_t code, struct span text)
+tee_done(struct txn *t, uint16_t code, struct span text, struct span said)
 {
 	if (t->tee.state == TEE_NONE)
 		return false;
@@ -162,7 +163,9 @@ tee_done(struct txn *t, uint16_t code, struct span text)
 		return false;
 	}
 	t->tee.code = code;
-	if ((t->tee.text = text.len > 0 ? span_dup(text) : strdup("")) == NULL)
+	t->tee.text = text.len > 0 ? span_dup(text) : strdup("");
+	t->tee.said = said.len > 0 ? span_dup(said) : strdup("");
+	if (t->tee.text == NULL || t->tee.said == NULL)
 		fatal("tee");
 	if (t->tee.state == TEE_OPEN && queue_commit(t, &t->content.out))
 		t->tee.state = TEE_COMMIT;
@@ -212,5 +215,6 @@ tee_end(struct txn *t)
 {
 	tee_abort(t);
 	free(t->tee.text);
-	t->tee.text = NULL;
+	free(t->tee.said);
+	t->tee.text = t->tee.said = NULL;
 }

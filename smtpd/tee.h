@@ -21,8 +21,10 @@ bool	 tee_begin(struct txn *);
 void	 tee_ready(struct txn *);
 /* Passes on to both what both have room for. */
 void	 tee_write(struct txn *, struct link *, struct buf *);
-/* The server's reply to the content. True: the client's comes later. */
-bool	 tee_done(struct txn *, uint16_t code, struct span text);
+/* The server's reply to the content, and what of it the client gets. True: that
+ * comes later. */
+bool	 tee_done(struct txn *, uint16_t code, struct span text,
+	    struct span said);
 /* queued's word, or none to be had any more. */
 void	 tee_over(struct txn *, bool ok);
 /* Nothing of it may stay, unless it is committed. */

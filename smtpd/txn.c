@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "smtpd/handoff.h"
 #include "smtpd/tee.h"
+#include "smtpd/window.h"
 
 #define TXN_BYTES	(16 << 10)	/* sender, parameters, refusals */
 #define RCPT_BYTES	2048		/* a path and its parameters */
@@ -42,6 +43,7 @@ txn_end(struct session *s)
 	if (t->way != NULL && !t->committed)
 		t->way->abort(t);
 	tee_end(t);
+	window_cancel(t);
 	if (t->queue.doubt != NULL)
 		event_free(t->queue.doubt);
 	content_clear(&t->content);

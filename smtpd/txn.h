@@ -57,6 +57,14 @@ struct txn_tee {
 	bool		 must;		/* without it nothing is taken */
 	uint16_t	 code;		/* the server's reply to the content */
 	char		*text;
+	char		*said;		/* what of it the client gets */
+};
+/* Whether a message of the live way has come before; see window.h. */
+struct txn_again {
+	uint32_t	 tid;		/* 0: queued is not asked */
+	struct event	*timer;
+	bool		 known;		/* the digest is */
+	uint8_t		 digest[DIGEST_LEN];
 };
 
 struct txn {
@@ -87,6 +95,7 @@ struct txn {
 	bool		 sent;		/* the server has some of the content */
 	struct txn_queue queue;
 	struct txn_tee	 tee;
+	struct txn_again again;
 	struct mono	 since;
 	uint64_t	 received_ms;	/* wall clock */
 };

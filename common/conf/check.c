@@ -116,7 +116,8 @@ value_is_dests(struct span key, struct span value, void *arg)
 	return false;
 }
 
-/* What a queued message needs is of no use where none is queued. */
+/* What a queued message needs is of no use where none is queued, and the other
+ * way. */
 static void
 check_relay_only(struct build *b, const struct conf_action *a)
 {
@@ -129,12 +130,53 @@ check_relay_only(struct build *b, const struct conf_action *a)
 	if (a->type == ACT_PROXY && what != NULL)
 		lex_error(&b->lex, &a->pos, "`%s` is for actions that use the "
 		    "queue", what);
+	if (a->type != ACT_PROXY && a->identity != IDENTITY_NONE)
+		lex_error(&b->lex, &a->pos, "`identity` is for proxy actions");
 	if (a->srs && b->conf->srs_key == NULL)
 		lex_error(&b->lex, &a->pos, "srs needs its key: srs key "
 		    "\"PATH\"");
 	if (a->mail_from != NULL && a->srs)
 		lex_error(&b->lex, &a->pos, "the reverse-path is rewritten by "
 		    "mail-from or by srs, not by both");
+}
+
+static bool
+same_dest(const struct conf_dest *a, const struct conf_dest *c)
+{
+	if (a->kind != DEST_HOST || c->kind != DEST_HOST || a->port != c->port)
+		return false;
+	return a->addr.family != 0 && c->addr.family != 0 ?
+	    addr_eq(&a->addr, &c->addr) :
+	    span_caseeq(span_str(a->host), span_str(c->host));
+}
+
+/* The mirror is another server, and one at the end of it: once all actions
+ * have their servers. */
+static void
+check_mirror(struct build *b, const struct conf_action *a)
+{
+	const struct conf_action	*m = a->mirror;
+
+	if (m == NULL || !((const struct build_action *)m)->defined)
+		return;
+	if (a->type != ACT_PROXY)
+		lex_error(&b->lex, &a->pos, "`mirror` is for actions of type "
+		    "proxy");
+	if (m == a || m->mirror != NULL)
+		lex_error(&b->lex, &a->pos, "the mirror \"%s\" is itself "
+		    "mirrored", m->name);
+	else if (m->type != ACT_PROXY)
+		lex_error(&b->lex, &a->pos, "the mirror \"%s\" is not of type "
+		    "proxy", m->name);
+	if (m == a)
+		return;
+	for (size_t i = 0; i < a->ndests; i++)
+		for (size_t k = 0; k < m->ndests; k++)
+			if (same_dest(&a->dests[i], &m->dests[k]))
+				lex_error(&b->lex, &a->pos, "the mirror \"%s\" "
+				    "goes to the same server: %s port %u",
+				    m->name, m->dests[k].host,
+				    m->dests[k].port);
 }
 
 static void
@@ -192,6 +234,8 @@ check_actions(struct build *b)
 		check_dests(b, a);
 		check_mode(b, a);
 	}
+	for (size_t i = 0; i < b->conf->nactions; i++)
+		check_mirror(b, b->conf->actions[i]);
 }
 
 /* ---- listeners ----------------------------------------------------------- */
@@ -258,6 +302,43 @@ check_beside(struct build *b, const struct conf_listen *l)
 		    "the actual server");
 }
 
+/* Who may say who the client is; for the time of check_trusted(). */
+struct trusted {
+	struct build		*b;
+	const struct conf_listen *l;
+	const char		*what;
+};
+
+static bool
+trusted_is_addr(struct span key, struct span value, void *arg)
+{
+	const struct trusted	*t = arg;
+	struct addr_prefix	 p;
+
+	(void)value;
+	if (!addr_parse_prefix(key, &p))
+		lex_error(&t->b->lex, &t->l->pos, "%s from: \"%.*s\" is no "
+		    "address", t->what, (int)key.len, (const char *)key.p);
+	else if (p.bits == 0)
+		lex_warning(&t->b->lex, &t->l->pos, "%s from: anybody may say "
+		    "who it is", t->what);
+	return true;
+}
+
+static void
+check_trusted(struct build *b, const struct conf_listen *l, const char *what,
+    const struct conf_table *table)
+{
+	struct trusted	t = { b, l, what };
+
+	if (table == NULL)
+		return;
+	if (l->kind == LISTEN_UNIX)
+		lex_error(&b->lex, &l->pos, "%s is not for the submission "
+		    "socket", what);
+	table_each(table, trusted_is_addr, &t);
+}
+
 static void
 check_listen(struct build *b, struct conf_listen *l)
 {
@@ -275,6 +356,8 @@ check_listen(struct build *b, struct conf_listen *l)
 		    l->proxy->name);
 	if (l->masquerade != NULL)
 		check_senders(b, &l->pos, l->masquerade);
+	check_trusted(b, l, "proxy-protocol", l->proxy_protocol);
+	check_trusted(b, l, "xclient", l->xclient);
 	if (strlen(l->tag) > NAME_MAX_LEN)
 		lex_error(&b->lex, &l->pos, "a tag has at most %d bytes",
 		    NAME_MAX_LEN);

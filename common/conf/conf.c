@@ -139,3 +139,12 @@ conf_action_find(const struct conf *c, struct span name)
 			return c->actions[i];
 	return NULL;
 }
+
+bool
+conf_mirrors(const struct conf *c)
+{
+	for (size_t i = 0; i < c->nactions; i++)
+		if (c->actions[i]->mirror != NULL)
+			return true;
+	return false;
+}

@@ -267,6 +267,8 @@ struct conf *conf_parse(struct span bundle, struct buf *msgs);
 void	 conf_free(struct conf *);
 const struct conf_action *conf_action_find(const struct conf *,
 	    struct span name);
+/* Is there an action with a mirror: a second session behind some sessions? */
+bool	 conf_mirrors(const struct conf *);
 /*
  * What mail by this action goes to, beside the action: "" for its pool, the
  * table's value (`to <T> by …`, a list for dest_list()), or the recipient's

@@ -305,12 +305,10 @@ listen_opt:
 	| K_PROXY_PROTOCOL K_FROM tspec {
 		ONCE(@1, K_PROXY_PROTOCOL);
 		b->listen->proxy_protocol = $3;
-		LATER(@1, "listen … proxy-protocol");
 	}
 	| K_XCLIENT K_FROM tspec {
 		ONCE(@1, K_XCLIENT);
 		b->listen->xclient = $3;
-		LATER(@1, "listen … xclient");
 	}
 	| K_LONG_LINES { ONCE(@1, K_LONG_LINES); } long_lines
 	| K_BARE_NEWLINE { ONCE(@1, K_BARE_NEWLINE); } bare_newline
@@ -451,8 +449,6 @@ action_opt:
 	| K_IDENTITY identity	{
 		ONCE(@1, K_IDENTITY);
 		b->action->act.identity = $2;
-		if ($2 != IDENTITY_NONE)
-			LATER(@1, "identity");
 	}
 	| K_ON_FAILURE		{ ONCE(@1, K_ON_FAILURE); } when_down
 	| K_PATIENCE word	{ LATER(@1, "patience"); }
@@ -462,7 +458,6 @@ action_opt:
 	| K_REPLIES K_PLAIN	{
 		ONCE(@1, K_REPLIES);
 		b->action->act.replies_plain = true;
-		LATER(@1, "replies plain");
 	}
 	| K_IDLE_CONNECTIONS NUMBER {
 		ONCE(@1, K_IDLE_CONNECTIONS);
@@ -474,7 +469,6 @@ action_opt:
 		ONCE(@1, K_MIRROR);
 		b->action->act.mirror = build_action_named(b, &@2, $2);
 		b->action->act.mirror_percent = 100;
-		LATER(@1, "mirror");
 	  } mirror_opts
 	;
 when_down: K_TEMPFAIL

@@ -340,6 +340,15 @@ smtp_client_auth(struct smtp_client *c, struct span mech, bool has_initial,
 	return push(c, STEP_AUTH, 0, before, ok);
 }
 
+bool
+smtp_client_xclient(struct smtp_client *c, struct span arg)
+{
+	size_t	before = buf_len(&c->queue);
+
+	return push(c, STEP_XCLIENT, 0, before, arg.len > 0 &&
+	    buf_str(&c->queue, "XCLIENT ") && buf_span(&c->queue, arg));
+}
+
 /* Goes before all that waits: the server expects nothing else. */
 bool
 smtp_client_auth_line(struct smtp_client *c, struct span line)
@@ -392,6 +401,10 @@ answered(struct smtp_client *c, enum smtp_step kind)
 	case STEP_AUTH_LINE:
 		if (r->code == 334)
 			c->hold = HOLD_AUTH;
+		break;
+	case STEP_XCLIENT:
+		if (r->code == 220)
+			c->caps = (struct smtp_caps){ 0 };
 		break;
 	default:
 		break;

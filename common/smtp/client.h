@@ -58,6 +58,9 @@ bool	 smtp_client_ask(struct smtp_client *, const char *verb,
 bool	 smtp_client_auth(struct smtp_client *, struct span mech,
 	    bool has_initial, struct span initial);
 bool	 smtp_client_auth_line(struct smtp_client *, struct span line);
+/* XCLIENT with what xclient_write() gave. A 220 to it makes the server forget
+ * EHLO, and us its capabilities. */
+bool	 smtp_client_xclient(struct smtp_client *, struct span arg);
 
 struct smtp_client_event {
 	enum smtp_step	 step;

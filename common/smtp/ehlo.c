@@ -4,6 +4,8 @@
  */
 #include "common/smtp/ehlo.h"
 
+#include "common/smtp/xclient.h"
+
 #define AUTH_LIST_MAX	500	/* octets of mechanisms kept: fits a message */
 #define MECH_MAX	20	/* RFC 4422, 3.1 */
 #define LIMIT_MAX	999999	/* RFC 9422, 4: six digits */
@@ -129,18 +131,20 @@ smtp_caps_line(struct smtp_caps *caps, struct span line)
 		if (keywords[i].cap == CAP_SIZE &&
 		    !span_u64(args, UINT64_MAX, &caps->size))
 			caps->size = 0;
+		if (keywords[i].cap == CAP_XCLIENT)
+			caps->xclient |= xclient_listed(args);
 		return;
 	}
 }
 
-/* May this be announced? XCLIENT needs its attributes, which are the business
- * of whoever offers it. */
+/* May this be announced? AUTH needs mechanisms, XCLIENT attributes. */
 static bool
 announced(const struct smtp_caps *caps, size_t i)
 {
 	enum smtp_cap	cap = keywords[i].cap;
 
-	return (caps->bits & cap) != 0 && cap != CAP_XCLIENT &&
+	return (caps->bits & cap) != 0 &&
+	    (cap != CAP_XCLIENT || caps->xclient != 0) &&
 	    (cap != CAP_AUTH || caps->auth[0] != '\0');
 }
 
@@ -179,6 +183,8 @@ smtp_caps_text(struct buf *b, const char *hostname,
 			    (unsigned long long)caps->size);
 		if (ok && keywords[i].cap == CAP_AUTH)
 			ok = buf_fmt(b, " %s", caps->auth);
+		if (ok && keywords[i].cap == CAP_XCLIENT)
+			ok = xclient_list(b, caps->xclient);
 	}
 	return ok && limits(b, caps);
 }

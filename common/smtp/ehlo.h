@@ -30,6 +30,7 @@ struct smtp_caps {
 	/* LIMITS (RFC 9422): transactions of a session, recipients and their
 	 * domains in a transaction; 0: not said. */
 	uint32_t	 mail_max, rcpt_max, rcpt_domain_max;
+	uint32_t	 xclient;	/* enum xclient_attr, with CAP_XCLIENT */
 };
 /* One line behind the first of an EHLO reply, without code. Unknown keywords
  * and malformed lines are passed over; "AUTH=..." is read as AUTH. Of LIMITS

@@ -1,7 +1,8 @@
 /*
  * A whole session: the input's bytes are the client's, cut where it says so,
  * and between the cuts its other bytes are what queued, proxyd, lookupd and the
- * clock do. The stand-ins (smtpdhelp.h) abort on any message that is not in
+ * clock do; a capital letter means the link before the last one, whose mirror
+ * that may be. The stand-ins (smtpdhelp.h) abort on any message that is not in
  * order, as they do on a reply that is none. At the end nothing may be left,
  * and each command has had its reply unless the session is over.
  */
@@ -22,10 +23,15 @@ static const char	conf[] =
     "hostname gw.example.org\n"
     "action \"out\" relay to { \"192.0.2.9\" } open\n"
     "action \"live\" proxy to { \"192.0.2.9\" } open\n"
-    "action \"other\" proxy to { \"192.0.2.10\" } open\n"
+    "action \"other\" proxy to { \"192.0.2.10\" } open identity xclient\n"
     "listen on 192.0.2.1 port 25\n"
     "listen on 192.0.2.1 port 26 proxy \"live\"\n"
     "listen on 192.0.2.1 port 27 proxy \"live\" auth-plaintext tag named\n"
+    "action \"both\" proxy to { \"192.0.2.9\" } open mirror \"new\" content\n"
+    "action \"new\" proxy to { \"192.0.2.11\" } open\n"
+    "listen on 192.0.2.1 port 28 proxy \"both\" auth-plaintext\n"
+    "listen on 192.0.2.1 port 29 proxy \"live\" xclient from 192.0.2.7\n"
+    "listen on 192.0.2.1 port 30 xclient from 192.0.2.7\n"
     "limit errors 60\n"
     "limit recipients 5\n"
     "match tag named from host { evil.example } for any reject\n"
@@ -33,7 +39,8 @@ static const char	conf[] =
     "action \"out\"\n"
     "match from any for domain \"dest.example\" action \"out\"\n"
     "match from any for domain \"live.example\" action \"live\"\n"
-    "match from any for domain \"other.example\" action \"other\"\n";
+    "match from any for domain \"other.example\" action \"other\"\n"
+    "match from any for domain \"both.example\" action \"both\"\n";
 
 static struct client	*c;
 static unsigned		 replies, started;
@@ -50,7 +57,7 @@ take_replies(void)
 }
 
 static void
-server_says(uint8_t how)
+server_says(uint32_t tid, uint8_t how)
 {
 	static const uint16_t	codes[] = { 250, 220, 251, 235, 334, 421, 450,
 	    451, 452, 501, 503, 535, 550, 552, 554, 221, 200, 599 };
@@ -58,7 +65,7 @@ server_says(uint8_t how)
 	    "5.7.1 no\nnot\n\nat all",
 	    "\x1b[31m%n%s\t\xc3\xa4\xff" };
 
-	proxyd_answer(proxyd.tid,
+	proxyd_answer(tid,
 	    codes[how % (sizeof(codes) / sizeof(codes[0]))], texts[how / 64]);
 }
 
@@ -99,11 +106,11 @@ queue_does(uint8_t how)
 }
 
 static void
-proxy_does(uint8_t how)
+proxy_does(uint32_t tid, uint8_t how)
 {
 	switch (how % 8) {
 	case 0:
-		proxyd_close(proxyd.tid, "\x1b%n");
+		proxyd_close(tid, "\x1b%n");
 		break;
 	case 1:
 		proxyd_die();
@@ -116,13 +123,13 @@ proxy_does(uint8_t how)
 		proxyd.stingy = !proxyd.stingy;
 		break;
 	case 4:
-		proxyd_credit(proxyd.tid, how * 100U);
+		proxyd_credit(tid, how * 100U);
 		break;
 	case 5:
 		proxyd.caps.bits ^= 1U << how / 8 % 14;
 		break;
 	default:
-		proxyd_answer(proxyd.tid, 0, NULL);
+		proxyd_answer(tid, 0, NULL);
 		break;
 	}
 }
@@ -130,12 +137,12 @@ proxy_does(uint8_t how)
 static void
 happens(uint8_t what, uint8_t how)
 {
-	if (what == 's')
-		server_says(how);
+	if (what == 's' || what == 'S')
+		server_says(what == 's' ? proxyd.tid : proxyd.before, how);
 	else if (what == 'q')
 		queue_does(how);
-	else if (what == 'p')
-		proxy_does(how);
+	else if (what == 'p' || what == 'P')
+		proxy_does(what == 'p' ? proxyd.tid : proxyd.before, how);
 	else if (what == 't')
 		world_skip_ms((how + 1) * 10000);
 	else if (what == 'd' && lookupd.asked > 0)
@@ -158,15 +165,18 @@ settle(void)
 	for (int i = 0; i < 200; i++) {
 		world_run();
 		take_replies();
-		if (!proxyd_answer(proxyd.tid, 0, NULL))
+		if (!proxyd_answer(proxyd.before, 0, NULL) &&
+		    !proxyd_answer(proxyd.tid, 0, NULL))
 			break;
 	}
 	queued_result(Q_OK);
 	queued_have(false);
 	queued_credit(200000);
+	proxyd_credit(proxyd.before, 200000);
 	proxyd_credit(proxyd.tid, 200000);
 	world_run();
-	while (proxyd_answer(proxyd.tid, 0, NULL))
+	while (proxyd_answer(proxyd.before, 0, NULL) ||
+	    proxyd_answer(proxyd.tid, 0, NULL))
 		world_run();
 	take_replies();
 }
@@ -205,7 +215,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t size)
 		lookupd_start();
 	}
 	replies = started = 0;
-	c = client_new(*p++ % 3, NULL);
+	c = client_new(*p++ % 6, NULL);
 	while (p < end) {
 		if ((cut = memchr(p, CUT, (size_t)(end - p))) == NULL)
 			cut = end;

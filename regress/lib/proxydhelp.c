@@ -301,7 +301,7 @@ proxydhelp_teardown(void **state)
 int
 proxydhelp_start(void **state)
 {
-	static char	 text[2048];
+	static char	 text[4096];
 	struct buf	 msgs;
 
 	(void)state;
@@ -318,11 +318,18 @@ proxydhelp_start(void **state)
 	    "\"127.0.0.1:%u\" }\n"
 	    "action \"down\" proxy to { \"127.0.0.1:%u\", \"127.0.0.1:%u\" }\n"
 	    "action \"name\" proxy to server.example\n"
+	    "action \"v1\" proxy to \"127.0.0.1:%u\" identity proxy-v1\n"
+	    "action \"v2\" proxy to { \"127.0.0.1:%u\", \"127.0.0.1:%u\" } "
+	    "identity proxy-v2\n"
+	    "action \"xclient\" proxy to { \"127.0.0.1:%u\", "
+	    "\"127.0.0.1:%u\" } identity xclient helo gw.example\n"
 	    "listen on 127.0.0.1 port 1\n"
 	    "match for any action \"a\"\n",
 	    server_port(sa), server_port(sb), server_port(sa), server_port(sa),
 	    server_closed_port(), server_port(sb), server_port(sc),
-	    server_closed_port(), server_closed_port());
+	    server_closed_port(), server_closed_port(), server_port(sa),
+	    server_closed_port(), server_port(sa), server_port(sa),
+	    server_port(sb));
 	buf_init(&msgs, 1 << 16);
 	if ((conf = confhelp_parse(text, &msgs)) == NULL) {
 		fprintf(stderr, "%s\n", buf_cstr(&msgs));

@@ -24,7 +24,8 @@ void	 smtpd_connect(const struct chan_row *);
 void	 smtpd_start(void);
 
 /* The actions a, b (a server each), max (a, max-connections 1), named (a,
- * helo), three (the first is down), down, name. For the group; and that nothing
+ * helo), three (the first is down), down, name; v1, v2 (the first is down),
+ * xclient (a, b) by their identity. For the group; and that nothing
  * stays from one case to the next. */
 int	 proxydhelp_start(void **state);
 int	 proxydhelp_setup(void **state);

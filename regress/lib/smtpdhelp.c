@@ -24,6 +24,7 @@
 #include "smtpd/handoff.h"
 #include "smtpd/learn.h"
 #include "smtpd/link.h"
+#include "smtpd/relay.h"
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
 #include "smtpd/srs.h"
@@ -152,7 +153,8 @@ world_init(const char *text)
 	learn_init(world_conf);
 	failover_init(world_conf);
 	verify_init(NULL, world_conf);
-	link_init(NULL);
+	link_init(NULL, world_conf);
+	relay_init(NULL, world_conf);
 	srs_init(NULL, world_conf);
 	session_init(world_base, world_conf);
 	listener_init(NULL, world_conf);
@@ -233,8 +235,8 @@ struct client *
 client_new(unsigned listen, const char *from)
 {
 	struct client	*c = calloc(1, sizeof(*c));
-	struct addr	 local = address("192.0.2.1"),
-			 client = address(from == NULL ? WORLD_SOURCE : from);
+	struct origin	 at = { .local = address("192.0.2.1"),
+			 .client = address(from == NULL ? WORLD_SOURCE : from) };
 	int		 sv[2];
 
 	must(c != NULL && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
@@ -242,7 +244,7 @@ client_new(unsigned listen, const char *from)
 	c->fd = sv[0];
 	LIST_INSERT_HEAD(&clients, c, entry);
 	nclients++;
-	session_new(world_conf->listens[listen], &local, &client, sv[1]);
+	session_new(world_conf->listens[listen], &at, sv[1]);
 	session_each(newest, &c->s);
 	return c;
 }

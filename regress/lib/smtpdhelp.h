@@ -69,6 +69,9 @@ struct queued {
 	uint64_t	 id;
 	uint64_t	 lost;		/* of the last q_fate */
 	unsigned	 fates;
+	uint64_t	 live_lost;	/* of the last q_lost */
+	unsigned	 agains;	/* q_agains */
+	bool		 silent;	/* does not answer them */
 	bool		 digested;	/* the last commit; and so: */
 	uint8_t		 digest[32];
 	uint64_t	 got;		/* content bytes, so far or in all */
@@ -79,6 +82,7 @@ struct queued {
 	bool		 stingy;	/* no q_credit until it is told */
 	uint8_t		 status;	/* enum q_status */
 	uint32_t	 source_count;	/* the last q_source */
+	char		 source[ADDR_STRLEN];
 	/* A test of verification answers; without it nobody may ask. */
 	void		(*v_ask)(const struct ipc_v_ask *);
 	void		(*v_tell)(const struct ipc_v_tell *);
@@ -101,7 +105,11 @@ struct proxyd {
 	struct chan	*chan;		/* NULL: away */
 	char		 log[WORLD_LOG_MAX];	/* "open live;mail a@b;…" */
 	unsigned	 links;		/* open ones */
+	/* Of the link opened last: "client local rdns helo", "-" for none, "?"
+	 * for a name that may be known later. */
+	char		 who[1024];
 	uint32_t	 tid;		/* of the link opened last */
+	uint32_t	 before;	/* of the one before it */
 	uint64_t	 got;		/* content bytes */
 	char		*content;
 	size_t		 content_len;
@@ -113,6 +121,7 @@ struct proxyd {
 	/* Instead of all of the above; may answer. */
 	void		(*asked)(uint32_t tid, enum asked);
 	void		(*verify)(const struct ipc_p_verify *);	/* as v_ask */
+	void		(*relay)(const struct ipc_p_relay *);	/* or: closed */
 };
 extern struct proxyd	 proxyd;
 void	 proxyd_start(void);

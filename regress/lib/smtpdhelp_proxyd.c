@@ -174,6 +174,22 @@ answer(uint32_t tid, enum asked what)
 }
 
 static void
+note_who(const struct ipc_p_open *m)
+{
+	char	client[ADDR_STRLEN], local[ADDR_STRLEN];
+	size_t	n;
+
+	n = (size_t)snprintf(proxyd.who, sizeof(proxyd.who), "%s %s ",
+	    m->client.family == 0 ? "-" : addr_str_port(&m->client, client),
+	    addr_str_port(&m->local, local));
+	snprintf(proxyd.who + n, sizeof(proxyd.who) - n, "%.*s %.*s",
+	    m->rdns.len > 0 ? (int)m->rdns.len : 1, m->rdns.len > 0 ?
+	    (const char *)m->rdns.p : m->rdns_known ? "-" : "?",
+	    m->client_helo.len > 0 ? (int)m->client_helo.len : 1,
+	    m->client_helo.len > 0 ? (const char *)m->client_helo.p : "-");
+}
+
+static void
 p_open(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_p_open	*m = msg;
@@ -185,6 +201,8 @@ p_open(struct chan *c, const void *msg, int fd)
 	must(conf_action_find(world_conf, m->action) != NULL, "no action");
 	*l = (struct flink){ .tid = m->tid, .rule = m->helo.len > 0 };
 	proxyd.links++;
+	proxyd.before = proxyd.tid;
+	note_who(m);
 	proxyd.tid = m->tid;
 	note(proxyd.log, "open %.*s;", SV(m->action));
 	CHAN_SEND(proxyd.chan, p_server, .tid = m->tid,
@@ -408,6 +426,22 @@ p_verify(struct chan *c, const void *msg, int fd)
 	proxyd.verify(msg);
 }
 
+/* A careful server, unless a test says otherwise. */
+static void
+p_relay(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_p_relay	*m = msg;
+
+	(void)fd;
+	if (proxyd.relay != NULL) {
+		proxyd.relay(m);
+		return;
+	}
+	CHAN_SEND(c, p_relayed, .tid = m->tid, .state = V_BAD,
+	    .reply = span_str("554 5.7.1 denied"));
+	CHAN_SEND(c, p_relayed, .tid = m->tid, .state = V_NONE, .last = true);
+}
+
 static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_open, p_open },
 	{ IPC_T_p_ehlo, p_ehlo },
@@ -425,6 +459,7 @@ static const struct chan_row proxyd_rows[] = {
 	{ IPC_T_p_quit, p_quit },
 	{ IPC_T_p_close, p_close },
 	{ IPC_T_p_verify, p_verify },
+	{ IPC_T_p_relay, p_relay },
 	{ 0, NULL }
 };
 

@@ -167,6 +167,32 @@ q_ask(struct chan *c, const void *msg, int fd)
 }
 
 static void
+q_lost(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_lost	*m = msg;
+
+	(void)c;
+	(void)fd;
+	must(m->digest.len == sizeof(queued.digest), "q_lost: no digest");
+	queued.live_lost = m->id;
+	memcpy(queued.digest, m->digest.p, m->digest.len);
+}
+
+static void
+q_again(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_q_again *m = msg;
+	bool	same = m->digest.len == sizeof(queued.digest) &&
+		    memcmp(m->digest.p, queued.digest, m->digest.len) == 0;
+
+	(void)fd;
+	queued.agains++;
+	if (!queued.silent)
+		CHAN_SEND(c, q_again_is, .tid = m->tid,
+		    .id = same ? queued.live_lost : 0);
+}
+
+static void
 q_fate(struct chan *c, const void *msg, int fd)
 {
 	(void)c;
@@ -178,9 +204,12 @@ q_fate(struct chan *c, const void *msg, int fd)
 static void
 q_source(struct chan *c, const void *msg, int fd)
 {
+	const struct ipc_q_source	*m = msg;
+
 	(void)c;
 	(void)fd;
-	queued.source_count = ((const struct ipc_q_source *)msg)->sessions;
+	queued.source_count = m->sessions;
+	addr_str(&m->source, queued.source);
 }
 
 static void
@@ -220,6 +249,8 @@ static const struct chan_row queued_rows[] = {
 	{ IPC_T_q_abort, q_abort },
 	{ IPC_T_q_ask, q_ask },
 	{ IPC_T_q_fate, q_fate },
+	{ IPC_T_q_lost, q_lost },
+	{ IPC_T_q_again, q_again },
 	{ IPC_T_q_source, q_source },
 	{ IPC_T_v_ask, v_ask },
 	{ IPC_T_v_tell, v_tell },
@@ -304,7 +335,8 @@ queued_reset(void)
 {
 	queued.log[0] = '\0';
 	queued.envs = queued.commits = queued.aborts = queued.asks = 0;
-	queued.fates = 0;
+	queued.fates = queued.agains = 0;
+	queued.silent = false;
 	queued.hold = queued.stingy = false;
 	queued.status = Q_OK;
 }

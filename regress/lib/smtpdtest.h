@@ -18,13 +18,15 @@
 
 /* Listeners by their port. */
 enum { REGULAR = 25, PROXIED = 26, PASSWORDS = 27, DELAYED = 28, SMALL = 29,
-    BY_HOST = 30, SOME = 31, HOST_PROXIED = 32 };
+    BY_HOST = 30, SOME = 31, HOST_PROXIED = 32, BALANCED = 33, GATEWAYS = 34,
+    GATEWAYS_PROXIED = 35, OTHERS = 36 };
 
 static const char	test_conf[] =
     "hostname gw.example.org\n"
     "action \"out\" relay to { \"192.0.2.9\" } open\n"
     "action \"live\" proxy to { \"192.0.2.9\" } open\n"
     "action \"other\" proxy to { \"192.0.2.10\" } open\n"
+    "action \"told\" proxy to { \"192.0.2.11\" } open identity xclient\n"
     "listen on 192.0.2.1 port 25\n"
     "listen on 192.0.2.1 port 26 proxy \"live\"\n"
     "listen on 192.0.2.1 port 27 proxy \"live\" auth-plaintext\n"
@@ -33,6 +35,11 @@ static const char	test_conf[] =
     "listen on 192.0.2.1 port 30 tag byhost\n"
     "listen on 192.0.2.1 port 31 recipients { \"u@dest.example\" }\n"
     "listen on 192.0.2.1 port 32 proxy \"live\" tag hostproxy\n"
+    "listen on 192.0.2.1 port 33 proxy-protocol from { 127.0.0.1 }\n"
+    "listen on 192.0.2.1 port 34 xclient from { 192.0.2.64/26, ::1 }\n"
+    "listen on 192.0.2.1 port 35 proxy \"told\" xclient from 192.0.2.64/26\n"
+    "listen on 192.0.2.1 port 36 proxy-protocol from { 127.0.0.2 } "
+    "greet-delay 2s\n"
     "limit sessions per source 3 for { 127.0.0.0/8 }\n"
     "match tag byhost from host { good.example } for any action \"out\"\n"
     "match tag byhost from any for domain \"dest.example\" reject "
@@ -42,7 +49,11 @@ static const char	test_conf[] =
     "\"551 5.7.1 not this one\"\n"
     "match from any for domain \"dest.example\" action \"out\"\n"
     "match from any for domain \"live.example\" action \"live\"\n"
-    "match from any for domain \"other.example\" action \"other\"\n";
+    "match from any for domain \"other.example\" action \"other\"\n"
+    "match from any for domain \"told.example\" action \"told\"\n"
+    "match from source 203.0.113.0/24 for domain \"source.example\" "
+    "action \"out\"\n"
+    "match from local for domain \"local.example\" action \"out\"\n";
 
 static inline unsigned
 listen_of(unsigned port)

@@ -114,6 +114,13 @@ holds(void **state)
 		assert_int_equal(p.classes, 2);
 		assert_true(p.memory > once + 4000 * 64 * 1024ULL);
 	}
+	/* A mirror: a second link for each session. */
+	proxy.mirror = &relay;
+	assert_true(plan_make(&p, conf_of(4000, 200, true, false), 2, 1 << 19,
+	    8 * GIB, &msgs));
+	proxy.mirror = NULL;
+	assert_int_equal(role(&p, IPC_SMTPD)->nofile, 2000 * 2 + 64);
+	assert_int_equal(role(&p, IPC_PROXYD)->nofile, 2 * 2000 + 64);
 	/* No proxy: none is started, none is counted. */
 	assert_true(plan_make(&p, conf_of(4000, 200, false, false), 2, 1 << 19,
 	    8 * GIB, &msgs));

@@ -291,10 +291,35 @@ test_peer_and_mail(void **state)
 	answer(550, "5.7.1 not you");
 	expect(c, "550 5.7.1 not you");
 	world_skip_ms(31000);		/* no lookupd: no name */
-	expect(c, "503 5.5.1 MAIL first");
+	expect(c, "503 5.5.1 gw.example.org: MAIL");
 	proxyd.hold = false;
 	say(c, "MAIL FROM:<a@b.example>", "250");
 	say(c, "RCPT TO:<u@dest.example>", "250");
+	quit(c);
+}
+
+/* A server without DSN can't promise what NOTIFY=SUCCESS asks for. */
+static void
+test_no_dsn(void **state)
+{
+	struct client	*c;
+
+	(void)state;
+	proxyd.caps.bits &= ~(uint32_t)CAP_DSN;
+	c = hello(REGULAR);
+	say(c, "MAIL FROM:<a@b.example> RET=HDRS ENVID=x", "250");
+	say(c, "RCPT TO:<u@live.example> NOTIFY=SUCCESS", "555 5.3.3");
+	say(c, "RCPT TO:<v@live.example> NOTIFY=NEVER", "250");
+	say(c, "RCPT TO:<w@live.example> NOTIFY=SUCCESS,FAILURE", "555 5.3.3");
+	say(c, "RCPT TO:<x@live.example> NOTIFY=FAILURE,DELAY", "250");
+	assert_string_equal(proxyd.log, "open live;mail a@b.example;"
+	    "rcpt v@live.example;rcpt x@live.example;");
+	say(c, "DATA", "354");
+	say(c, ".", "250 2.0.0 got it");
+	quit(c);
+	c = hello(REGULAR);
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	say(c, "RCPT TO:<u@live.example> NOTIFY=SUCCESS", "250");
 	quit(c);
 }
 
@@ -304,7 +329,7 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		T(test_rule), T(test_rule_mail_refused), T(test_rule_lacks),
 		T(test_rule_no_server), T(test_rule_between), T(test_limits),
-		T(test_peer_and_mail)
+		T(test_no_dsn), T(test_peer_and_mail)
 	};
 
 	return cmocka_run_group_tests(tests, test_init, NULL);

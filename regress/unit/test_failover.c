@@ -212,9 +212,10 @@ content(void **state)
 	proxyd.hold = true;
 	client_send(c, "x\r\n.\r\n");
 	server_gone();
-	expect(c, "421");
+	expect(c, "451 4.4.2");
 	assert_int_equal(queued.commits, 0);
-	leave(c);
+	proxyd.hold = false;
+	quit(c);
 }
 
 /* By a rule it is the transaction that falls. */
@@ -236,6 +237,19 @@ by_rule(void **state)
 	say(c, "MAIL FROM:<a@b.example>", "250");
 	say(c, "RCPT TO:<u@bare.example>", "451");
 	on(ASKED_OPEN, 0, NULL);
+	say(c, "RSET", "250");
+	/* No proxyd at all. */
+	queued.log[0] = '\0';
+	proxyd_die();
+	world_run();
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	say(c, "RCPT TO:<u@live.example>", "250 2.1.5");
+	say(c, "RCPT TO:<u2@live.example>", "250 2.1.5");
+	message(c, "250 2.0.0 ");
+	assert_non_null(strstr(queued.log, "rcpt u@live.example spare;"
+	    "rcpt u2@live.example spare;commit "));
+	proxyd_start();
+	say(c, "MAIL FROM:<a@b.example>", "250");
 	say(c, "RSET", "250");
 	/* It has taken one, and goes with the others and DATA pipelined. */
 	begin(c, "x@live.example");

@@ -184,7 +184,7 @@ test_auth(void **state)
 	say(c, "AUTH LOGIN", "334 VXNlcm5hbWU6");
 	say(c, "dXNlcg==", "235 2.7.0");
 	assert_non_null(strstr(proxyd.log, "auth LOGIN ;line dXNlcg==;"));
-	say(c, "AUTH PLAIN AAAA", "503 5.5.1 Already");
+	say(c, "AUTH PLAIN AAAA", "503 5.5.1 gw.example.org: Already");
 	say(c, "MAIL FROM:<a@b.example>", "250");
 	say(c, "RCPT TO:<u@dest.example>", "250");
 	say(c, "DATA", "354");
@@ -328,7 +328,7 @@ test_mail_refused(void **state)
 	expect(c, "550 5.7.1 not you");
 	expect(c, "503 5.5.1 mail first");
 	expect(c, "554 5.5.1");
-	say(c, "DATA", "503 5.5.1 MAIL first");
+	say(c, "DATA", "503 5.5.1 gw.example.org: MAIL");
 	/* Each reply late. */
 	proxyd.hold = true;
 	client_send(c, group);
@@ -341,7 +341,7 @@ test_mail_refused(void **state)
 	/* RCPT when MAIL's refusal is known: it does not go over. */
 	proxyd.hold = false;
 	say(c, "MAIL FROM:<a@b.example>", "550");
-	say(c, "RCPT TO:<u@dest.example>", "503 5.5.1 MAIL first");
+	say(c, "RCPT TO:<u@dest.example>", "503 5.5.1 gw.example.org: MAIL first");
 	on(ASKED_MAIL, 0, NULL);
 	on(ASKED_RCPT, 0, NULL);
 	say(c, "MAIL FROM:<a@b.example>", "250");

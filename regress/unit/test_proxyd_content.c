@@ -196,12 +196,13 @@ bdat_aborted(void **state)
 	(void)state;
 	SERVE(sa, CHUNK, MAIL, RCPT, OK, OK, "C RSET", OK,
 	    MAIL, RCPT, OK, OK, "C BDAT 4", "B 4", OK, "C RSET", OK,
-	    /* A chunk's reply still to come, and what was held behind it. */
-	    MAIL, RCPT, OK, OK, "C BDAT 4", "B 4", "W", "C RSET",
-	    MAIL, RCPT, OK, OK, OK, OK, "C BDAT 6 LAST", "B 6", OK,
+	    /* A chunk's reply still to come: RSET waits for it; what was held
+	     * behind it does not go. */
+	    MAIL, RCPT, OK, OK, "C BDAT 4", "B 4", "W", "Q", OK, "C RSET", OK,
+	    MAIL, RCPT, OK, OK, "C BDAT 6 LAST", "B 6", OK,
 	    /* That reply is a refusal. */
-	    MAIL, RCPT, OK, OK, "C BDAT 4", "B 4", "W", "C RSET",
-	    "S 552 5.3.4 no", OK, MAIL, RCPT, OK, OK, "C BDAT 6 LAST", "B 6",
+	    MAIL, RCPT, OK, OK, "C BDAT 4", "B 4", "W", "Q",
+	    "S 552 5.3.4 no", "C RSET", OK, MAIL, RCPT, OK, OK, "C BDAT 6 LAST", "B 6",
 	    OK,
 	    /* It was known: RSET has been said. */
 	    MAIL, RCPT, OK, OK, "C BDAT 4", "B 4", "S 552 5.3.4 no",

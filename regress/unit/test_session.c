@@ -19,10 +19,8 @@ static const struct {
 	const char	*regular[5], *proxied[5];
 } table[] = {
 #define ALL(x)	{ x, x, x, x, x }
-	{ "EHLO a.example", ALL("250-"),
-	    ALL("250-") },
-	{ "HELO a.example", ALL("250 "),
-	    ALL("250 ") },
+	{ "EHLO a.example", ALL("250-"), ALL("250-") },
+	{ "HELO a.example", ALL("250 "), ALL("250 ") },
 	{ "MAIL FROM:<a@b.example>",
 	    { "503 5.5.1", "250 ", "503 ", "503 ", "503 " },
 	    { "503 5.5.1", "250 ", "503 ", "503 ", "503 " } },

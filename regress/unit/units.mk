@@ -76,6 +76,9 @@ PROXYD	+= regress/lib/script.o regress/lib/proxydhelp.o
 UNIT_test_proxyd = $(PROXYD)
 UNIT_test_proxyd_content = $(PROXYD)
 UNIT_test_asks = $(PROXYD)
+UNIT_test_caps = $(PROXYD)
+UNIT_test_relaytest = $(PROXYD)
+UNIT_test_identity = $(PROXYD)
 # deliverd, all but its main(), and the world around it.
 DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o loghelp.o) \
 	$(filter-out deliverd/main.o deliverd/ctl.o,\
@@ -96,13 +99,17 @@ SMTPD	= $(addprefix regress/lib/,smtpdhelp.o smtpdhelp_queued.o smtpdhelp_proxyd
 	$(filter-out smtpd/main.o smtpd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard smtpd/*.c)))
 $(foreach t,session session_content session_limits session_options proxied \
-    byrule block routing verify listener peer,$(eval UNITLIBS_test_$t = -lcrypto))
+    byrule block replies relay window routing verify listener peer mirror \
+    balancer gateway,$(eval UNITLIBS_test_$t = -lcrypto))
 UNITLIBS_fuzz_session = -lcrypto
 UNIT_test_session = $(SMTPD)
 UNIT_test_session_content = $(SMTPD)
 UNIT_test_session_limits = $(SMTPD)
 UNIT_test_proxied = $(SMTPD)
 UNIT_test_block = $(SMTPD)
+UNIT_test_replies = $(SMTPD)
+UNIT_test_window = $(SMTPD)
+UNIT_test_relay = $(SMTPD)
 UNIT_test_byrule = $(SMTPD)
 UNIT_test_routing = $(SMTPD)
 UNIT_test_session_options = $(SMTPD)
@@ -114,8 +121,11 @@ UNIT_test_failover = $(SMTPD)
 UNITLIBS_test_failover = -lcrypto
 UNITLIBS_test_archived = -lcrypto
 UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
+UNIT_test_balancer = $(SMTPD)
+UNIT_test_gateway = $(SMTPD)
 UNITLIBS_test_verify = -lcrypto
 UNIT_test_peer = $(SMTPD)
+UNIT_test_mirror = $(SMTPD)
 UNIT_test_source = smtpd/source.o
 UNIT_fuzz_session = $(SMTPD)
 UNIT_test_places = posternctl/places.o
