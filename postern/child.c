@@ -397,6 +397,8 @@ on_ready(struct chan *chan, const void *msg, int fd)
 		if (c->set->sockets[i].paused)
 			CHAN_SEND(chan, pause_listener, .index = (uint16_t)
 			    c->set->sockets[i].index, .on = true);
+	if (c->role == IPC_SMTPD)
+		fallback_tell(c->gw, chan);
 	gateway_child_ready(c->gw, c);
 }
 

@@ -211,6 +211,7 @@ run_status(struct ctl *ctl, int argc, char **argv)
 	struct child	*c;
 	int64_t		 now = clock_mono().ms;
 	unsigned	 paused = 0;
+	struct buf	 names;
 
 	(void)argc;
 	(void)argv;
@@ -237,6 +238,12 @@ run_status(struct ctl *ctl, int argc, char **argv)
 		paused += gw->set->sockets[i].paused;
 	if (paused > 0)
 		ctl_num(ctl, "paused", paused);
+	if (gw->nfallbacks > 0) {
+		buf_init(&names, 4096);
+		fallback_names(gw, &names);
+		ctl_field(ctl, "fallback", buf_content(&names));
+		buf_clear(&names);
+	}
 	ctl_row_end(ctl);
 	ctl_end(ctl, 0, NULL);
 }
@@ -382,6 +389,12 @@ run_resume(struct ctl *ctl, int argc, char **argv)
 	pause_listener(ctl, argc, argv, false);
 }
 
+static void
+run_fallback(struct ctl *ctl, int argc, char **argv)
+{
+	fallback_run(the_gateway, ctl, argc, argv);
+}
+
 static const struct ctl_verb	verbs[] = {
 	{ "status", CTL_READ, run_status },
 	{ "listeners", CTL_READ, run_listeners },
@@ -390,6 +403,7 @@ static const struct ctl_verb	verbs[] = {
 	{ "log level", CTL_CHANGE, run_level },
 	{ "pause listener", CTL_CHANGE, run_pause },
 	{ "resume listener", CTL_CHANGE, run_resume },
+	{ "fallback", CTL_CHANGE, run_fallback },
 	{ NULL, 0, NULL }
 };
 

@@ -111,7 +111,16 @@ struct gateway {
 	struct event	*ctl_event;
 	int		 ctl_fd, lock_fd;
 	struct reload	*reload;	/* under way */
+	char		**fallbacks;	/* actions, by hand (fallback.c) */
+	size_t		 nfallbacks;
 };
+
+/* fallback.c: the verb; what a smtpd that is ready has to hear; the names of
+ * those that are on, for `status`. */
+struct ctl;
+void	 fallback_run(struct gateway *, struct ctl *, int argc, char **argv);
+void	 fallback_tell(const struct gateway *, struct chan *);
+void	 fallback_names(const struct gateway *, struct buf *);
 
 /* load.c: a file of the configuration, open for reading: it and each folder
  * above it must be root's (or ours) and no one else's to write; with `secret`

@@ -91,6 +91,12 @@ run_resume_listener(const struct call *call)
 	return tell(call, "postern", "resume listener");
 }
 
+static int
+run_fallback(const struct call *call)
+{
+	return tell(call, "postern", "fallback");
+}
+
 const struct command commands_gateway[] = {
 	{ "pause mta", "", "no deliveries; running ones end", 0, 0,
 	    run_pause_mta },
@@ -103,6 +109,8 @@ const struct command commands_gateway[] = {
 	    run_pause_listener },
 	{ "resume listener", "ADDRESS", "accept again", 1, 1,
 	    run_resume_listener },
+	{ "fallback", "ACTION on|off", "a proxied action by the queue", 2, 2,
+	    run_fallback },
 	{ "reload", "", "read the configuration again, all or nothing", 0, 0,
 	    run_reload },
 	{ "check", "[FILE|--live]", "what reload would say", 0, 1, run_check },

@@ -195,6 +195,29 @@ is_unknown(struct span reply)
 	return false;
 }
 
+/* Who gets much mail is not written down at each. */
+static bool
+is_fresh(struct store_verify *v, const struct verify_key *k,
+    const struct known_params *p)
+{
+	int64_t		 now = clock_wall().ms;
+	struct verify_row r;
+
+	return store_verify_get(v, k, &r) && r.state == V_GOOD &&
+	    holds(&r, now) && now - r.asked_ms < p->cache_ms / 4;
+}
+
+void
+known_learn(struct queue *q, const struct verify_key *k,
+    const struct known_params *p, enum v_state state, struct span reply,
+    struct span server)
+{
+	struct store_verify *v = rows_of(q);
+
+	if (v != NULL && (state != V_GOOD || !is_fresh(v, k, p)))
+		tell(v, k, p, state, false, reply, server);
+}
+
 void
 known_delivery(struct queue *q, const struct dest *d, const struct job_rcpt *j)
 {
@@ -202,11 +225,9 @@ known_delivery(struct queue *q, const struct dest *d, const struct job_rcpt *j)
 	const struct conf_action *a = conf_action_find(q->conf,
 	    span_str(d->action));
 	bool		 good = j->status == D_OK;
-	int64_t		 now = clock_wall().ms;
 	char		 where[KNOWN_WHERE_MAX], domain[256];
 	struct known_params p;
 	struct verify_key k;
-	struct verify_row r;
 
 	if (v == NULL || a == NULL || !conf_asks_server(a) || (!good &&
 	    !(j->status == D_PERM && j->remote &&
@@ -216,9 +237,7 @@ known_delivery(struct queue *q, const struct dest *d, const struct job_rcpt *j)
 	if (!known_key(span_str(j->to), span_str(conf_known_where(a, where)),
 	    span_str(d->domain), domain, &k))
 		return;
-	/* Who gets much mail is not written down at each. */
-	if (good && store_verify_get(v, &k, &r) && r.state == V_GOOD &&
-	    holds(&r, now) && now - r.asked_ms < p.cache_ms / 4)
+	if (good && is_fresh(v, &k, &p))
 		return;
 	tell(v, &k, &p, good ? V_GOOD : V_BAD, true, span_str(j->reply),
 	    span_str(j->server));

@@ -40,6 +40,10 @@ void	 known_look(struct queue *, const struct verify_key *,
 void	 known_tell(struct queue *, const struct verify_key *,
 	    const struct known_params *, enum v_state, enum v_any,
 	    struct span reply, struct span server);
+/* A live session has shown it, good or bad. */
+void	 known_learn(struct queue *, const struct verify_key *,
+	    const struct known_params *, enum v_state, struct span reply,
+	    struct span server);
 /* A delivery has shown it, if its action asks servers at all. */
 void	 known_delivery(struct queue *, const struct dest *,
 	    const struct job_rcpt *);

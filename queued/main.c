@@ -315,6 +315,13 @@ v_tell(struct chan *c, const void *msg, int fd)
 	verify_tell(m->verify, m->q, c, msg);
 }
 
+static void
+v_learn(struct chan *c, const void *msg, int fd)
+{
+	(void)fd;
+	verify_learn(((struct front *)chan_arg(c))->m->q, msg);
+}
+
 static const struct chan_row front_table[] = {
 	{ IPC_T_q_env, q_env },
 	{ IPC_T_q_rcpt, q_rcpt },
@@ -331,6 +338,7 @@ static const struct chan_row front_table[] = {
 	{ IPC_T_q_guess, q_guess },
 	{ IPC_T_v_ask, v_ask },
 	{ IPC_T_v_tell, v_tell },
+	{ IPC_T_v_learn, v_learn },
 	{ 0, NULL }
 };
 

@@ -121,6 +121,8 @@ txn_rcpt(struct txn *t, const struct rec_rcpt *r)
 		t->why = "a recipient of no group";
 		return -1;
 	}
+	if (e.flags & RCPT_F_LIVE)
+		e.state = RCPT_DONE;
 	if (!rec_rcpt_add(&t->rcpts, &e)) {
 		t->status = Q_FAILED;
 		t->why = "envelope too long";

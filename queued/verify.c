@@ -282,6 +282,19 @@ verify_tell(struct verify *v, struct queue *queue, struct chan *c,
 	told(v, queue, q, m->state, m->reply, m->server);
 }
 
+void
+verify_learn(struct queue *queue, const struct ipc_v_learn *m)
+{
+	struct known_params p = { duration(m->cache_ms),
+	    duration(m->good_ms) };
+	char		 domain[256];
+	struct verify_key key;
+
+	if (known_key(m->to, m->where, m->target, domain, &key))
+		known_learn(queue, &key, &p, m->good ? V_GOOD : V_BAD,
+		    m->reply, m->server);
+}
+
 /* The next one who waits asks instead. */
 static void
 hand_over(struct verify *v, struct queue *queue, struct question *q)

@@ -27,6 +27,8 @@ void	 verify_ask(struct verify *, struct queue *, struct chan *,
 	    const struct ipc_v_ask *);
 void	 verify_tell(struct verify *, struct queue *, struct chan *,
 	    const struct ipc_v_tell *);
+/* v_learn: what a live session has shown. */
+void	 verify_learn(struct queue *, const struct ipc_v_learn *);
 /* The channel is gone with its questions. */
 void	 verify_gone(struct verify *, struct queue *, const struct chan *);
 /* Each second: gives up old questions, drops old rows; true: again soon. */

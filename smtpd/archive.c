@@ -7,8 +7,9 @@
 #include "common/ipc/codec.h"
 #include "smtpd/route.h"
 
-/* Do its conditions hold for one of the recipients? Where that hangs on a name
- * that is not known yet, they do: a copy too many is the lesser evil. */
+/* Do its conditions hold for one of the recipients, those included that a server
+ * is still asked for? Where that hangs on a name that is not known yet, they do:
+ * a copy too many is the lesser evil. */
 static bool
 sees(const struct conf_archive *a, const struct txn *t)
 {
@@ -18,7 +19,7 @@ sees(const struct conf_archive *a, const struct txn *t)
 	if (a->when == NULL)
 		return true;
 	for (size_t i = 0; i < t->nrcpts; i++) {
-		if (t->rcpts[i].state != RCPT_TAKEN)
+		if (t->rcpts[i].state == RCPT_REFUSED)
 			continue;
 		in = route_in(t, t->rcpts[i].to);
 		if (conf_holds(session_conf(), a->when, &in, &need) || need)
@@ -57,10 +58,17 @@ each(const struct conf_archive *a, const struct txn *t,
 	for (size_t i = 0; i < t->nrcpts; i++) {
 		const struct rcpt	*r = &t->rcpts[i];
 
-		if (r->state != RCPT_TAKEN)
+		if (r->state == RCPT_REFUSED)
 			continue;
+		if (r->action != NULL && r->action->type == ACT_PROXY &&
+		    !r->queued) {
+			if (can(a, t, r->to))
+				f(a, t, r->to, arg);
+			else
+				good = false;
+		}
 		for (size_t k = 0; k < r->ncopies; k++)
-			if (r->copies[k].group != k)
+			if (r->copies[k].group != k || r->copies[k].quiet)
 				continue;	/* the same one */
 			else if (can(a, t, r->copies[k].to))
 				f(a, t, r->copies[k].to, arg);
@@ -78,6 +86,20 @@ nothing(const struct conf_archive *a, const struct txn *t, struct span to,
 	(void)t;
 	(void)to;
 	(void)arg;
+}
+
+bool
+archive_wanted(const struct txn *t, bool *must)
+{
+	const struct conf	*c = session_conf();
+	bool			 wanted = false;
+
+	for (size_t i = 0; i < c->narchives; i++)
+		if (sees(c->archives[i], t)) {
+			wanted = true;
+			*must |= !c->archives[i]->ignore;
+		}
+	return wanted;
 }
 
 bool

@@ -9,6 +9,9 @@
 #include "common/ipc/chan.h"
 #include "smtpd/txn.h"
 
+/* Does one of them see the message, or would if who is asked for is taken?
+ * must: one that says so by `on-failure`. */
+bool	 archive_wanted(const struct txn *, bool *must);
 /* Content is to come: false if an archive that must see it can't. */
 bool	 archive_possible(const struct txn *);
 /* Sends the archives' recipients behind those of the message; n is the number

@@ -45,6 +45,10 @@ cmd_auth(struct cmd *c, struct span arg)
 	struct session	*s = c->s;
 	struct span	 mech = span(NULL, 0), whole = arg;
 
+	if (s->fallen) {
+		session_reply(c, 454, "4.7.0 Nobody can log in now");
+		return;
+	}
 	if ((session_proxied(s) || s->listen->auth_via != NULL) &&
 	    !s->listen->auth_plaintext) {
 		/* Whatever follows on this line was said in clear already. */
@@ -79,5 +83,14 @@ cmd_auth(struct cmd *c, struct span arg)
 void
 cmd_auth_line(struct cmd *c, struct span line)
 {
+	struct session	*s = c->s;
+
+	if (s->fallen) {
+		/* The server has gone in the middle of it (failover.h). */
+		auth_clear(s);
+		session_phase(s, PH_READY);
+		session_reply(c, 454, "4.7.0 Nobody can log in now");
+		return;
+	}
 	auth_line(c, line);
 }

@@ -8,6 +8,7 @@
 #include "common/smtp/path.h"
 #include "smtpd/cmd.h"
 #include "smtpd/expand.h"
+#include "smtpd/failover.h"
 #include "smtpd/handoff.h"
 #include "smtpd/known.h"
 #include "smtpd/relay.h"
@@ -43,16 +44,52 @@ way_of(const struct session *s, const struct conf_action *a)
 	    &handoff_queue;
 }
 
+/* Its way is not that of those before: into the queue, if the listener says
+ * that postern is to answer for it. */
+static bool
+beside(struct cmd *c, struct rcpt *r, const struct conf_action *action)
+{
+	struct txn	*t = c->s->txn;
+
+	if (c->s->listen->on_conflict != CONFLICT_QUEUE)
+		return false;
+	log_debug("session=%s id=%s event=conflict to=<%s> action=%s",
+	    c->s->id, t->ids, log_quote(r->to),
+	    log_quote(span_str(action->name)));
+	if (action->type == ACT_PROXY) {
+		failover_rcpt(t, r, c, action, true);
+		return true;
+	}
+	r->action = action;
+	r->queued = true;
+	if (!known_rcpt(t, r, c))
+		handoff_queue.rcpt(t, r, c);
+	return true;
+}
+
+/* Has the queue taken over from the action's server? */
+static bool
+is_fallen(const struct txn *t, const struct conf_action *a)
+{
+	return a->type == ACT_PROXY && a->on_failure != NULL &&
+	    (t->s->fallen || t->fallen == a || failover_forced(a));
+}
+
 static void
 take(struct cmd *c, struct rcpt *r, const struct conf_action *action)
 {
 	struct txn		*t = c->s->txn;
-	const struct handoff	*way = way_of(c->s, action);
+	bool			 fallen = !session_proxied(c->s) &&
+				    is_fallen(t, action);
+	const struct handoff	*way = fallen ? &handoff_queue :
+				    way_of(c->s, action);
 	bool			 other;
 
 	other = t->way != NULL && (t->way != way ||
 	    (way == &handoff_proxy && t->action != action));
 	if (other && t->asked + t->taken > 0) {
+		if (beside(c, r, action))
+			return;
 		refuse(c, r->to, 452, "4.5.3 This recipient goes another way; "
 		    "send it in a transaction of its own", &action->pos);
 		return;
@@ -62,7 +99,9 @@ take(struct cmd *c, struct rcpt *r, const struct conf_action *action)
 	t->way = way;
 	t->action = action;
 	r->action = action;
-	if (!known_rcpt(t, r, c))
+	if (fallen)
+		failover_rcpt(t, r, c, action, false);
+	else if (!known_rcpt(t, r, c))
 		way->rcpt(t, r, c);
 }
 
@@ -162,7 +201,7 @@ decide(struct cmd *c, struct rcpt *r)
 {
 	struct expand	 x;
 
-	if (session_proxied(c->s)) {
+	if (c->s->listen->proxy != NULL) {
 		decide_proxied(c, r);
 	} else if (srs_is(r->to)) {
 		session_hold(c);

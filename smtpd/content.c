@@ -394,7 +394,9 @@ content_run(struct txn *t)
 		give(t, session_cmd(s, VERB_DATA));
 		return true;
 	}
+	/* What is still here when its server is lost can go into the queue. */
 	if (!c->full && c->code == 0 && t->way->streams &&
+	    t->action->on_failure == NULL &&
 	    buf_len(&c->out) >= CONTENT_PIECE)
 		t->way->write(t, &c->out);
 	return before > 0 && !c->full;

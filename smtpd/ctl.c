@@ -64,6 +64,9 @@ run_stats(struct ctl *ctl, int argc, char **argv)
 	ctl_num(ctl, "accepted", (int64_t)st->accepted);
 	ctl_num(ctl, "proxied", (int64_t)st->proxied);
 	ctl_num(ctl, "refused", (int64_t)st->refused);
+	ctl_num(ctl, "copies", (int64_t)st->copies);
+	ctl_num(ctl, "copies_failed", (int64_t)st->copies_failed);
+	ctl_num(ctl, "failovers", (int64_t)st->failovers);
 	ctl_num(ctl, "window-client", (int64_t)st->window_client);
 	ctl_num(ctl, "window-server", (int64_t)st->window_server);
 	ctl_row_end(ctl);

@@ -39,6 +39,14 @@ void	 proxy_renew(struct cmd *, struct span arg);
 /* The channel to queued; one before is dead. fd is taken. */
 void	 queue_init(struct proc *);
 void	 queue_peer(int fd);
+/* Would the queue take a message now? Else the reply, text static. */
+bool	 queue_takes(uint16_t *code, const char **text);
+/* The queue beside a live way (tee.h): bytes that it has credit for; its last
+ * ones and the commit; false: it is away. */
+bool	 queue_beside(struct txn *, struct span);
+bool	 queue_commit(struct txn *, struct buf *rest);
+/* What it has is taken back, or it is past that. */
+void	 queue_leave(struct txn *);
 /* The session ended with nothing behind the 250 for this message. */
 void	 queue_fate(uint64_t id);
 

@@ -8,7 +8,10 @@
 #include "common/smtp/plain.h"
 #include "smtpd/auth.h"
 #include "smtpd/cmd.h"
+#include "smtpd/failover.h"
+#include "smtpd/learn.h"
 #include "smtpd/proxy.h"
+#include "smtpd/tee.h"
 #include "smtpd/window.h"
 
 /* The session's transaction, if it is the one that the reply is for. */
@@ -91,11 +94,13 @@ mail_replied(struct link *l, const struct link_wait *w, uint16_t code,
 
 static void
 rcpt_replied(struct link *l, const struct link_wait *w, uint16_t code,
-    struct span text)
+    struct span text, bool own)
 {
 	struct txn	*t = txn_of(l, w);
 	struct rcpt	*r = t == NULL ? NULL : &t->rcpts[w->rcpt];
 
+	if (r != NULL && t->mail_code == 0 && !own)
+		learn_rcpt(t, l->action, r->to, code, text, l->server);
 	if (code == 421 && !session_proxied(l->s))
 		code = 451;
 	if (r == NULL) {
@@ -131,12 +136,15 @@ data_replied(struct link *l, struct txn *t, uint16_t code, struct span text)
 static void
 end_replied(struct link *l, struct txn *t, uint16_t code, struct span text)
 {
+	struct span	said;
 	struct buf	b;
 
 	if (code / 100 == 2)
 		window_taken(t);
 	buf_init(&b, SMTP_PLAIN_MAX);
-	content_done_as(t, code, text, proxy_said(l, code, text, &b));
+	said = proxy_said(l, code, text, &b);
+	if (!tee_done(t, code, text, said))
+		content_done_as(t, code, text, said);
 	buf_clear(&b);
 }
 
@@ -171,6 +179,12 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 		link_close(l);
 		return;
 	}
+	/* Not there, or not any more: by the action the queue takes over. */
+	if ((code == 421 || (w->what == ASK_OPEN && code / 100 == 4)) &&
+	    failover_reply(l, w, code, text)) {
+		link_close(l);
+		return;
+	}
 	if (code == 421 && session_proxied(s) && w->what != ASK_OPEN) {
 		said_421(l, text, own);
 		if (s->txn != NULL && s->txn->committed)
@@ -199,13 +213,16 @@ proxy_reply(struct link *l, const struct link_wait *w, uint16_t code,
 		mail_replied(l, w, code, text);
 		break;
 	case ASK_RCPT:
-		rcpt_replied(l, w, code, text);
+		rcpt_replied(l, w, code, text, own);
 		break;
 	case ASK_DATA:
 		if ((t = txn_of(l, w)) == NULL)
 			break;
-		if (code == 354)
+		if (code == 354) {
+			tee_ready(t);
 			content_ready(t);
+		} else if (tee_alone(t))
+			proxy_alone(t);
 		else
 			data_replied(l, t, code == 421 ? 451 : code, text);
 		break;
@@ -249,6 +266,9 @@ proxy_closed(struct link *l, const char *why)
 	struct span		 text = span_str(NO_SERVER);
 
 	s->link = NULL;
+	/* Its last word was said; queued's is waited for. */
+	if (t != NULL && t->tee.state == TEE_COMMIT)
+		return;
 	w = STAILQ_FIRST(&l->waits);
 	if (w != NULL && w->what == ASK_END && txn_of(l, w) != NULL) {
 		proxy_in_doubt(l, t);
@@ -259,6 +279,8 @@ proxy_closed(struct link *l, const char *why)
 			content_done(t, 451, text);
 		return;
 	}
+	if (failover(l, NULL, why))
+		return;
 	if (session_proxied(s)) {
 		log_info("session=%s event=server server=%s result=closed "
 		    "why=%s", s->id, log_quote(span_str(l->server)),

@@ -13,9 +13,11 @@
 #include "smtpd/archive.h"
 #include "smtpd/guess.h"
 #include "smtpd/handoff.h"
+#include "smtpd/learn.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/source.h"
+#include "smtpd/tee.h"
 #include "smtpd/verify.h"
 #include "smtpd/window.h"
 
@@ -96,7 +98,8 @@ send_copies(const struct txn *t, const struct rcpt *r, uint32_t n)
 
 		CHAN_SEND(chan, q_rcpt, .tid = t->queue.u.tid, .to = v->to,
 		    .action = span_str(v->action->name),
-		    .notify = r->params.notify, .orcpt = r->params.orcpt,
+		    .notify = v->quiet ? NOTIFY_NEVER : r->params.notify,
+		    .orcpt = r->params.orcpt,
 		    .orig = v->expanded ? r->to : span(NULL, 0),
 		    .group = n + v->group,
 		    .flags = v->expanded ? RCPT_F_EXPANDED : 0);
@@ -122,6 +125,7 @@ send_envelope(struct txn *t)
 			continue;
 		send_copies(t, r, n);
 		n += (uint32_t)r->ncopies;
+		n += tee_send(t, r, chan, n);
 	}
 	archive_send(t, chan, n);
 }
@@ -148,17 +152,24 @@ announce(struct txn *t)
 
 /* ---- what a way offers ----------------------------------------------------- */
 
+bool
+queue_takes(uint16_t *code, const char **text)
+{
+	*code = chan == NULL ? 451 : 452;
+	*text = chan == NULL ? "4.3.2 The queue is restarting" :
+	    "4.3.1 The queue takes no mail now";
+	return chan != NULL && is_open;
+}
+
 static void
 queue_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 {
 	struct session	*s = t->s;
 
-	if (chan == NULL || !is_open) {
-		uint16_t	 code = chan == NULL ? 451 : 452;
-		const char	*text = chan == NULL ?
-				    "4.3.2 The queue is restarting" :
-				    "4.3.1 The queue takes no mail now";
+	const char	*text;
+	uint16_t	 code;
 
+	if (!queue_takes(&code, &text)) {
 		log_info("session=%s id=%s event=rcpt to=<%s> reply=\"%u %s\" "
 		    "why=%s", s->id, t->ids, log_quote(r->to), (unsigned)code,
 		    text, log_quote(span_str(closed_why)));
@@ -174,12 +185,11 @@ queue_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 static void
 queue_begin(struct txn *t)
 {
-	if (chan == NULL)
-		content_refuse(t, 451,
-		    span_str("4.3.2 The queue is restarting"));
-	else if (!is_open)
-		content_refuse(t, 452,
-		    span_str("4.3.1 The queue takes no mail now"));
+	const char	*text;
+	uint16_t	 code;
+
+	if (!queue_takes(&code, &text))
+		content_refuse(t, code, span_str(text));
 	else if (!archive_possible(t))
 		content_refuse(t, 451, span_str("4.3.5 The archive can't take "
 		    "it now"));
@@ -187,25 +197,32 @@ queue_begin(struct txn *t)
 		content_ready(t);
 }
 
-static void
-queue_write(struct txn *t, struct buf *b)
+/* As many bytes as there is credit for. */
+static size_t
+pass(struct txn_queue *q, struct span s)
 {
-	struct txn_queue	*q = &t->queue;
-	struct span		 in;
+	size_t		n = 0;
+	struct span	in;
 
-	if (!announce(t)) {
-		content_spoil(t, 451, "4.3.2 The queue is restarting");
-		return;
-	}
-	while (q->credit > 0 && buf_len(b) > 0) {
-		in = span_sub(buf_content(b), 0, PIECE_MAX);
+	while (q->credit > 0 && n < s.len) {
+		in = span_sub(s, n, PIECE_MAX);
 		if (in.len > q->credit)
 			in.len = (size_t)q->credit;
 		CHAN_SEND(chan, q_data, .tid = q->u.tid, .bytes = in);
 		q->credit -= in.len;
 		q->sent += in.len;
-		buf_drain(b, in.len);
+		n += in.len;
 	}
+	return n;
+}
+
+static void
+queue_write(struct txn *t, struct buf *b)
+{
+	if (!announce(t))
+		content_spoil(t, 451, "4.3.2 The queue is restarting");
+	else
+		buf_drain(b, pass(&t->queue, buf_content(b)));
 }
 
 static void
@@ -226,12 +243,35 @@ queue_end(struct txn *t, struct buf *b)
 	buf_clear(b);
 }
 
-static void
-queue_abort(struct txn *t)
+void
+queue_leave(struct txn *t)
 {
 	if (t->queue.u.tid != 0 && chan != NULL && !t->queue.lost)
 		CHAN_SEND(chan, q_abort, .tid = t->queue.u.tid);
 	quser_forget(&t->queue.u);
+}
+
+/* ---- beside a live way ------------------------------------------------------- */
+
+bool
+queue_beside(struct txn *t, struct span s)
+{
+	if (!announce(t))
+		return false;
+	pass(&t->queue, s);
+	return true;
+}
+
+bool
+queue_commit(struct txn *t, struct buf *rest)
+{
+	if (!announce(t))
+		return false;
+	CHAN_SEND(chan, q_commit, .tid = t->queue.u.tid,
+	    .bytes = buf_content(rest),
+	    .size = t->queue.sent + buf_len(rest));
+	buf_clear(rest);
+	return true;
 }
 
 const struct handoff handoff_queue = {
@@ -240,7 +280,7 @@ const struct handoff handoff_queue = {
 	.begin = queue_begin,
 	.write = queue_write,
 	.end = queue_end,
-	.abort = queue_abort
+	.abort = queue_leave
 };
 
 /* ---- queued's answers, to a transaction ------------------------------------ */
@@ -251,6 +291,8 @@ txn_credit(struct quser *u, uint32_t bytes)
 	struct txn	*t = u->arg;
 
 	if (t->committed)
+		return;
+	if (t->tee.state == TEE_COMMIT)
 		return;
 	t->queue.credit += bytes;
 	if (t->queue.credit > CREDIT_FIRST)
@@ -286,7 +328,9 @@ txn_result(struct quser *u, const struct ipc_q_result *m)
 		log_info("session=%s id=%s event=queue result=failed why=%s",
 		    t->s->id, t->ids, log_quote(m->text));
 	/* Refused before it was whole: the client is told at its end. */
-	if (!t->committed) {
+	if (t->tee.state != TEE_NONE)
+		tee_over(t, m->status == Q_OK);
+	else if (!t->committed) {
 		t->queue.lost = true;
 		content_spoil(t, 451, "4.3.0 The queue did not take it");
 	} else if (m->status == Q_OK)
@@ -306,7 +350,9 @@ txn_have(struct quser *u, bool have)
 
 	log_info("session=%s id=%s event=doubt result=%s", t->s->id, t->ids,
 	    have ? "have" : "have not");
-	if (have)
+	if (t->tee.state != TEE_NONE)
+		tee_over(t, have);
+	else if (have)
 		taken(t, t->id);
 	else
 		content_done(t, 451,
@@ -318,6 +364,12 @@ txn_lost(struct quser *u)
 {
 	struct txn	*t = u->arg;
 
+	if (t->tee.state != TEE_NONE && t->tee.state != TEE_COMMIT) {
+		t->queue.lost = true;
+		quser_forget(u);
+		tee_over(t, false);
+		return;
+	}
 	if (t->committed) {
 		quser_doubt(u);
 		return;
@@ -340,6 +392,10 @@ txn_over(struct quser *u)
 	struct session	*s = t->s;
 
 	log_warnx("session=%s id=%s event=doubt result=unknown", s->id, t->ids);
+	if (t->tee.state != TEE_NONE) {
+		tee_over(t, false);
+		return;
+	}
 	if (s->stream != NULL) {
 		stream_free(s->stream);
 		s->stream = NULL;
@@ -477,6 +533,7 @@ gone(void)
 	chan = NULL;
 	source_queue(NULL);
 	guess_queue(NULL);
+	learn_queue(NULL);
 	verify_queue(NULL);
 	window_queue(NULL);
 	wait_each(users, lost_one, NULL);
@@ -520,6 +577,7 @@ queue_peer(int fd)
 		fatal("chan_new");
 	source_queue(chan);
 	guess_queue(chan);
+	learn_queue(chan);
 	verify_queue(chan);
 	window_queue(chan);
 	wait_each(users, back_one, NULL);

@@ -117,7 +117,7 @@ answered(struct known_wait *w, struct txn *t, struct rcpt *r)
 		kind = VERIFY_KNOWN;
 	}
 	if (kind == VERIFY_KNOWN)
-		t->way->rcpt(t, r, w->cmd);
+		(r->queued ? &handoff_queue : t->way)->rcpt(t, r, w->cmd);
 	else
 		session_reply(w->cmd, w->code, "%s", w->text);
 }
@@ -165,6 +165,12 @@ done(void *arg, const struct verify_verdict *v)
 	}
 	if (v->kind != VERIFY_KNOWN && t != NULL && t->id == w->txn) {
 		copy = &t->rcpts[w->rcpt].copies[one - w->v];
+		if (copy->conflict) {
+			w->code = 452;
+			strlcpy(w->text, "4.5.3 This recipient goes another "
+			    "way; send it in a transaction of its own",
+			    sizeof(w->text));
+		}
 		log_info("session=%s id=%s event=rcpt to=<%s> action=%s "
 		    "server=%s reply=%s why=%s", s->id, t->ids,
 		    log_quote(copy->to),
@@ -182,7 +188,8 @@ static bool
 verifies(const struct rcpt *r)
 {
 	for (size_t i = 0; i < r->ncopies; i++)
-		if (conf_verifies(r->copies[i].action))
+		if (r->copies[i].proven != NULL ||
+		    conf_verifies(r->copies[i].action))
 			return true;
 	return false;
 }
@@ -195,6 +202,15 @@ ask(struct known_wait *w, const struct txn *t, const struct copy *copy,
 	struct verify	*v;
 
 	*one = (struct known_one){ .w = w, .kind = VERIFY_KNOWN };
+	if (copy->proven != NULL) {
+		conf_target(session_conf(), copy->proven, copy->to, t->from,
+		    span(NULL, 0), target);
+		w->open++;
+		if ((v = verify_remembered(copy->proven, copy->to,
+		    span_str(target), done, one)) != NULL)
+			one->verify = v;
+		return;
+	}
 	/* The rules have seen that there is a target. */
 	if (!conf_verifies(copy->action) || !conf_target(session_conf(),
 	    copy->action, copy->to, t->from, span(NULL, 0), target))

@@ -11,8 +11,10 @@
 #include "common/proc/start.h"
 #include "smtpd/digest.h"
 #include "smtpd/ctl.h"
+#include "smtpd/failover.h"
 #include "smtpd/guess.h"
 #include "smtpd/handoff.h"
+#include "smtpd/learn.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/relay.h"
@@ -63,6 +65,13 @@ pause_listener(struct proc *p, uint16_t index, bool on)
 	listener_pause(index, on);
 }
 
+static void
+fallback(struct proc *p, struct span action, bool on)
+{
+	(void)p;
+	failover_force(action, on);
+}
+
 /* Who does nothing is told to come again; in the end everybody is. */
 static void
 drain_one(struct session *s, void *arg)
@@ -101,6 +110,7 @@ main(int argc, char **argv)
 		.peer = peer,
 		.listener = listener,
 		.pause_listener = pause_listener,
+		.fallback = fallback,
 		.drain = drain,
 		.drained = drained,
 		.verbs = ctl_verbs
@@ -125,6 +135,8 @@ main(int argc, char **argv)
 	link_init(p, conf);
 	srs_init(p, conf);
 	verify_init(p, conf);
+	learn_init(conf);
+	failover_init(conf);
 	relay_init(p, conf);
 	session_init(proc_base(p), conf);
 	listener_init(p, conf);

@@ -31,6 +31,9 @@ void	 proxy_greeted(struct session *, uint16_t code, struct span text);
 /* The reply to the EHLO or HELO of proxy_renew(). */
 void	 proxy_renewed(struct session *, uint16_t code, struct span text);
 
+/* The command that waits for another server session runs. */
+void	 proxy_go_on(struct session *);
+
 /* ---- proxy_rule.c ---- */
 /* Answers a recipient that waits; l: the link that said so, NULL: we do. */
 void	 proxy_refuse(struct txn *, struct rcpt *, struct cmd *,
@@ -43,6 +46,7 @@ void	 proxy_rule_opened(struct link *, struct cmd *, uint16_t code,
 
 /* ---- proxy_content.c: what struct handoff says ---- */
 void	 proxy_content(struct txn *);
+void	 proxy_alone(struct txn *);	/* only the queue has recipients left */
 void	 proxy_write(struct txn *, struct buf *);
 void	 proxy_end(struct txn *, struct buf *);
 void	 proxy_abort(struct txn *);

@@ -5,14 +5,26 @@
 
 #include "common/base/log.h"
 #include "smtpd/proxy.h"
+#include "smtpd/tee.h"
 #include "smtpd/window.h"
+
+/* The server has refused all of its recipients: the others' way is the queue. */
+void
+proxy_alone(struct txn *t)
+{
+	proxy_abort(t);
+	t->way = &handoff_queue;
+	t->way->begin(t);
+}
 
 void
 proxy_content(struct txn *t)
 {
-	if (t->s->link == NULL)
+	if (tee_alone(t))
+		proxy_alone(t);
+	else if (t->s->link == NULL)
 		content_refuse(t, 451, span_str(NO_SERVER));
-	else
+	else if (tee_begin(t))
 		link_data(t->s->link, t->content.cmd, t);
 }
 
@@ -21,8 +33,11 @@ proxy_write(struct txn *t, struct buf *b)
 {
 	if (t->s->link == NULL)
 		content_spoil(t, 451, NO_SERVER);
+	else if (t->tee.state == TEE_OPEN)
+		tee_write(t, t->s->link, b);
 	else
 		link_write(t->s->link, b);
+	t->sent = true;
 }
 
 /* The dot: from here on the server decides. */
@@ -33,7 +48,9 @@ dot(struct txn *t, struct buf *b)
 		content_done(t, 451, span_str(NO_SERVER));
 	else {
 		link_end(t->s->link, b, t);
-		buf_clear(b);
+		/* Its end is held until the server has said 2xx. */
+		if (t->tee.state != TEE_OPEN)
+			buf_clear(b);
 	}
 }
 
@@ -105,6 +122,7 @@ proxy_abort(struct txn *t)
 	struct session	*s = t->s;
 	bool		 at_server = t->at_server;
 
+	tee_abort(t);
 	t->at_server = false;
 	t->mail_code = 0;
 	t->mail_text = NULL;

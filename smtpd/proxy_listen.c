@@ -9,6 +9,7 @@
 #include "common/smtp/plain.h"
 #include "smtpd/cmd.h"
 #include "smtpd/dispatch.h"
+#include "smtpd/failover.h"
 #include "smtpd/proxy.h"
 
 static void	greeted_again(struct session *, uint16_t, struct span);
@@ -18,9 +19,18 @@ begin(void *arg)
 {
 	struct session	*s = arg;
 
+	if (failover_forced(s->listen->proxy) &&
+	    failover_session(s, "by hand")) {
+		session_begin(s);
+		return;
+	}
 	s->link = link_open(&proxy_link_ops, NULL, s, s->listen->proxy,
 	    span(NULL, 0), NULL);
-	if (s->link == NULL)
+	if (s->link != NULL)
+		return;
+	if (failover_session(s, "the proxy is restarting"))
+		session_begin(s);
+	else
 		session_greet(s, 421, span_str("4.3.2 The proxy is "
 		    "restarting"));
 }
@@ -100,21 +110,25 @@ proxy_renew(struct cmd *c, struct span arg)
 	session_hold(c);
 	s->link = link_open(&proxy_link_ops, NULL, s, s->listen->proxy,
 	    span(NULL, 0), NULL);
-	if (s->link == NULL)
+	if (s->link != NULL)
+		return;
+	if (failover_session(s, "the proxy is restarting"))
+		proxy_go_on(s);
+	else
 		not_again(s, "the proxy is restarting");
 }
 
-/* The command that waited. */
-static void
-go_on(struct session *s)
+void
+proxy_go_on(struct session *s)
 {
 	struct cmd	*c = s->renew.cmd;
 	char		*arg = s->renew.arg;
 
 	s->renew.cmd = NULL;
 	s->renew.arg = NULL;
-	log_info("session=%s event=server server=%s result=again", s->id,
-	    log_quote(span_str(s->link->server)));
+	if (s->link != NULL)
+		log_info("session=%s event=server server=%s result=again",
+		    s->id, log_quote(span_str(s->link->server)));
 	session_unhold(c);
 	dispatch_again(c, span_str(arg));
 	freezero(arg, strlen(arg));	/* it may be that of AUTH */
@@ -128,7 +142,7 @@ greeted_again(struct session *s, uint16_t code, struct span text)
 	if (code != 220)
 		not_again(s, log_reply(code, text));
 	else if (verb == VERB_EHLO || verb == VERB_HELO)
-		go_on(s);
+		proxy_go_on(s);
 	else
 		link_ehlo(s->link, NULL, s->caps != 0, span_str(s->helo));
 }
@@ -141,5 +155,5 @@ proxy_renewed(struct session *s, uint16_t code, struct span text)
 	else if (!cmd_ehlo_as_told(s, &s->link->caps))
 		not_again(s, "it can do less than the client was told");
 	else
-		go_on(s);
+		proxy_go_on(s);
 }

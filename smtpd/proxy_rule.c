@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/smtp/reply.h"
 #include "smtpd/cmd.h"
+#include "smtpd/failover.h"
 #include "smtpd/proxy.h"
 
 void
@@ -108,7 +109,13 @@ begin(void *arg)
 		return;
 	s->link = link_open(&proxy_link_ops, NULL, s, t->action,
 	    span_str(s->listen->hostname), c);
-	if (s->link == NULL)
+	if (s->link == NULL && t->action->on_failure != NULL) {
+		t->fallen = t->action;
+		t->way = &handoff_queue;
+		session_unhold(c);
+		failover_rcpt(t, &t->rcpts[t->nrcpts - 1], c, t->action,
+		    false);
+	} else if (s->link == NULL)
 		proxy_refuse(t, &t->rcpts[t->nrcpts - 1], c, 451,
 		    span_str("4.3.2 The proxy is restarting"), NULL);
 }

@@ -81,7 +81,8 @@ session_each(void (*f)(struct session *, void *), void *arg)
 bool
 session_proxied(const struct session *s)
 {
-	return s->listen->proxy != NULL;
+	return s->listen->proxy != NULL && !s->listen->proxy_at_rcpt &&
+	    !s->fallen;
 }
 
 struct addr

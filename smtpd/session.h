@@ -99,6 +99,9 @@ struct session {
 		char		*arg;
 	} renew;
 	struct link	*auth_link;	/* to the server of `auth via`; or NULL */
+	/* A proxied listener without its server: regular for the rest, for
+	 * who is known (failover.h). */
+	bool		 fallen;
 	struct peer	 peer;
 	char		*helo;		/* NULL: none yet */
 	bool		 esmtp;		/* said with EHLO */
@@ -149,11 +152,14 @@ size_t	 session_count(void);
 /* Since this worker began. */
 struct session_stats {
 	uint64_t	 connections, commands, accepted, proxied, refused;
+	uint64_t	 copies, copies_failed;	/* of what went live (tee.h) */
+	uint64_t	 failovers;	/* sessions and transactions */
 	/* Times that one side of the live way could not know (window.h). */
 	uint64_t	 window_client, window_server;
 };
 struct session_stats *session_stats(void);
 void	 session_each(void (*)(struct session *, void *), void *arg);
+/* Is it, as a whole, the actual server's? */
 bool	 session_proxied(const struct session *);
 /* Whom others may be told that it is; family 0: nobody. */
 struct addr session_named(const struct session *);

@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "smtpd/handoff.h"
+#include "smtpd/tee.h"
 #include "smtpd/window.h"
 
 #define TXN_BYTES	(16 << 10)	/* sender, parameters, refusals */
@@ -41,6 +42,7 @@ txn_end(struct session *s)
 	s->txn = NULL;
 	if (t->way != NULL && !t->committed)
 		t->way->abort(t);
+	tee_end(t);
 	window_cancel(t);
 	quser_forget(&t->queue.u);
 	content_clear(&t->content);
@@ -112,6 +114,15 @@ txn_rcpt_state(struct txn *t, struct rcpt *r, enum rcpt_state st)
 	if (s->phase != PH_MAIL && s->phase != PH_RCPT)
 		return;
 	session_phase(s, t->asked + t->taken > 0 ? PH_RCPT : PH_MAIL);
+}
+
+void
+txn_rcpt_copies(struct txn *t, struct rcpt *r, struct copy *v, size_t n)
+{
+	count(t, r, r->state, -1U);
+	r->copies = v;
+	r->ncopies = n;
+	count(t, r, r->state, 1);
 }
 
 struct span

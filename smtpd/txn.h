@@ -21,6 +21,11 @@ struct copy {
 	/* The first of the copies for the same `to`, counted from the
 	 * recipient's own first. */
 	unsigned	 group;
+	/* Is taken only if a server of this one was seen to know the
+	 * recipient; NULL: as `action` says. */
+	const struct conf_action *proven;
+	bool		 conflict;	/* else 452, not 450 */
+	bool		 quiet;		/* nobody is notified of it */
 	bool		 expanded;	/* `to` is whom the recipient stands for */
 	bool		 all;		/* of its group: `accept all` */
 };
@@ -33,6 +38,8 @@ struct rcpt {
 					 * the transaction have them all */
 	size_t		 ncopies;
 	enum rcpt_state	 state;
+	bool		 queued;	/* goes into the queue beside the
+					 * transaction's live way */
 };
 
 /* What the way to the queue knows of it; see handoff_queue.c. */
@@ -43,6 +50,15 @@ struct txn_queue {
 	bool		 known;		/* its digest went along */
 };
 
+/* The queue beside a live way; see tee.h. */
+enum tee_state { TEE_NONE, TEE_OPEN, TEE_FAILED, TEE_COMMIT };
+struct txn_tee {
+	enum tee_state	 state;
+	bool		 must;		/* without it nothing is taken */
+	uint16_t	 code;		/* the server's reply to the content */
+	char		*text;
+	char		*said;		/* what of it the client gets */
+};
 /* Whether a message of the live way has come before; see window.h. */
 struct txn_again {
 	uint32_t	 tid;		/* 0: queued is not asked */
@@ -74,7 +90,11 @@ struct txn {
 					 * the content */
 	uint16_t	 mail_code;
 	char		*mail_text;
+	const struct conf_action *fallen;	/* the queue has taken over
+					 * from its server; NULL: from none */
+	bool		 sent;		/* the server has some of the content */
 	struct txn_queue queue;
+	struct txn_tee	 tee;
 	struct txn_again again;
 	struct mono	 since;
 	uint64_t	 received_ms;	/* wall clock */
@@ -94,6 +114,8 @@ struct rcpt *txn_rcpt(struct txn *, struct span to,
 size_t	 txn_rcpt_number(const struct txn *, const struct rcpt *);
 /* The recipient has been decided; phases follow. */
 void	 txn_rcpt_state(struct txn *, struct rcpt *, enum rcpt_state);
+/* What is sent for it, v being the arena's; whatever its state. */
+void	 txn_rcpt_copies(struct txn *, struct rcpt *, struct copy *v, size_t n);
 /* The first recipient that was taken, for the log; empty if none. */
 struct span txn_first(const struct txn *);
 

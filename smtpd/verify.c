@@ -31,6 +31,7 @@ struct question {
 	char		*target;
 	uint32_t	 qtid, ptid;	/* 0: not asked there */
 	struct chan	*proxy;
+	bool		 memory;	/* no server is asked */
 	bool		 must_tell;	/* queued waits for the answer */
 	/* What is known of him. */
 	uint8_t		 state;		/* enum v_state */
@@ -250,7 +251,7 @@ ask_server(struct question *q, bool to, bool probe)
 	struct chan	*c = link_proxy();
 	struct span	 none = { NULL, 0 };
 
-	if (c == NULL || (q->ptid = wait_add(at_proxyd, q)) == 0) {
+	if (q->memory || c == NULL || (q->ptid = wait_add(at_proxyd, q)) == 0) {
 		over(q, V_BUSY, V_ANY_NOT_ASKED, none, none);
 		return;
 	}
@@ -357,6 +358,31 @@ verify_start(const struct conf_action *a, struct span to, struct span target,
 	return w;
 }
 
+struct verify *
+verify_remembered(const struct conf_action *a, struct span to,
+    struct span target, verify_done *done, void *arg)
+{
+	struct question	*q;
+	struct verify	*w;
+	struct buf	 key;
+
+	make_key(&key, a, to, target);
+	q = map_get(asked, buf_content(&key));
+	buf_clear(&key);
+	if (q != NULL)
+		return wait_for(q, 0, done, arg);
+	if (queued == NULL || nquestions >= VERIFY_QUESTIONS) {
+		later("4.4.1 The recipient could not be verified now", "", "",
+		    done, arg);
+		return NULL;
+	}
+	q = question_new(a, to, target);
+	q->memory = true;
+	w = wait_for(q, 0, done, arg);
+	ask(q);
+	return w;
+}
+
 void
 verify_cancel(struct verify *w)
 {
@@ -387,6 +413,15 @@ verify_known(struct chan *c, const void *msg, int fd)
 	/* Once, but for "ask yourself" to one who waited. */
 	if (q == NULL || q->must_tell)
 		return;
+	if (q->memory) {
+		/* Others who asked the same are not left waiting. */
+		if (m->ask)
+			CHAN_SEND(c, v_tell, .tid = q->qtid, .state = V_LATER,
+			    .any = V_ANY_NOT_ASKED);
+		answer(q, m->good ? V_GOOD : V_BUSY);
+		question_free(q);
+		return;
+	}
 	q->must_tell = m->ask;
 	q->state = m->state;
 	q->good = m->good;

@@ -41,6 +41,10 @@ void	 verify_init(struct proc *, const struct conf *);
  */
 struct verify *verify_start(const struct conf_action *, struct span to,
 	    struct span target, verify_done *done, void *arg);
+/* The same of a proxied action from memory alone: known is who was seen to be
+ * known to its server (learn.h) within known-good, all others are "later". */
+struct verify *verify_remembered(const struct conf_action *, struct span to,
+	    struct span target, verify_done *done, void *arg);
 /* The verdict is not wanted any more; done is not called. Takes NULL. */
 void	 verify_cancel(struct verify *);
 size_t	 verify_count(void);	/* questions at this time */

@@ -183,6 +183,24 @@ check_mirror(struct build *b, const struct conf_action *a)
 }
 
 static void
+check_on_failure(struct build *b, const struct conf_action *a)
+{
+	const struct conf_action *to = a->on_failure;
+
+	if (to == NULL)
+		return;
+	if (a->type != ACT_PROXY)
+		lex_error(&b->lex, &a->pos, "on-failure is for proxy actions");
+	else if (to->pos.file != NULL && to->type != ACT_RELAY)
+		lex_error(&b->lex, &a->pos, "on-failure queue: action \"%s\" "
+		    "is no relay", to->name);
+	else if (to->pos.file != NULL && to->nknown > 0)
+		lex_warning(&b->lex, &a->pos, "on-failure queue: recipients "
+		    "are those that the actual server took before; "
+		    "`recipients` of action \"%s\" is not asked", to->name);
+}
+
+static void
 check_actions(struct build *b)
 {
 	for (struct build_pool *p = b->pools; p != NULL; p = p->next) {
@@ -215,6 +233,7 @@ check_actions(struct build *b)
 		if (a->by != BY_NONE)
 			table_each(a->to_table, value_is_dests, b);
 		check_relay_only(b, a);
+		check_on_failure(b, a);
 		check_dests(b, a);
 		check_mode(b, a);
 	}
@@ -255,6 +274,35 @@ same_socket(const struct conf_listen *a, const struct conf_listen *c)
 				return true;
 	return a->kind == LISTEN_UNIX && c->kind == LISTEN_UNIX &&
 	    strcmp(a->path, c->path) == 0;
+}
+
+/* An action whose messages wait in the queue for their delivery. */
+static bool
+is_queued(const struct conf_action *a)
+{
+	return a->type == ACT_RELAY || a->type == ACT_MAILBOX ||
+	    a->type == ACT_LMTP;
+}
+
+/* The queue beside a live way. */
+static void
+check_beside(struct build *b, const struct conf_listen *l)
+{
+	if (l->copy != NULL && l->proxy == NULL)
+		lex_error(&b->lex, &l->pos, "copy is for a listener with "
+		    "proxy; elsewhere a rule has several actions");
+	else if (l->copy != NULL && l->copy->pos.file != NULL &&
+	    !is_queued(l->copy))
+		lex_error(&b->lex, &l->pos, "copy: action \"%s\" does not "
+		    "deliver from the queue", l->copy->name);
+	if (l->proxy == NULL)
+		return;
+	if (l->on_conflict != CONFLICT_DEFER)
+		lex_warning(&b->lex, &l->pos, "on-conflict: all recipients of "
+		    "a proxied listener go one way");
+	if (l->proxy_at_rcpt && l->auth_plaintext)
+		lex_error(&b->lex, &l->pos, "who is at rcpt can't log in at "
+		    "the actual server");
 }
 
 /* Who may say who the client is; for the time of check_trusted(). */
@@ -317,6 +365,7 @@ check_listen(struct build *b, struct conf_listen *l)
 		lex_error(&b->lex, &l->pos, "a tag has at most %d bytes",
 		    NAME_MAX_LEN);
 	check_auth(b, l);
+	check_beside(b, l);
 }
 
 static void
@@ -339,24 +388,6 @@ check_listens(struct build *b)
 	}
 }
 
-/* Copies of what streams to another server are not made. */
-static void
-check_archives_see(struct build *b)
-{
-	const struct conf	*c = b->conf;
-
-	for (size_t i = 0; c->narchives > 0 && i < c->nlistens; i++)
-		if (c->listens[i]->proxy != NULL)
-			lex_warning(&b->lex, &c->listens[i]->pos, "archives do "
-			    "not see what comes through this proxied "
-			    "listener");
-	for (size_t i = 0; c->narchives > 0 && i < c->nrules; i++)
-		if (c->rules[i]->action != NULL &&
-		    c->rules[i]->action->type == ACT_PROXY)
-			lex_warning(&b->lex, &c->rules[i]->pos, "archives do "
-			    "not see what goes through a proxy action");
-}
-
 static void
 check_archives(struct build *b)
 {
@@ -369,7 +400,6 @@ check_archives(struct build *b)
 			lex_error(&b->lex, &a->pos, "action \"%s\" keeps "
 			    "nothing: no archive", a->action->name);
 	}
-	check_archives_see(b);
 }
 
 /* Is there a listener on an address whose recipients the rules decide? */

@@ -322,12 +322,12 @@ listen_opt:
 	| K_COPY word		{
 		ONCE(@1, K_COPY);
 		b->listen->copy = build_action_named(b, &@2, $2);
-		LATER(@1, "listen … copy");
 	}
 	| K_ON_CONFLICT conflict {
 		ONCE(@1, K_ON_CONFLICT);
 		b->listen->on_conflict = $2;
-		LATER(@1, "listen … on-conflict");
+		if ($2 == CONFLICT_FAN_OUT)
+			LATER(@1, "listen … on-conflict fan-out");
 	}
 	| K_MASQUERADE tspec	{
 		ONCE(@1, K_MASQUERADE);
@@ -347,7 +347,6 @@ proxy_opt: K_AT K_CONNECT	{ ONCE(@1, K_AT); }
 	| K_AT K_RCPT		{
 		ONCE(@1, K_AT);
 		b->listen->proxy_at_rcpt = true;
-		LATER(@1, "listen … proxy … at rcpt");
 	}
 	;
 conflict: K_DEFER		{ $$ = CONFLICT_DEFER; }
@@ -472,7 +471,6 @@ action_opt:
 when_down: K_TEMPFAIL
 	| K_QUEUE word		{
 		b->action->act.on_failure = build_action_named(b, &@2, $2);
-		LATER(@1, "on-failure queue");
 	}
 	;
 mirror_opts: %empty | mirror_opts mirror_opt

@@ -282,6 +282,37 @@ check_list(struct build *b, const struct conf_rule *r)
 	}
 }
 
+/* Is the rule for the tag of proxied listeners alone? */
+static bool
+tag_is_proxied(const struct conf *c, const struct conf_rule *r)
+{
+	bool	 proxied = false;
+
+	if (r->tag.table == NULL || r->tag.not)
+		return false;
+	for (size_t i = 0; i < c->nlistens; i++) {
+		const struct conf_listen *l = c->listens[i];
+
+		if (!table_get(r->tag.table, span_str(l->tag), NULL))
+			continue;
+		if (l->proxy == NULL)
+			return false;
+		proxied = true;
+	}
+	return proxied;
+}
+
+/* Nobody but the actual server decides on the recipients of a proxied listener;
+ * what is expanded, or handed in here, comes by another. */
+static bool
+is_dead(const struct conf *c, const struct conf_rule *r, bool regular)
+{
+	if (r->action == NULL || r->from == FROM_EXPANDED)
+		return false;
+	return tag_is_proxied(c, r) || (!regular &&
+	    (r->from != FROM_LOCAL || r->from_table.not));
+}
+
 void
 check_rules(struct build *b, bool regular)
 {
@@ -293,11 +324,11 @@ check_rules(struct build *b, bool regular)
 		check_entries(b, r);
 		check_open(b, r);
 		check_list(b, r);
-		if (!regular && r->action != NULL && r->from != FROM_EXPANDED &&
-		    (r->from != FROM_LOCAL || r->from_table.not))
-			lex_warning(&b->lex, &r->pos, "this rule is dead: all "
-			    "listeners are proxied, and only reject rules "
-			    "apply there");
+		if (is_dead(c, r, regular))
+			lex_warning(&b->lex, &r->pos, "this rule is dead: %s "
+			    "proxied, and only reject rules apply there",
+			    regular ? "the listener of this tag is" :
+			    "all listeners are");
 		else
 			check_covered(b, i);
 	}

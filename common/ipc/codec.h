@@ -57,7 +57,9 @@ enum rcpt_flag {
 	RCPT_F_EXPANDED	= 1 << 1,	/* made of `orig` by an alias */
 	RCPT_F_JOURNAL	= 1 << 2,	/* an archive's, as a journal report;
 					 * else with fields on top */
-	RCPT_F_ALL	= 7
+	RCPT_F_LIVE	= 1 << 3,	/* an actual server has taken it: of the
+					 * envelope, and nothing is left to do */
+	RCPT_F_ALL	= 15
 };
 
 /* The result of a delivery for one recipient. */

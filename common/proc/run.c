@@ -12,6 +12,7 @@
 
 static void	on_listener(struct chan *, const void *, int);
 static void	on_pause(struct chan *, const void *, int);
+static void	on_fallback(struct chan *, const void *, int);
 static void	on_peer(struct chan *, const void *, int);
 static void	on_secret(struct chan *, const void *, int);
 static void	on_reload(struct chan *, const void *, int);
@@ -25,6 +26,7 @@ static void	on_log_fd(struct chan *, const void *, int);
 static const struct chan_row	rows[] = {
 	{ IPC_T_listener, on_listener },
 	{ IPC_T_pause_listener, on_pause },
+	{ IPC_T_fallback, on_fallback },
 	{ IPC_T_peer, on_peer },
 	{ IPC_T_secret, on_secret },
 	{ IPC_T_reload, on_reload },
@@ -73,6 +75,17 @@ on_pause(struct chan *chan, const void *msg, int fd)
 	(void)fd;
 	if (p->ops->pause_listener != NULL)
 		p->ops->pause_listener(p, m->index, m->on);
+}
+
+static void
+on_fallback(struct chan *chan, const void *msg, int fd)
+{
+	const struct ipc_fallback	*m = msg;
+	struct proc			*p = chan_arg(chan);
+
+	(void)fd;
+	if (p->ops->fallback != NULL)
+		p->ops->fallback(p, m->action, m->on);
 }
 
 static void

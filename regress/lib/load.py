@@ -4,9 +4,9 @@ what became of each: "acked N", "refused N CODE" or "unknown N" (the connection
 was lost before an answer to the final dot). Standard library only.
 
     load.py HOST:PORT --out FILE [--sessions S] [--seconds T | --count N]
-            [--size BYTES] [--to DOMAIN] [--first N] [--until FILE]
+            [--size BYTES] [--to DOMAIN|ADDRESS] [--first N] [--until FILE]
 
-Message N goes to rN@DOMAIN and has the header "X-Number: N". Ends, also
+Message N goes to rN@DOMAIN, or to the one ADDRESS, and has the header "X-Number: N". Ends, also
 before its time, when FILE is there. Its status is 0 when it could work to its
 end; what is right or wrong is the caller's to say."""
 import argparse
@@ -93,7 +93,8 @@ def main():
                 if s is None:
                     s = Session((host, int(port)))
                 s.say(b"MAIL FROM:<a@client.example>", b"250")
-                s.say(b"RCPT TO:<r%d@%s>" % (n, a.to.encode()), b"250")
+                to = a.to if "@" in a.to else "r%d@%s" % (n, a.to)
+                s.say(b"RCPT TO:<%s>" % to.encode(), b"250")
                 s.say(b"DATA", b"354")
                 sent = True
                 s.say(body, b"250")

@@ -20,8 +20,10 @@
 #include "regress/lib/confhelp.h"
 #include "regress/lib/smtpdhelp_i.h"
 #include "smtpd/digest.h"
+#include "smtpd/failover.h"
 #include "smtpd/guess.h"
 #include "smtpd/handoff.h"
+#include "smtpd/learn.h"
 #include "smtpd/link.h"
 #include "smtpd/relay.h"
 #include "smtpd/listener.h"
@@ -150,6 +152,8 @@ world_init(const char *text)
 	source_init(world_conf);
 	guess_init(world_conf);
 	queue_init(NULL);
+	learn_init(world_conf);
+	failover_init(world_conf);
 	verify_init(NULL, world_conf);
 	link_init(NULL, world_conf);
 	relay_init(NULL, world_conf);

@@ -273,6 +273,17 @@ v_tell(struct chan *c, const void *msg, int fd)
 	queued.v_tell(msg);
 }
 
+static void
+v_learn(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_v_learn	*m = msg;
+
+	(void)c;
+	(void)fd;
+	note(queued.log, "learn %c%.*s %.*s;", m->good ? '+' : '-', SV(m->to),
+	    SV(m->where));
+}
+
 static const struct chan_row queued_rows[] = {
 	{ IPC_T_q_env, q_env },
 	{ IPC_T_q_rcpt, q_rcpt },
@@ -289,6 +300,7 @@ static const struct chan_row queued_rows[] = {
 	{ IPC_T_q_guess, q_guess },
 	{ IPC_T_v_ask, v_ask },
 	{ IPC_T_v_tell, v_tell },
+	{ IPC_T_v_learn, v_learn },
 	{ 0, NULL }
 };
 

@@ -477,6 +477,43 @@ deliveries(void **state)
 	is("z@x.example", V_NONE, false, false);
 }
 
+/* ---- live sessions ---- */
+
+static void
+learn(const char *to, enum v_state st, const char *reply)
+{
+	struct verify_key	 k = key(to);
+
+	known_learn(h.q, &k, &params, st, span_str(reply), span_str("s"));
+}
+
+static void
+live(void **state)
+{
+	struct verify_row	 r;
+	struct verify_key	 k = key("u@x.example");
+
+	(void)state;
+	learn("u@x.example", V_GOOD, "250 Ok");
+	is("u@x.example", V_GOOD, false, true);
+	/* Written down now and then. */
+	help_advance(MIN);
+	learn("u@x.example", V_GOOD, "250 Ok");
+	assert_true(store_verify_get(store_verify(h.q->store), &k, &r));
+	assert_int_equal(r.asked_ms, clock_wall().ms - MIN);
+	help_advance(HOUR);
+	learn("u@x.example", V_GOOD, "250 Ok");
+	assert_true(store_verify_get(store_verify(h.q->store), &k, &r));
+	assert_int_equal(r.asked_ms, clock_wall().ms);
+	/* A no counts at once, and ends what was known. */
+	learn("u@x.example", V_BAD, "550 5.1.1 gone");
+	is("u@x.example", V_BAD, true, false);
+	h.q->closed = true;
+	learn("u@x.example", V_GOOD, "250 Ok");
+	h.q->closed = false;
+	is("u@x.example", V_BAD, true, false);
+}
+
 /* With a full disk, or without a queue, nothing is known and nothing kept. */
 static void
 closed(void **state)
@@ -507,6 +544,7 @@ main(void)
 		CASE(bounds),
 		CASE(walks),
 		CASE(deliveries),
+		CASE(live),
 		CASE(closed),
 	};
 

@@ -436,6 +436,29 @@ test_archive(void **state)
 	assert_int_equal(h.q->messages, 0);
 }
 
+/* Whom an actual server has, queued has not to deliver to; and that he has it
+ * helps no other one. */
+static void
+test_live(void **state)
+{
+	(void)state;
+	by_action[1] = D_OK;
+	POST(1, "a@b.example", RET_NONE,
+	    { "c@x.example", "relay", .flags = RCPT_F_LIVE },
+	    { "vault@x.example", "list", .flags = RCPT_F_ARCHIVE,
+	    .group = 1 });
+	settle();
+	assert_int_equal(h.q->messages, 0);
+	assert_int_equal(ntold, 0);
+	by_action[1] = D_PERM;
+	POST(2, "a@b.example", RET_NONE,
+	    { "c@x.example", "relay", .flags = RCPT_F_LIVE },
+	    { "d@x.example", "list", .group = 1 });
+	settle();
+	assert_int_equal(ntold, 1);
+	assert_int_equal(h.q->messages, 0);
+}
+
 /* ---- aliases ---- */
 
 static void
@@ -599,6 +622,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_copies, enter, leave),
 		cmocka_unit_test_setup_teardown(test_copy_waits, enter, leave),
 		cmocka_unit_test_setup_teardown(test_archive, enter, leave),
+		cmocka_unit_test_setup_teardown(test_live, enter, leave),
 		cmocka_unit_test_setup_teardown(test_expanded, enter, leave),
 		cmocka_unit_test_setup_teardown(test_postmaster, enter, leave),
 		cmocka_unit_test_setup_teardown(test_many, enter, leave),

@@ -110,6 +110,7 @@ SMTPD_TESTS = \
 	balancer \
 	block \
 	byrule \
+	failover \
 	gateway \
 	listener \
 	mirror \
@@ -123,6 +124,7 @@ SMTPD_TESTS = \
 	session_content \
 	session_limits \
 	session_options \
+	tee \
 	verify \
 	window
 $(foreach t,$(SMTPD_TESTS),$(eval UNIT_test_$t = $(SMTPD)))
