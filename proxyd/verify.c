@@ -517,6 +517,7 @@ verify_at(const struct conf_action *a, const struct hosts_cand *cand,
 	d->cands[0] = *cand;
 	d->ncands = 1;
 	d->cands_until.ms = INT64_MAX;
+	d->fresh = true;
 	/* A yes, or no, of seconds ago is not the answer. */
 	d->up_until.ms = d->down_until.ms = 0;
 	q = question(d, span_str(to));

@@ -423,7 +423,8 @@ one_reply(struct vconn *v, const struct smtp_client_event *ev)
 	}
 	verify_up(v->dest);
 	if (v->phase == V_RESET) {
-		if (ev->code / 100 != 2 || v->refused >= VERIFY_REFUSALS) {
+		if (ev->code / 100 != 2 || v->dest->fresh ||
+		    v->refused >= VERIFY_REFUSALS) {
 			struct vdest	*d = v->dest;
 
 			vconn_quit(v);

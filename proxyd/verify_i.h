@@ -56,6 +56,8 @@ struct vdest {
 	char		*target;
 	struct conf_action to;		/* the action with the target's servers */
 	struct conf_pool *list;		/* of a table's value, or NULL */
+	/* No connection is kept: a session has the rules of its beginning. */
+	bool		 fresh;
 	struct vquestions waiting;
 	size_t		 nwaiting;
 	LIST_HEAD(, vconn) conns;

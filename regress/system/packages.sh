@@ -70,4 +70,4 @@ check "no server is among what is installed" sh -c \
     "! sed -n '/^build=/,/^case/p' regress/deps | tr -s ' \\t\"=' '\\n' | grep -Ex '$servers'"
 check "peers installs and starts nothing" sh -c \
     "! grep -vE '^[[:space:]]*#' regress/peers regress/lib/*.sh |
-    grep -E 'apt-get.* install|dpkg +(-i|--install)|systemctl|service |invoke-rc'"
+    grep -E 'apt-get.* install|dpkg +(-i|--install)|systemctl|service [a-z]+ (re)?start|invoke-rc'"

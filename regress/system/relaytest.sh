@@ -53,7 +53,7 @@ check "a local client may" send $A:2525 a@client.example user@example.org \
 sed -i 's/^smtpd_relay_restrictions = permit_mynetworks, /smtpd_relay_restrictions = /' \
     "$T/trusts/etc/main.cf"
 postfix_run sbin/postfix -c "$T/trusts/etc" reload >/dev/null 2>&1
-# All workers; sessions that it keeps still have the old rule.
+# All workers; Postfix reads its rules again with its next process.
 closed() {
 	ctl check --live >"$T/live2" 2>&1
 	grep -q '^trusting .*:2500 *closed' "$T/live2" &&

@@ -133,7 +133,7 @@ test_name(void **state)
 	expect(c, "220");
 	say(c, "EHLO c.example", "250");
 	say(c, "MAIL FROM:<a@b.example>", "250");
-	say(c, "RCPT TO:<u@in.example>", "550 5.7.1 who");
+	say(c, "RCPT TO:<u@in.example>", "550 5.7.1 gw.example.org: who");
 	say(c, "RSET", "250");
 	say(c, "AUTH LOGIN", "334");
 	on(ASKED_AUTH_LINE, 334, "UGFzc3dvcmQ6");
@@ -143,7 +143,7 @@ test_name(void **state)
 	say(c, "c2VjcmV0", "235");
 	assert_string_equal(c->s->user, "boss");
 	say(c, "MAIL FROM:<a@b.example>", "250");
-	say(c, "RCPT TO:<u@no.example>", "550 5.7.1 not you");
+	say(c, "RCPT TO:<u@no.example>", "550 5.7.1 gw.example.org: not you");
 	say(c, "RCPT TO:<u@in.example>", "250");
 	quit(c);
 
@@ -218,14 +218,14 @@ test_layer(void **state)
 	c = from(MUST, NULL);
 	say(c, "AUTH NTLM AAAA", "235");
 	client_write(c, "\0\0\0\x20", 4);
-	expect(c, "421 4.7.0 No security layer");
+	expect(c, "421 4.7.0 gw.example.org: No security layer");
 	expect_closed(c);
 	leave(c);
 
 	mechs("NTLM");
 	c = from(MUST, NULL);
 	say(c, "AUTH NTLM AAAA", "235");
-	say(c, "xyzzy", "421 4.7.0 No security layer");
+	say(c, "xyzzy", "421 4.7.0 gw.example.org: No security layer");
 	expect_closed(c);
 	leave(c);
 

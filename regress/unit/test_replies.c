@@ -113,7 +113,9 @@ test_plain(void **state)
 	c = hello(PASSWORDS);
 	say(c, "AUTH LOGIN", "334 VXNlcm5hbWU6");
 	on(ASKED_AUTH_LINE, 535, "5.7.8 ex1.in.example says no");
-	say(c, "AAAA", "535 5.7.8 The credentials are invalid");
+	client_say(c, "AAAA");
+	world_skip_ms(0);		/* it is held */
+	expect(c, "535 5.7.8 The credentials are invalid");
 	quit(c);
 
 	/* By a rule. */
