@@ -27,7 +27,7 @@ UNIT_test_bind = postern/bind.o postern/load.o postern/boot.o
 UNITLIBS_test_bind = -Wl,--wrap=socket
 
 # queued's core: all but its channels and its control socket.
-QUEUED	= $(filter-out queued/main.o queued/ctl%.o queued/job%.o queued/sources.o \
+QUEUED	= $(filter-out queued/main.o queued/front.o queued/ctl%.o queued/job%.o queued/sources.o \
 	queued/verify.o queued/proxies.o queued/offline.o,$(patsubst %.c,%.o,$(wildcard queued/*.c)))
 UNIT_test_record = queued/record.o queued/envelope.o
 UNIT_test_envelope = queued/record.o queued/envelope.o
