@@ -231,13 +231,18 @@ for w in (b"geheim-sesam", b"streng-geheim", b"nie-geraten", b"falsch-geraten",
         b = base64.b64encode(b"\0" * n + w).decode().rstrip("=")
         print(b[(0, 2, 3)[n]:len(w) * 4 // 3 - 1 + n])
 E2
-check "no password is left in the memory of the daemons" \
-    python3 "$TOP/regress/lib/memory.py" "$T/secrets" $(ctl -j status |
-    sed -n 's/.*"pid":\([0-9]*\).*/\1/p')
-echo gw.example.org >"$T/known"
-check "the search there finds what is there" sh -c "! python3 \
-    '$TOP/regress/lib/memory.py' '$T/known' $(pid_of 'smtpd\.[0-9]*' |
-    tr '\n' ' ')"
+case $BUILD in
+*asan*) skip "memory is searched in the build that is shipped" ;;
+*)
+	check "no password is left in the memory of the daemons" \
+	    python3 "$TOP/regress/lib/memory.py" "$T/secrets" $(ctl -j status |
+	    sed -n 's/.*"pid":\([0-9]*\).*/\1/p')
+	echo gw.example.org >"$T/known"
+	check "the search there finds what is there" sh -c "! python3 \
+	    '$TOP/regress/lib/memory.py' '$T/known' $(pid_of 'smtpd\.[0-9]*' |
+	    tr '\n' ' ')"
+	;;
+esac
 gateway_stop
 check "no password is in a log, at debug either" \
     sh -c "! grep -F -f '$T/secrets' '$T/gw/log' '$T/gw/out'"
