@@ -1,0 +1,176 @@
+/*
+ * Two live servers and the queue in one transaction (`on-conflict fan-out`):
+ * what each of them and queued are told, in which order, and what the client is.
+ */
+#include "regress/lib/smtpdtest.h"
+
+static struct client *
+fan(bool queue)
+{
+	struct client	*c = hello(REGULAR);
+
+	world_conf->listens[listen_of(REGULAR)]->on_conflict =
+	    CONFLICT_FAN_OUT;
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	say(c, "RCPT TO:<u@live.example>", "250 2.1.5 fine");
+	say(c, "RCPT TO:<v@other.example>", "250 2.1.5 fine");
+	if (queue)
+		say(c, "RCPT TO:<x@dest.example>", "250 2.1.5 Ok");
+	say(c, "DATA", "354");
+	proxyd.log[0] = queued.log[0] = '\0';
+	return c;
+}
+
+static void
+dot(struct client *c)
+{
+	proxyd.hold = true;
+	client_send(c, "x\r\n.\r\n");
+	expect_nothing(c);
+	assert_string_equal(proxyd.log, "end;");
+	assert_non_null(strstr(queued.log, "commit"));
+}
+
+static void
+one(uint32_t tid, uint16_t code, const char *text)
+{
+	assert_true(proxyd_answer(tid, code, text));
+	world_run();
+}
+
+/* The first has taken it; what the second says. */
+static void
+second(uint16_t code, const char *text, const char *want)
+{
+	struct client	*c = fan(true);
+	uint32_t	 a = proxyd.before, b = proxyd.tid;
+
+	dot(c);
+	one(a, 0, NULL);
+	assert_string_equal(proxyd.log, "end;end;");
+	expect_nothing(c);
+	if (code == 1)
+		proxyd_close(b, "gone");
+	else
+		one(b, code, text);
+	world_run();
+	assert_non_null(strstr(queued.log, "settle 1 0 250"));
+	assert_non_null(strstr(queued.log, "settle 0 1 "));
+	assert_non_null(strstr(queued.log, want));
+	assert_non_null(strstr(queued.log, "finish keep;"));
+	expect_nothing(c);
+	queued_finished(Q_OK);
+	expect(c, "250 2.0.0 ");
+	proxyd.hold = false;
+	quit(c);
+}
+
+static void
+test_second(void **state)
+{
+	(void)state;
+	second(0, NULL, "settle 2 0 250");
+	second(451, "4.3.0 later", "settle 2 1 451");
+	second(550, "5.1.1 no", "settle 2 2 550 5.1.1 no");
+	second(421, "4.3.2 down", "settle 2 1 421");
+	second(1, NULL, "settle 2 1 ");
+}
+
+static void
+test_first_refuses(void **state)
+{
+	static const uint16_t	 codes[] = { 554, 451, 421, 1 };
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		struct client	*c = fan(i % 2 == 0);
+		/* The one that refuses most is asked first from then on. */
+		uint32_t	 a = proxyd.before;
+
+		dot(c);
+		if (codes[i] == 1) {
+			proxyd_close(a, "gone");
+			world_run();
+		} else
+			one(a, codes[i], "5.7.1 no");
+		expect(c, codes[i] == 554 ? "554 5.7.1 no" : "451");
+		assert_null(strstr(proxyd.log, "end;end;"));
+		assert_non_null(strstr(queued.log, "finish void;"));
+		proxyd.hold = false;
+		quit(c);
+	}
+}
+
+/* A client that goes before the dot: nobody has anything. */
+static void
+test_client_gone(void **state)
+{
+	struct client	*c = fan(true);
+
+	(void)state;
+	client_send(c, "x\r\n");
+	leave(c);
+	c = fan(false);
+	dot(c);
+	client_free(c);
+	world_run();
+	one(proxyd.before, 0, NULL);
+	one(proxyd.tid, 0, NULL);
+	assert_non_null(strstr(queued.log, "finish keep;"));
+	queued_finished(Q_OK);
+	assert_null(world_leak());
+}
+
+/* Refused at DATA by one; RSET in the middle; not durable. */
+static void
+test_not(void **state)
+{
+	struct client	*c = hello(REGULAR);
+
+	(void)state;
+	world_conf->listens[listen_of(REGULAR)]->on_conflict =
+	    CONFLICT_FAN_OUT;
+	for (int i = 0; i < 2; i++) {
+		say(c, "MAIL FROM:<a@b.example>", "250");
+		say(c, "RCPT TO:<x@dest.example>", "250");
+		say(c, "RCPT TO:<u@live.example>", "250");
+		say(c, "RCPT TO:<v@other.example>", "250");
+		on(ASKED_DATA, 452, "4.3.1 full");
+		say(c, i ? "DATA" : "RSET", i ? "452 4.3.1 full" : "250");
+		on(ASKED_DATA, 0, NULL);
+	}
+	quit(c);
+	c = fan(true);
+	queued.status = Q_FAILED;
+	client_send(c, "x\r\n.\r\n");
+	expect(c, "451");
+	assert_null(strstr(proxyd.log, "end;"));
+	quit(c);
+}
+
+/* The slower one's credit is that of all. */
+static void
+test_big(void **state)
+{
+	struct client	*c = fan(true);
+
+	(void)state;
+	fill(sizeof(big) - 1);
+	write_all(c, big, sizeof(big) - 1);
+	client_send(c, "\r\n.\r\n");
+	assert_non_null(strstr(proxyd.log, "end;end;"));
+	queued_finished(Q_OK);
+	expect(c, "250 2.0.0");
+	quit(c);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	 tests[] = {
+		T(test_second), T(test_first_refuses), T(test_client_gone),
+		T(test_not), T(test_big)
+	};
+
+	return cmocka_run_group_tests(tests, test_init, NULL);
+}
