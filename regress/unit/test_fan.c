@@ -164,12 +164,42 @@ test_big(void **state)
 	quit(c);
 }
 
+/* All in one piece, and the content in chunks; RSET while replies are owed. */
+static void
+test_pipelined(void **state)
+{
+	struct client	*c = hello(REGULAR);
+
+	(void)state;
+	world_conf->listens[listen_of(REGULAR)]->on_conflict =
+	    CONFLICT_FAN_OUT;
+	client_send(c, "MAIL FROM:<a@b.example>\r\nRCPT TO:<u@live.example>\r\n"
+	    "RCPT TO:<v@other.example>\r\nRCPT TO:<w@other.example>\r\n"
+	    "BDAT 3\r\nx\r\nBDAT 3 LAST\r\ny\r\n");
+	for (int i = 0; i < 5; i++)
+		expect(c, "250");
+	assert_int_equal(queued.finishes, 1);
+	queued_finished(Q_OK);
+	expect(c, "250 2.0.0 ");
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	say(c, "RCPT TO:<u@live.example>", "250");
+	say(c, "RCPT TO:<v@other.example>", "250");
+	proxyd.hold = true;
+	client_send(c, "RCPT TO:<w@other.example>\r\nRSET\r\n");
+	expect(c, "451");
+	expect(c, "250");
+	proxyd.hold = false;
+	while (proxyd_answer(proxyd.before, 0, NULL))
+		world_run();
+	quit(c);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		T(test_second), T(test_first_refuses), T(test_client_gone),
-		T(test_not), T(test_big)
+		T(test_not), T(test_big), T(test_pipelined)
 	};
 
 	return cmocka_run_group_tests(tests, test_init, NULL);
