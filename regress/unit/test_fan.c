@@ -194,12 +194,48 @@ test_pipelined(void **state)
 	quit(c);
 }
 
+/* queued is lost behind the first server's 2xx, for a while or for good. */
+static void
+test_queued_lost(void **state)
+{
+	(void)state;
+	for (int back = 0; back < 2; back++) {
+		struct client	*c = fan(true);
+		uint32_t	 a = proxyd.before, b = proxyd.tid;
+
+		dot(c);
+		one(a, 0, NULL);
+		queued_die();
+		one(b, 0, NULL);
+		expect_nothing(c);
+		proxyd.hold = false;
+		if (back) {
+			queued.log[0] = '\0';
+			queued_start();
+			world_run();
+			assert_non_null(strstr(queued.log, "settle 1 0"));
+			assert_non_null(strstr(queued.log, "settle 2 0"));
+			assert_non_null(strstr(queued.log, "finish keep"));
+			queued_finished(Q_OK);
+			expect(c, "250 2.0.0 ");
+			quit(c);
+			continue;
+		}
+		world_skip_ms(61000);
+		expect_nothing(c);
+		expect_closed(c);
+		leave(c);
+		queued_start();
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		T(test_second), T(test_first_refuses), T(test_client_gone),
-		T(test_not), T(test_big), T(test_pipelined)
+		T(test_not), T(test_big), T(test_pipelined),
+		T(test_queued_lost)
 	};
 
 	return cmocka_run_group_tests(tests, test_init, NULL);
