@@ -69,7 +69,7 @@ fan_has(const struct txn *t, const struct conf_action *a)
 	return find(t, a) != NULL;
 }
 
-/* ---- recipients -------------------------------------------------------------- */
+/* ---- recipients ---------------------------------------------- */
 
 static struct fan_way *
 way_of(struct txn *t, const struct rcpt *r)
@@ -258,7 +258,7 @@ on_closed(struct link *l, const char *why)
 
 static const struct link_ops rcpt_ops = { on_reply, on_credit, on_closed };
 
-/* ---- the end ------------------------------------------------------------------- */
+/* ---- the end ---------------------------------------------- */
 
 void
 fan_end(struct txn *t)

@@ -1,5 +1,5 @@
 /*
- * The message of several ways: see fan.h for the order in which it is committed.
+ * The message of several ways; fan.h has the order in which it is committed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,7 +85,7 @@ log_way(const struct txn *t, const struct link *l, const char *result,
 	    log_reply(code, text));
 }
 
-/* ---- queued ---------------------------------------------------------------------- */
+/* ---- queued ---------------------------------------------- */
 
 static void
 put(void *arg, struct ipc_q_rcpt r)
@@ -270,7 +270,7 @@ on_finished(struct prepare *p, enum q_status st, void *arg)
 static const struct prepare_ops	 prep_ops = { on_credit, on_prepared,
     on_finished };
 
-/* ---- beginning --------------------------------------------------------------------- */
+/* ---- beginning ---------------------------------------------- */
 
 /* All servers have said 354. */
 static void
@@ -343,7 +343,7 @@ fan_content(struct txn *t)
 	ready(t);
 }
 
-/* ---- bytes -------------------------------------------------------------------------- */
+/* ---- bytes ---------------------------------------------- */
 
 static void
 fan_write(struct txn *t, struct buf *b)
@@ -396,7 +396,7 @@ const struct handoff handoff_fan = {
 	.abort = fan_abort
 };
 
-/* ---- the servers --------------------------------------------------------------------- */
+/* ---- the servers ---------------------------------------------- */
 
 /* The first server's word. */
 static void

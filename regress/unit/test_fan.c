@@ -1,6 +1,6 @@
 /*
  * Two live servers and the queue in one transaction (`on-conflict fan-out`):
- * what each of them and queued are told, in which order, and what the client is.
+ * what each of them, queued and the client are told, and in which order.
  */
 #include "regress/lib/smtpdtest.h"
 
