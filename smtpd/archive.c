@@ -124,7 +124,8 @@ archive_possible(const struct txn *t)
 }
 
 struct out {
-	struct chan	*chan;
+	void		(*put)(void *, struct ipc_q_rcpt);
+	void		*arg;
 	uint32_t	 n;
 };
 
@@ -134,17 +135,19 @@ send_one(const struct conf_archive *a, const struct txn *t, struct span to,
 {
 	struct out	*o = arg;
 
-	CHAN_SEND(o->chan, q_rcpt, .tid = t->queue.u.tid, .to = to,
+	(void)t;
+	o->put(o->arg, (struct ipc_q_rcpt){ .to = to,
 	    .action = span_str(a->action->name), .notify = NOTIFY_NEVER,
 	    .group = o->n++, .flags = (uint8_t)(RCPT_F_ARCHIVE |
-	    (a->journal ? RCPT_F_JOURNAL : 0)));
+	    (a->journal ? RCPT_F_JOURNAL : 0)) });
 }
 
 void
-archive_send(const struct txn *t, struct chan *chan, uint32_t n)
+archive_send(const struct txn *t, void (*put)(void *, struct ipc_q_rcpt),
+    void *arg, uint32_t n)
 {
 	const struct conf	*c = session_conf();
-	struct out		 o = { chan, n };
+	struct out		 o = { put, arg, n };
 
 	for (size_t i = 0; i < c->narchives; i++)
 		if (sees(c->archives[i], t))

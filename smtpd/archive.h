@@ -7,6 +7,7 @@
 #define SMTPD_ARCHIVE_H
 
 #include "common/ipc/chan.h"
+#include "common/ipc/chan.h"
 #include "smtpd/txn.h"
 
 /* Does one of them see the message, or would if who is asked for is taken?
@@ -16,6 +17,7 @@ bool	 archive_wanted(const struct txn *, bool *must);
 bool	 archive_possible(const struct txn *);
 /* Sends the archives' recipients behind those of the message; n is the number
  * of the next one. */
-void	 archive_send(const struct txn *, struct chan *, uint32_t n);
+void	 archive_send(const struct txn *,
+	    void (*put)(void *, struct ipc_q_rcpt), void *arg, uint32_t n);
 
 #endif

@@ -9,7 +9,7 @@
 #include "smtpd/cmd.h"
 #include "smtpd/expand.h"
 #include "smtpd/failover.h"
-#include "smtpd/handoff.h"
+#include "smtpd/fan.h"
 #include "smtpd/known.h"
 #include "smtpd/relay.h"
 #include "smtpd/route.h"
@@ -44,6 +44,14 @@ way_of(const struct session *s, const struct conf_action *a)
 	    &handoff_queue;
 }
 
+/* Has the queue taken over from the action's server? */
+static bool
+is_fallen(const struct txn *t, const struct conf_action *a)
+{
+	return a->type == ACT_PROXY && a->on_failure != NULL &&
+	    (t->s->fallen || t->fallen == a || failover_forced(a));
+}
+
 /* Its way is not that of those before: into the queue, if the listener says
  * that postern is to answer for it. */
 static bool
@@ -51,11 +59,18 @@ beside(struct cmd *c, struct rcpt *r, const struct conf_action *action)
 {
 	struct txn	*t = c->s->txn;
 
-	if (c->s->listen->on_conflict != CONFLICT_QUEUE)
+	bool		 fan = c->s->listen->on_conflict == CONFLICT_FAN_OUT;
+
+	if (c->s->listen->on_conflict == CONFLICT_DEFER ||
+	    (fan && !fan_start(t)))
 		return false;
 	log_debug("session=%s id=%s event=conflict to=<%s> action=%s",
 	    c->s->id, t->ids, log_quote(r->to),
 	    log_quote(span_str(action->name)));
+	if (action->type == ACT_PROXY && fan && !is_fallen(t, action)) {
+		fan_rcpt(t, r, c, action);
+		return true;
+	}
 	if (action->type == ACT_PROXY) {
 		failover_rcpt(t, r, c, action, true);
 		return true;
@@ -65,14 +80,6 @@ beside(struct cmd *c, struct rcpt *r, const struct conf_action *action)
 	if (!known_rcpt(t, r, c))
 		handoff_queue.rcpt(t, r, c);
 	return true;
-}
-
-/* Has the queue taken over from the action's server? */
-static bool
-is_fallen(const struct txn *t, const struct conf_action *a)
-{
-	return a->type == ACT_PROXY && a->on_failure != NULL &&
-	    (t->s->fallen || t->fallen == a || failover_forced(a));
 }
 
 static void
@@ -85,6 +92,10 @@ take(struct cmd *c, struct rcpt *r, const struct conf_action *action)
 				    way_of(c->s, action);
 	bool			 other;
 
+	if (!fallen && fan_has(t, action)) {
+		fan_rcpt(t, r, c, action);
+		return;
+	}
 	other = t->way != NULL && (t->way != way ||
 	    (way == &handoff_proxy && t->action != action));
 	if (other && t->asked + t->taken > 0) {

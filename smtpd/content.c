@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "common/base/log.h"
-#include "smtpd/handoff.h"
+#include "smtpd/fan.h"
 #include "smtpd/link.h"
 #include "smtpd/reader.h"
 
@@ -47,6 +47,8 @@ begin(struct txn *t, struct cmd *cmd, bool bdat)
 
 	c->state = CONTENT_BEGIN;
 	c->bdat = bdat;
+	if (t->fan != NULL)
+		t->way = &handoff_fan;
 	c->cmd = cmd;
 	smtp_content_begin(&c->in, bdat);
 	received_count_begin(&c->count);

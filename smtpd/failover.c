@@ -120,7 +120,7 @@ take_over(struct txn *t)
 	for (size_t i = 0; i < t->nrcpts; i++) {
 		struct rcpt	*r = &t->rcpts[i];
 
-		if (r->state == RCPT_TAKEN && !r->queued &&
+		if (r->state == RCPT_TAKEN && !r->queued && r->way == 0 &&
 		    !into_queue(t, r, t->action, false))
 			return false;
 	}

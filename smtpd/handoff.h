@@ -28,7 +28,7 @@ struct handoff {
 	void		(*abort)(struct txn *);
 };
 
-extern const struct handoff handoff_queue, handoff_proxy;
+extern const struct handoff handoff_queue, handoff_proxy, handoff_fan;
 
 /* A session of a proxied listener begins: its server is asked for; the greeting
  * comes when the server has greeted. */
@@ -47,6 +47,8 @@ bool	 queue_beside(struct txn *, struct span);
 bool	 queue_commit(struct txn *, struct buf *rest);
 /* What it has is taken back, or it is past that. */
 void	 queue_leave(struct txn *);
+/* Nobody knows whether it is ours: the client gets no reply. */
+void	 queue_silent(struct session *);
 /* The session ended with nothing behind the 250 for this message. */
 void	 queue_fate(uint64_t id);
 

@@ -107,6 +107,15 @@ send_copies(const struct txn *t, const struct rcpt *r, uint32_t n)
 }
 
 static void
+send_rcpt(void *arg, struct ipc_q_rcpt r)
+{
+	const struct txn	*t = arg;
+
+	r.tid = t->queue.u.tid;
+	chan_send(chan, IPC_T_q_rcpt, &r, -1);
+}
+
+static void
 send_envelope(struct txn *t)
 {
 	const struct session	*s = t->s;
@@ -127,7 +136,7 @@ send_envelope(struct txn *t)
 		n += (uint32_t)r->ncopies;
 		n += tee_send(t, r, chan, n);
 	}
-	archive_send(t, chan, n);
+	archive_send(t, send_rcpt, t, n);
 }
 
 static const struct quser_ops	 txn_ops;
@@ -384,6 +393,17 @@ txn_back(struct quser *u)
 	CHAN_SEND(chan, q_ask, .tid = u->tid, .id = u->id);
 }
 
+void
+queue_silent(struct session *s)
+{
+	if (s->stream != NULL) {
+		stream_free(s->stream);
+		s->stream = NULL;
+		session_end(s, "the queue did not come back");
+	}
+	session_release(s);
+}
+
 /* Nobody can say whether the message is queued: so neither do we. */
 static void
 txn_over(struct quser *u)
@@ -396,12 +416,7 @@ txn_over(struct quser *u)
 		tee_over(t, false);
 		return;
 	}
-	if (s->stream != NULL) {
-		stream_free(s->stream);
-		s->stream = NULL;
-		session_end(s, "the queue did not come back");
-	}
-	session_release(s);
+	queue_silent(s);
 }
 
 static const struct quser_ops	 txn_ops = { .credit = txn_credit,

@@ -327,6 +327,19 @@ link_write(struct link *l, struct buf *b)
 }
 
 void
+link_put(struct link *l, struct span s)
+{
+	struct span	in;
+
+	while (s.len > 0) {
+		in = span_sub(s, 0, PIECE_MAX);
+		TELL(l, NULL, p_chunk, .bytes = in);
+		l->credit -= in.len;
+		span_skip(&s, in.len);
+	}
+}
+
+void
 link_end(struct link *l, struct buf *b, const struct txn *t)
 {
 	struct link_wait	*w = expect(l, ASK_END, NULL, t->id, 0);

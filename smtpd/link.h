@@ -86,6 +86,7 @@ void	 link_auth_line(struct link *, struct cmd *, struct span line);
 void	 link_quit(struct link *, struct cmd *);
 /* Content: as much of buf as there is credit for; the rest and the end. */
 void	 link_write(struct link *, struct buf *);
+void	 link_put(struct link *, struct span);	/* within the credit */
 void	 link_end(struct link *, struct buf *, const struct txn *);
 /* Nothing of the content may stay. True: the server's transaction is reset, the
  * link goes on. False: it can't be without a cut, link_close() is left. */

@@ -223,6 +223,12 @@ prepare_rcpt(struct prepare *p, struct ipc_q_rcpt r)
 		chan_send(quser_chan(), IPC_T_q_rcpt, &r, -1);
 }
 
+uint64_t
+prepare_room(const struct prepare *p)
+{
+	return p->lost ? UINT64_MAX : p->credit;
+}
+
 size_t
 prepare_data(struct prepare *p, struct span s)
 {

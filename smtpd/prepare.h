@@ -34,6 +34,8 @@ struct prepare *prepare_begin(struct ipc_q_env env, const struct prepare_ops *,
 	    void *arg);
 /* Each before any data; tid is set. */
 void	 prepare_rcpt(struct prepare *, struct ipc_q_rcpt);
+/* How many bytes there is room for. */
+uint64_t prepare_room(const struct prepare *);
 /* How many bytes of it were sent; the others after ops->credit. */
 size_t	 prepare_data(struct prepare *, struct span);
 /* At most 24,576 bytes; tid is set. ops->prepared later. */

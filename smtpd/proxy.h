@@ -38,6 +38,9 @@ void	 proxy_go_on(struct session *);
 /* Answers a recipient that waits; l: the link that said so, NULL: we do. */
 void	 proxy_refuse(struct txn *, struct rcpt *, struct cmd *,
 	    uint16_t code, struct span text, const struct link *l);
+/* What the server can't do of what MAIL and RCPT ask for; NULL if nothing. */
+const char *proxy_lacking(const struct link *, const struct txn *,
+	    const struct rcpt *, uint16_t *code);
 /* A recipient of either level: the way's `rcpt`. */
 void	 proxy_rcpt(struct txn *, struct rcpt *, struct cmd *);
 /* The reply to p_open; the recipient that waits is the last one. */

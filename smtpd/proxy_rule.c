@@ -63,15 +63,24 @@ no_success(const struct link *l, const struct rcpt *r)
 	    "NOTIFY=SUCCESS";
 }
 
+const char *
+proxy_lacking(const struct link *l, const struct txn *t,
+    const struct rcpt *r, uint16_t *code)
+{
+	const char	*why = lacking(l, t, code);
+
+	if (why == NULL && (why = no_success(l, r)) != NULL)
+		*code = 555;
+	return why;
+}
+
 /* The server is there: MAIL and the recipient that waited for it. */
 static void
 first(struct link *l, struct txn *t, struct rcpt *r, struct cmd *c)
 {
 	uint16_t	 code = 0;
-	const char	*why = lacking(l, t, &code);
+	const char	*why = proxy_lacking(l, t, r, &code);
 
-	if (why == NULL && (why = no_success(l, r)) != NULL)
-		code = 555;
 	if (why != NULL) {
 		proxy_refuse(t, r, c, code, span_str(why), NULL);
 		return;

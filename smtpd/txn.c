@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
-#include "smtpd/handoff.h"
+#include "smtpd/fan.h"
 #include "smtpd/tee.h"
 #include "smtpd/window.h"
 
@@ -42,6 +42,7 @@ txn_end(struct session *s)
 	s->txn = NULL;
 	if (t->way != NULL && !t->committed)
 		t->way->abort(t);
+	fan_end(t);
 	tee_end(t);
 	window_cancel(t);
 	quser_forget(&t->queue.u);
@@ -111,6 +112,7 @@ txn_rcpt_state(struct txn *t, struct rcpt *r, enum rcpt_state st)
 	count(t, r, r->state, -1U);
 	count(t, r, st, 1);
 	r->state = st;
+	fan_decided(t);
 	if (s->phase != PH_MAIL && s->phase != PH_RCPT)
 		return;
 	session_phase(s, t->asked + t->taken > 0 ? PH_RCPT : PH_MAIL);

@@ -38,6 +38,7 @@ struct rcpt {
 					 * the transaction have them all */
 	size_t		 ncopies;
 	enum rcpt_state	 state;
+	uint8_t		 way;		/* 0 the transaction's; see fan.h */
 	bool		 queued;	/* goes into the queue beside the
 					 * transaction's live way */
 };
@@ -95,6 +96,7 @@ struct txn {
 	bool		 sent;		/* the server has some of the content */
 	struct txn_queue queue;
 	struct txn_tee	 tee;
+	struct fan	*fan;		/* NULL: it has but one way */
 	struct txn_again again;
 	struct mono	 since;
 	uint64_t	 received_ms;	/* wall clock */

@@ -297,7 +297,10 @@ check_beside(struct build *b, const struct conf_listen *l)
 		    "deliver from the queue", l->copy->name);
 	if (l->proxy == NULL)
 		return;
-	if (l->on_conflict != CONFLICT_DEFER)
+	if (l->on_conflict == CONFLICT_FAN_OUT)
+		lex_error(&b->lex, &l->pos, "on-conflict fan-out is for a "
+		    "listener without proxy");
+	else if (l->on_conflict != CONFLICT_DEFER)
 		lex_warning(&b->lex, &l->pos, "on-conflict: all recipients of "
 		    "a proxied listener go one way");
 	if (l->proxy_at_rcpt && l->auth_plaintext)

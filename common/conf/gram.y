@@ -326,8 +326,6 @@ listen_opt:
 	| K_ON_CONFLICT conflict {
 		ONCE(@1, K_ON_CONFLICT);
 		b->listen->on_conflict = $2;
-		if ($2 == CONFLICT_FAN_OUT)
-			LATER(@1, "listen … on-conflict fan-out");
 	}
 	| K_MASQUERADE tspec	{
 		ONCE(@1, K_MASQUERADE);

@@ -111,6 +111,7 @@ SMTPD_TESTS = \
 	block \
 	byrule \
 	failover \
+	fan \
 	gateway \
 	listener \
 	mirror \
