@@ -467,6 +467,7 @@ server_said(struct link *l, const struct link_wait *q, uint16_t code,
 	} else if (q->what == ASK_END && !t->fan->taken) {
 		decided(t, w, code, text);
 	} else if (q->what == ASK_END) {
+		*refusals(w->action) += code / 100 != 2;
 		log_way(t, l, code / 100 == 2 ? "taken" : code / 100 == 5 ?
 		    "refused" : "queue", code, text);
 		settle(t, w, code / 100 == 2 ? SETTLED_TAKEN :
