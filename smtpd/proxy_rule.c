@@ -152,13 +152,13 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 		proxy_refuse(t, r, c, 451, span_str(NO_SERVER), NULL);
 		return;
 	}
-	if (t->at_server && !session_proxied(s) &&
+	if (t->at_server && s->link != NULL && !session_proxied(s) &&
 	    (why = no_success(s->link, r)) != NULL) {
 		proxy_refuse(t, r, c, 555, span_str(why), NULL);
 		return;
 	}
 	txn_rcpt_state(t, r, RCPT_ASKED);
-	if (session_proxied(s) || t->at_server) {
+	if (session_proxied(s) || (t->at_server && s->link != NULL)) {
 		link_rcpt(s->link, c, t, txn_rcpt_number(t, r));
 		return;
 	}

@@ -70,7 +70,7 @@ struct queued {
 	uint64_t	 lost;		/* of the last q_fate */
 	unsigned	 fates;
 	uint64_t	 live_lost;	/* of the last q_lost */
-	unsigned	 agains;	/* q_agains */
+	unsigned	 asked_again;	/* q_agains */
 	bool		 silent;	/* does not answer them */
 	unsigned	 settles, finishes;	/* the last q_finish: tid, id */
 	bool		 digested;	/* the last commit; and so: */

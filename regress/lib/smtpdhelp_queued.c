@@ -190,7 +190,7 @@ q_again(struct chan *c, const void *msg, int fd)
 		    memcmp(m->digest.p, queued.digest, m->digest.len) == 0;
 
 	(void)fd;
-	queued.agains++;
+	queued.asked_again++;
 	if (!queued.silent)
 		CHAN_SEND(c, q_again_is, .tid = m->tid,
 		    .id = same ? queued.live_lost : 0);
@@ -398,7 +398,7 @@ queued_reset(void)
 {
 	queued.log[0] = '\0';
 	queued.envs = queued.commits = queued.aborts = queued.asks = 0;
-	queued.fates = queued.agains = 0;
+	queued.fates = queued.asked_again = 0;
 	queued.settles = queued.finishes = 0;
 	queued.silent = false;
 	queued.hold = queued.stingy = false;

@@ -116,7 +116,7 @@ test_heard(void **state)
 	assert_int_equal(queued.live_lost, 0);
 	assert_int_equal(session_stats()->window_client, had);
 	lost_behind(NO_RETRY, "x\r\n.", false);
-	assert_int_equal(queued.agains, 0);
+	assert_int_equal(queued.asked_again, 0);
 }
 
 /* Gone before the reply could be given. */
