@@ -9,83 +9,14 @@
 
 #include "common/base/log.h"
 #include "common/ipc/codec.h"
-#include "common/ipc/wait.h"
 #include "smtpd/archive.h"
-#include "smtpd/guess.h"
 #include "smtpd/handoff.h"
-#include "smtpd/learn.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
-#include "smtpd/source.h"
 #include "smtpd/tee.h"
-#include "smtpd/verify.h"
-#include "smtpd/window.h"
 
-#define USERS_MAX	65536	/* on their way; sessions are fewer */
 #define CREDIT_FIRST	(128 << 10)
 #define PIECE_MAX	32000	/* of a q_data */
-#define DOUBT_S		60	/* then the client is left without a reply */
-
-static struct proc	*proc;
-static struct chan	*chan;		/* NULL: queued is away */
-static struct wait	*users;
-static bool		 is_open;
-static char		*closed_why;
-
-/* ---- who waits ------------------------------------------------------------- */
-
-struct chan *
-quser_chan(void)
-{
-	return chan;
-}
-
-bool
-quser_open(const char **why)
-{
-	*why = closed_why;
-	return is_open;
-}
-
-bool
-quser_add(struct quser *u)
-{
-	return chan != NULL && (u->tid = wait_add(users, u)) != 0;
-}
-
-void
-quser_forget(struct quser *u)
-{
-	if (u->tid != 0)
-		wait_take(users, u->tid);
-	u->tid = 0;
-	if (u->doubt != NULL)
-		event_free(u->doubt);
-	u->doubt = NULL;
-}
-
-static void
-doubt_too_long(evutil_socket_t fd, short what, void *arg)
-{
-	struct quser	*u = arg;
-
-	(void)fd;
-	(void)what;
-	quser_forget(u);
-	u->ops->over(u);
-}
-
-void
-quser_doubt(struct quser *u)
-{
-	const struct timeval	 tv = { DOUBT_S, 0 };
-
-	if (u->doubt != NULL)
-		return;
-	if ((u->doubt = evtimer_new(proc_base(proc), doubt_too_long,
-	    u)) == NULL || evtimer_add(u->doubt, &tv) == -1)
-		fatalx("evtimer_new");
-}
 
 /* ---- a transaction --------------------------------------------------------- */
 
@@ -96,7 +27,7 @@ send_copies(const struct txn *t, const struct rcpt *r, uint32_t n)
 	for (size_t i = 0; i < r->ncopies; i++) {
 		const struct copy	*v = &r->copies[i];
 
-		CHAN_SEND(chan, q_rcpt, .tid = t->queue.u.tid, .to = v->to,
+		CHAN_SEND(quser_chan(), q_rcpt, .tid = t->queue.u.tid, .to = v->to,
 		    .action = span_str(v->action->name),
 		    .notify = v->quiet ? NOTIFY_NEVER : r->params.notify,
 		    .orcpt = r->params.orcpt,
@@ -112,7 +43,7 @@ send_rcpt(void *arg, struct ipc_q_rcpt r)
 	const struct txn	*t = arg;
 
 	r.tid = t->queue.u.tid;
-	chan_send(chan, IPC_T_q_rcpt, &r, -1);
+	chan_send(quser_chan(), IPC_T_q_rcpt, &r, -1);
 }
 
 static void
@@ -121,12 +52,13 @@ send_envelope(struct txn *t)
 	const struct session	*s = t->s;
 	uint32_t		 n = 0;	/* of q_rcpt */
 
-	CHAN_SEND(chan, q_env, .tid = t->queue.u.tid, .id = t->id,
+	CHAN_SEND(quser_chan(), q_env, .tid = t->queue.u.tid, .id = t->id,
 	    .from = t->from, .body = (uint8_t)t->mail.body,
 	    .utf8 = t->mail.utf8, .ret = (uint8_t)t->mail.ret,
 	    .envid = t->mail.envid, .client = s->client,
 	    .rdns = peer_name(&s->peer), .helo = span_str(s->helo),
-	    .auth = span_str(s->user), .tag = span_str(s->listen->tag), .received_ms = t->received_ms);
+	    .auth = span_str(s->user), .tag = span_str(s->listen->tag),
+	    .received_ms = t->received_ms);
 	for (size_t i = 0; i < t->nrcpts; i++) {
 		const struct rcpt	*r = &t->rcpts[i];
 
@@ -134,7 +66,7 @@ send_envelope(struct txn *t)
 			continue;
 		send_copies(t, r, n);
 		n += (uint32_t)r->ncopies;
-		n += tee_send(t, r, chan, n);
+		n += tee_send(t, r, quser_chan(), n);
 	}
 	archive_send(t, send_rcpt, t, n);
 }
@@ -164,24 +96,27 @@ announce(struct txn *t)
 bool
 queue_takes(uint16_t *code, const char **text)
 {
-	*code = chan == NULL ? 451 : 452;
-	*text = chan == NULL ? "4.3.2 The queue is restarting" :
+	const char	*why;
+	bool		 away = quser_chan() == NULL;
+
+	*code = away ? 451 : 452;
+	*text = away ? "4.3.2 The queue is restarting" :
 	    "4.3.1 The queue takes no mail now";
-	return chan != NULL && is_open;
+	return !away && quser_open(&why);
 }
 
 static void
 queue_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 {
 	struct session	*s = t->s;
-
-	const char	*text;
+	const char	*text, *why;
 	uint16_t	 code;
 
 	if (!queue_takes(&code, &text)) {
+		quser_open(&why);
 		log_info("session=%s id=%s event=rcpt to=<%s> reply=\"%u %s\" "
 		    "why=%s", s->id, t->ids, log_quote(r->to), (unsigned)code,
-		    text, log_quote(span_str(closed_why)));
+		    text, log_quote(span_str(why)));
 		session_reply(c, code, "%s", text);
 		return;
 	}
@@ -217,7 +152,7 @@ pass(struct txn_queue *q, struct span s)
 		in = span_sub(s, n, PIECE_MAX);
 		if (in.len > q->credit)
 			in.len = (size_t)q->credit;
-		CHAN_SEND(chan, q_data, .tid = q->u.tid, .bytes = in);
+		CHAN_SEND(quser_chan(), q_data, .tid = q->u.tid, .bytes = in);
 		q->credit -= in.len;
 		q->sent += in.len;
 		n += in.len;
@@ -244,7 +179,7 @@ queue_end(struct txn *t, struct buf *b)
 		content_done(t, 451, span_str("4.3.2 The queue is restarting"));
 		return;
 	}
-	CHAN_SEND(chan, q_commit, .tid = t->queue.u.tid,
+	CHAN_SEND(quser_chan(), q_commit, .tid = t->queue.u.tid,
 	    .prefix = buf_content(&t->content.prefix), .bytes = buf_content(b),
 	    .size = content_size(t),
 	    .digest = span(digest, known ? sizeof(digest) : 0));
@@ -255,8 +190,8 @@ queue_end(struct txn *t, struct buf *b)
 void
 queue_leave(struct txn *t)
 {
-	if (t->queue.u.tid != 0 && chan != NULL && !t->queue.lost)
-		CHAN_SEND(chan, q_abort, .tid = t->queue.u.tid);
+	if (t->queue.u.tid != 0 && quser_chan() != NULL && !t->queue.lost)
+		CHAN_SEND(quser_chan(), q_abort, .tid = t->queue.u.tid);
 	quser_forget(&t->queue.u);
 }
 
@@ -276,7 +211,7 @@ queue_commit(struct txn *t, struct buf *rest)
 {
 	if (!announce(t))
 		return false;
-	CHAN_SEND(chan, q_commit, .tid = t->queue.u.tid,
+	CHAN_SEND(quser_chan(), q_commit, .tid = t->queue.u.tid,
 	    .bytes = buf_content(rest),
 	    .size = t->queue.sent + buf_len(rest));
 	buf_clear(rest);
@@ -390,7 +325,7 @@ txn_lost(struct quser *u)
 static void
 txn_back(struct quser *u)
 {
-	CHAN_SEND(chan, q_ask, .tid = u->tid, .id = u->id);
+	CHAN_SEND(quser_chan(), q_ask, .tid = u->tid, .id = u->id);
 }
 
 void
@@ -422,178 +357,3 @@ txn_over(struct quser *u)
 static const struct quser_ops	 txn_ops = { .credit = txn_credit,
     .result = txn_result, .have = txn_have, .lost = txn_lost,
     .back = txn_back, .over = txn_over };
-
-/* ---- what comes over the channel ------------------------------------------- */
-
-static void
-on_credit(struct chan *c, const void *msg, int fd)
-{
-	const struct ipc_q_credit	*m = msg;
-	struct quser			*u = wait_get(users, m->tid);
-
-	(void)c;
-	(void)fd;
-	if (u != NULL)
-		u->ops->credit(u, m->bytes);
-}
-
-static void
-on_result(struct chan *c, const void *msg, int fd)
-{
-	const struct ipc_q_result	*m = msg;
-	struct quser			*u = wait_get(users, m->tid);
-
-	(void)fd;
-	if (m->status > Q_REFUSED)
-		chan_reject(c, "q_result: no such status");
-	else if (u != NULL)
-		u->ops->result(u, m);
-}
-
-static void
-on_have(struct chan *c, const void *msg, int fd)
-{
-	const struct ipc_q_have	*m = msg;
-	struct quser		*u = wait_get(users, m->tid);
-
-	(void)c;
-	(void)fd;
-	if (u == NULL || u->id != m->id || u->doubt == NULL)
-		return;
-	quser_forget(u);
-	u->ops->have(u, m->have);
-}
-
-static void
-on_finished(struct chan *c, const void *msg, int fd)
-{
-	const struct ipc_q_finished	*m = msg;
-	struct quser			*u = wait_get(users, m->tid);
-
-	(void)fd;
-	if (m->status > Q_REFUSED)
-		chan_reject(c, "q_finished: no such status");
-	else if (u != NULL && u->id == m->id && u->ops->finished != NULL)
-		u->ops->finished(u, (enum q_status)m->status);
-}
-
-static void
-on_state(struct chan *c, const void *msg, int fd)
-{
-	const struct ipc_q_state	*m = msg;
-
-	(void)c;
-	(void)fd;
-	is_open = m->open;
-	free(closed_why);
-	closed_why = m->open ? NULL : span_dup(m->why);
-}
-
-static void
-on_source_total(struct chan *c, const void *msg, int fd)
-{
-	(void)c;
-	(void)fd;
-	source_total(msg);
-}
-
-static void
-on_guess_total(struct chan *c, const void *msg, int fd)
-{
-	(void)fd;
-	if (!guess_total(msg))
-		chan_reject(c, "q_guess_total: no hash");
-}
-
-static const struct chan_row rows[] = {
-	{ IPC_T_q_credit, on_credit },
-	{ IPC_T_q_result, on_result },
-	{ IPC_T_q_have, on_have },
-	{ IPC_T_q_finished, on_finished },
-	{ IPC_T_q_state, on_state },
-	{ IPC_T_q_source_total, on_source_total },
-	{ IPC_T_q_guess_total, on_guess_total },
-	{ IPC_T_v_answer, verify_known },
-	{ IPC_T_q_again_is, window_known },
-	{ 0, NULL }
-};
-
-/* ---- queued comes and goes ------------------------------------------------- */
-
-static void
-lost_one(uint32_t tid, void *owner, void *arg)
-{
-	struct quser	*u = owner;
-
-	(void)tid;
-	(void)arg;
-	u->ops->lost(u);
-}
-
-static void
-back_one(uint32_t tid, void *owner, void *arg)
-{
-	struct quser	*u = owner;
-
-	(void)tid;
-	(void)arg;
-	if (u->doubt != NULL)
-		u->ops->back(u);
-}
-
-static void
-gone(void)
-{
-	chan_free(chan);
-	chan = NULL;
-	source_queue(NULL);
-	guess_queue(NULL);
-	learn_queue(NULL);
-	verify_queue(NULL);
-	window_queue(NULL);
-	wait_each(users, lost_one, NULL);
-}
-
-static void
-on_closed(struct chan *c, const char *why)
-{
-	if (why != NULL)
-		proc_report(proc, IPC_QUEUED, 0, why);
-	if (c == chan)
-		gone();
-	else
-		chan_free(c);
-}
-
-void
-queue_fate(uint64_t id)
-{
-	if (chan != NULL)
-		CHAN_SEND(chan, q_fate, .tid = 0, .id = id);
-}
-
-void
-queue_init(struct proc *p)
-{
-	proc = p;
-	if ((users = wait_new(USERS_MAX)) == NULL)
-		fatal("wait_new");
-}
-
-void
-queue_peer(int fd)
-{
-	if (chan != NULL)
-		gone();
-	is_open = true;
-	chan = chan_new(proc_base(proc), fd, IPC_SMTPD, IPC_QUEUED, rows,
-	    on_closed, NULL);
-	if (chan == NULL)
-		fatal("chan_new");
-	source_queue(chan);
-	guess_queue(chan);
-	learn_queue(chan);
-	verify_queue(chan);
-	window_queue(chan);
-	wait_each(users, back_one, NULL);
-}

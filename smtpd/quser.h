@@ -1,6 +1,6 @@
 /*
  * Who waits for queued's answers about a message: a transaction for the queue
- * (handoff_queue.c, which has the channel) or one of several ways (prepare.c).
+ * (handoff_queue.c) or one of several ways (prepare.c). quser.c has the channel.
  */
 #ifndef SMTPD_QUSER_H
 #define SMTPD_QUSER_H
