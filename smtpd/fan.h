@@ -26,5 +26,7 @@ bool	 fan_has(const struct txn *, const struct conf_action *);
 void	 fan_decided(struct txn *);
 /* The transaction is over; its links are closed. */
 void	 fan_end(struct txn *);
+/* How often servers have refused content; for tests. */
+void	 fan_forget(void);
 
 #endif

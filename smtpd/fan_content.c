@@ -35,6 +35,12 @@ refusals(const struct conf_action *a)
 	return &none;
 }
 
+void
+fan_forget(void)
+{
+	memset(refusers, 0, sizeof(refusers));
+}
+
 static bool
 is_queue(const struct txn *t, const struct rcpt *r)
 {

@@ -3,9 +3,10 @@
  * what each of them, queued and the client are told, and in which order.
  */
 #include "regress/lib/smtpdtest.h"
+#include "smtpd/fan.h"
 
 static struct client *
-fan(bool queue)
+next_fan(bool queue)
 {
 	struct client	*c = hello(REGULAR);
 
@@ -19,6 +20,13 @@ fan(bool queue)
 	say(c, "DATA", "354");
 	proxyd.log[0] = queued.log[0] = '\0';
 	return c;
+}
+
+static struct client *
+fan(bool queue)
+{
+	fan_forget();
+	return next_fan(queue);
 }
 
 static void
@@ -76,6 +84,24 @@ test_second(void **state)
 	second(1, NULL, "settle 2 1 ");
 }
 
+/* Who refuses is asked first from then on. */
+static void
+test_order(void **state)
+{
+	struct client	*c;
+
+	(void)state;
+	second(550, "5.7.1 no", "settle 2 2 550 5.7.1 no");
+	c = next_fan(true);
+	dot(c);
+	assert_false(proxyd_answer(proxyd.before, 0, NULL));
+	one(proxyd.tid, 550, "5.7.1 no");
+	expect(c, "550 5.7.1 no");
+	assert_non_null(strstr(queued.log, "finish void;"));
+	proxyd.hold = false;
+	quit(c);
+}
+
 static void
 test_first_refuses(void **state)
 {
@@ -84,7 +110,6 @@ test_first_refuses(void **state)
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
 		struct client	*c = fan(i % 2 == 0);
-		/* The one that refuses most is asked first from then on. */
 		uint32_t	 a = proxyd.before;
 
 		dot(c);
@@ -233,7 +258,8 @@ int
 main(void)
 {
 	const struct CMUnitTest	 tests[] = {
-		T(test_second), T(test_first_refuses), T(test_client_gone),
+		T(test_second), T(test_order), T(test_first_refuses),
+		T(test_client_gone),
 		T(test_not), T(test_big), T(test_pipelined),
 		T(test_queued_lost)
 	};
