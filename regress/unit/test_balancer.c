@@ -2,55 +2,18 @@
  * Load balancers in front: the PROXY header before the greeting, cut at every
  * octet, missing, wrong, late; whose address counts afterwards.
  */
-#include "regress/lib/smtpdtest.h"
+#include "regress/lib/smtpdtcp.h"
 
-#include <sys/socket.h>
-#include <netinet/tcp.h>
 #include <errno.h>
-#include <unistd.h>
 
 #include "smtpd/balancer.h"
-#include "smtpd/listener.h"
 
 #define SIG	"\r\n\r\n\0\r\nQUIT\n"
 #define V2	SIG "\x21\x11\0\x0c\xcb\0\x71\7\xc6\x33\x64\1\x12\x67\0\x19"
 #define V2_LOCAL SIG "\x20\0\0\0"
 #define V1	"PROXY TCP4 203.0.113.7 198.51.100.1 4711 25\r\n"
 
-static struct addr	at;
 static struct session	*last;
-
-static void
-listen_at(unsigned port)
-{
-	struct sockaddr_storage	 ss;
-	socklen_t		 len;
-	int			 fd = socket(AF_INET, SOCK_STREAM |
-				    SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	assert_true(addr_parse(span_str("127.0.0.1"), &at));
-	len = addr_to_sockaddr(&at, &ss);
-	assert_int_equal(bind(fd, (struct sockaddr *)&ss, len), 0);
-	assert_int_equal(listen(fd, 64), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
-	addr_from_sockaddr(&at, (struct sockaddr *)&ss);
-	listener_add((uint16_t)listen_of(port), &at, fd);
-}
-
-static int
-come(void)
-{
-	struct sockaddr_storage	 ss;
-	socklen_t		 len = addr_to_sockaddr(&at, &ss);
-	int			 fd = socket(AF_INET, SOCK_STREAM |
-				    SOCK_CLOEXEC, 0), one = 1;
-
-	assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
-	    sizeof(one)), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&ss, len), 0);
-	world_run();
-	return fd;
-}
 
 static void
 tell(int fd, const void *p, size_t n)
@@ -60,18 +23,6 @@ tell(int fd, const void *p, size_t n)
 }
 #define TELL(fd, lit)	tell((fd), (lit), sizeof(lit) - 1)
 
-/* What it was told, "" if nothing. */
-static const char *
-told(int fd)
-{
-	static char	 text[2000];
-	ssize_t		 n;
-
-	world_run();
-	n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
-	text[n > 0 ? n : 0] = '\0';
-	return text;
-}
 #define TOLD(fd, want)	do {						\
 	const char	*got_ = told(fd);				\
 									\

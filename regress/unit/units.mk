@@ -59,6 +59,8 @@ UNIT_test_schedule = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_schedule = -ldb-5.3
 UNIT_test_restart = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_restart = -ldb-5.3
+UNIT_test_found = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_found = -ldb-5.3
 UNIT_test_compact = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_compact = -ldb-5.3
 UNIT_test_prepared = regress/lib/queuehelp.o $(QUEUED)
@@ -88,6 +90,7 @@ DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o loghelp.o) \
 	$(filter-out deliverd/main.o deliverd/ctl.o,\
 	$(patsubst %.c,%.o,$(wildcard deliverd/*.c)))
 UNIT_test_deliverd = $(DELIVERD)
+UNIT_test_deliverd_content = $(DELIVERD)
 UNIT_test_pool = $(DELIVERD)
 UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
@@ -127,11 +130,13 @@ SMTPD_TESTS = \
 	session_options \
 	tee \
 	verify \
+	verify_away \
 	window
 $(foreach t,$(SMTPD_TESTS),$(eval UNIT_test_$t = $(SMTPD)))
 $(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lcrypto))
 UNITLIBS_fuzz_session = -lcrypto
 UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
+UNIT_test_verify_away = regress/lib/loghelp.o $(SMTPD)
 UNIT_test_source = smtpd/source.o
 UNIT_test_guess = smtpd/guess.o smtpd/digest.o queued/guesses.o
 UNITLIBS_test_guess = -lcrypto
