@@ -251,11 +251,10 @@ on_auth(struct chan *c, const void *msg, int fd)
 	(void)fd;
 	if (span_is(initial, "="))
 		initial.len = 0;
-	if (l != NULL)
-		l->authed = true;
-	if (l != NULL)
-		sent(l, smtp_client_auth(l->c, m->mech, m->has_initial,
-		    initial));
+	if (l == NULL)
+		return;
+	l->authed = true;
+	sent(l, smtp_client_auth(l->c, m->mech, m->has_initial, initial));
 }
 
 static void
@@ -314,8 +313,8 @@ const struct chan_row relay_rows[] = {
 	{ IPC_T_p_rset, on_rset },
 	{ IPC_T_p_noop, on_noop },
 	{ IPC_T_p_ask, on_ask },
-	{ IPC_T_p_auth, on_auth },
-	{ IPC_T_p_auth_line, on_auth_line },
+	{ IPC_T_p_auth, on_auth, .secret = true },
+	{ IPC_T_p_auth_line, on_auth_line, .secret = true },
 	{ IPC_T_p_quit, on_quit },
 	{ IPC_T_p_close, on_close },
 	{ IPC_T_p_verify, verify_ask },

@@ -337,7 +337,8 @@ bool	 queue_is_paused(const struct queue *, const struct dest *);
 /*
  * A transaction for message id; m has the envelope but for recipients, size and
  * what queued knows itself; all is copied. With MSG_PREPARED set its recipients
- * have ways, and it is prepared (prepared.h) by the commit. NULL: refused, the id is known.
+ * have ways, and it is prepared (prepared.h) by the commit. NULL: refused, the id
+ * is known.
  */
 struct txn *txn_begin(struct queue *, void *owner, uint32_t tid, uint64_t id,
 	    const struct rec_msg *);

@@ -58,7 +58,6 @@ static bool
 beside(struct cmd *c, struct rcpt *r, const struct conf_action *action)
 {
 	struct txn	*t = c->s->txn;
-
 	bool		 fan = c->s->listen->on_conflict == CONFLICT_FAN_OUT;
 
 	if (c->s->listen->on_conflict == CONFLICT_DEFER ||

@@ -8,7 +8,6 @@
 
 #include "common/base/log.h"
 #include "common/ipc/codec.h"
-#include "common/smtp/reply.h"
 #include "smtpd/archive.h"
 #include "smtpd/fan_i.h"
 #include "smtpd/learn.h"
@@ -165,18 +164,12 @@ opened(struct link *l, struct cmd *c, uint16_t code, struct span text)
 {
 	struct txn	*t = l->s->txn;
 	struct rcpt	*r = &t->rcpts[t->nrcpts - 1];
-	struct buf	 flat;
 
 	if (code == 220) {
 		l->up = true;
 		ask(l->arg, t, r, c);
-		return;
-	}
-	buf_init(&flat, 900);
-	buf_str(&flat, "4.4.1 The server cannot be used now: ");
-	smtp_reply_flat(&flat, code, text);
-	proxy_refuse(t, r, c, 451, buf_content(&flat), l);
-	buf_clear(&flat);
+	} else
+		proxy_no_server(t, r, c, code, text, l);
 }
 
 static void

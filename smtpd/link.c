@@ -314,16 +314,12 @@ link_quit(struct link *l, struct cmd *c)
 void
 link_write(struct link *l, struct buf *b)
 {
-	struct span	in;
+	size_t	n = buf_len(b);
 
-	while (l->credit > 0 && buf_len(b) > 0) {
-		in = span_sub(buf_content(b), 0, PIECE_MAX);
-		if (in.len > l->credit)
-			in.len = (size_t)l->credit;
-		TELL(l, NULL, p_chunk, .bytes = in);
-		l->credit -= in.len;
-		buf_drain(b, in.len);
-	}
+	if (n > l->credit)
+		n = (size_t)l->credit;
+	link_put(l, span_sub(buf_content(b), 0, n));
+	buf_drain(b, n);
 }
 
 void

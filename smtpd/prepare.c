@@ -178,10 +178,11 @@ on_over(struct quser *u)
 	struct prepare	*p = u->arg;
 	char		 id[ID_STRLEN];
 
-	log_warnx("id=%s event=doubt result=unknown", id_str(u->id, id));
-	if (p->state == PREP_COMMITTED)
+	if (p->state == PREP_COMMITTED) {
+		log_warnx("id=%s event=doubt result=unknown",
+		    id_str(u->id, id));
 		durable(p, Q_FAILED, u->id);
-	else if (p->state == PREP_FINISHED)
+	} else if (p->state == PREP_FINISHED)
 		over(p, Q_FAILED);
 }
 

@@ -30,7 +30,6 @@ bool	 proxy_name_first(struct session *, const struct conf_action *,
 void	 proxy_greeted(struct session *, uint16_t code, struct span text);
 /* The reply to the EHLO or HELO of proxy_renew(). */
 void	 proxy_renewed(struct session *, uint16_t code, struct span text);
-
 /* The command that waits for another server session runs. */
 void	 proxy_go_on(struct session *);
 
@@ -38,6 +37,10 @@ void	 proxy_go_on(struct session *);
 /* Answers a recipient that waits; l: the link that said so, NULL: we do. */
 void	 proxy_refuse(struct txn *, struct rcpt *, struct cmd *,
 	    uint16_t code, struct span text, const struct link *l);
+/* The same with what the server, which is no use now, said at its greeting or
+ * to EHLO: whatever it was, the client keeps the message. */
+void	 proxy_no_server(struct txn *, struct rcpt *, struct cmd *,
+	    uint16_t code, struct span text, const struct link *);
 /* What the server can't do of what MAIL and RCPT ask for; NULL if nothing. */
 const char *proxy_lacking(const struct link *, const struct txn *,
 	    const struct rcpt *, uint16_t *code);

@@ -84,12 +84,13 @@ proxy_greeted(struct session *s, uint16_t code, struct span text)
 
 /* ---- another server session for the same client ------------------------------ */
 
+/* why: as the log shall have it. */
 static void
 not_again(struct session *s, const char *why)
 {
 	log_info("session=%s event=server server=%s result=failed why=%s",
 	    s->id, log_quote(span_str(s->link != NULL ? s->link->server :
-	    NULL)), log_quote(span_str(why)));
+	    NULL)), why);
 	session_fail(s, 421, span_str("4.3.2 The session to the server has "
 	    "ended; connect again"), "no server session to go on with");
 }
@@ -101,7 +102,7 @@ proxy_renew(struct cmd *c, struct span arg)
 
 	/* Nothing of the exchange was kept that could be said again. */
 	if (s->authed) {
-		not_again(s, "the client has logged in");
+		not_again(s, "\"the client has logged in\"");
 		return;
 	}
 	if ((s->renew.arg = span_dup(arg)) == NULL)
@@ -115,7 +116,7 @@ proxy_renew(struct cmd *c, struct span arg)
 	if (failover_session(s, "the proxy is restarting"))
 		proxy_go_on(s);
 	else
-		not_again(s, "the proxy is restarting");
+		not_again(s, "\"the proxy is restarting\"");
 }
 
 void
@@ -153,7 +154,7 @@ proxy_renewed(struct session *s, uint16_t code, struct span text)
 	if (code / 100 != 2)
 		not_again(s, log_reply(code, text));
 	else if (!cmd_ehlo_as_told(s, &s->link->caps))
-		not_again(s, "it can do less than the client was told");
+		not_again(s, "\"it can do less than the client was told\"");
 	else
 		proxy_go_on(s);
 }

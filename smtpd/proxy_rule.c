@@ -25,6 +25,19 @@ proxy_refuse(struct txn *t, struct rcpt *r, struct cmd *c, uint16_t code,
 		session_answer(c, code, text);
 }
 
+void
+proxy_no_server(struct txn *t, struct rcpt *r, struct cmd *c, uint16_t code,
+    struct span text, const struct link *l)
+{
+	struct buf	 flat;
+
+	buf_init(&flat, 900);
+	buf_str(&flat, "4.4.1 The server cannot be used now: ");
+	smtp_reply_flat(&flat, code, text);
+	proxy_refuse(t, r, c, 451, buf_content(&flat), l);
+	buf_clear(&flat);
+}
+
 /* What the server can't do, of what MAIL asked for; NULL if nothing. */
 static const char *
 lacking(const struct link *l, const struct txn *t, uint16_t *code)
@@ -177,19 +190,14 @@ proxy_rule_opened(struct link *l, struct cmd *c, uint16_t code,
 {
 	struct session	*s = l->s;
 	struct txn	*t = s->txn;
-	struct buf	 flat;
+	struct rcpt	*r;
 
 	if (t == NULL || t->nrcpts == 0)
 		return;
+	r = &t->rcpts[t->nrcpts - 1];
 	if (code == 220) {
 		l->up = true;
-		first(l, t, &t->rcpts[t->nrcpts - 1], c);
-		return;
-	}
-	/* Whatever is wrong with the server: the client keeps the message. */
-	buf_init(&flat, 900);
-	buf_str(&flat, "4.4.1 The server cannot be used now: ");
-	smtp_reply_flat(&flat, code, text);
-	proxy_refuse(t, &t->rcpts[t->nrcpts - 1], c, 451, buf_content(&flat), l);
-	buf_clear(&flat);
+		first(l, t, r, c);
+	} else
+		proxy_no_server(t, r, c, code, text, l);
 }

@@ -97,24 +97,25 @@ tee_send(const struct txn *t, const struct rcpt *r, struct chan *chan,
 void
 tee_write(struct txn *t, struct link *l, struct buf *b)
 {
-	uint64_t	room = l->credit, n = buf_len(b);
+	uint64_t	 n = buf_len(b);
+	struct span	 s;
 
 	/* Before it is announced it has as much as the link. */
 	if (t->queue.u.tid != 0 && n > t->queue.credit)
 		n = t->queue.credit;
-	if (n > room)
-		n = room;
+	if (n > l->credit)
+		n = l->credit;
 	if (n == 0)
 		return;
-	if (!queue_beside(t, span_sub(buf_content(b), 0, (size_t)n))) {
+	s = span_sub(buf_content(b), 0, (size_t)n);
+	if (!queue_beside(t, s)) {
 		tee_over(t, false);
 		/* Spoiled, or without it. */
 		if (t->content.code != 0)
 			return;
 	}
-	l->credit = n;
-	link_write(l, b);
-	l->credit += room - n;
+	link_put(l, s);
+	buf_drain(b, s.len);
 }
 
 static void

@@ -438,12 +438,12 @@ packet_recv(int sock, int *fd, const char **bad)
 	return n;
 }
 
-static chan_handler *
+static const struct chan_row *
 row_find(const struct chan_row *table, uint16_t type)
 {
 	for (; table->type != 0; table++)
 		if (table->type == type)
-			return table->handler;
+			return table;
 	return NULL;
 }
 
@@ -453,17 +453,17 @@ row_find(const struct chan_row *table, uint16_t type)
  * because we had no room for its descriptor (that is nobody's malice, and ends
  * this request alone).
  */
-static chan_handler *
+static const struct chan_row *
 message_check(const struct chan_row *table, enum ipc_role self,
     enum ipc_role peer, uint16_t type, bool last, int *fd, int *taken,
     const char **why)
 {
 	const struct ipc_info	*info = ipc_info(type);
-	chan_handler		*h = row_find(table, type);
+	const struct chan_row	*row = row_find(table, type);
 
 	*taken = FD_NONE;
 	*why = "message not expected here";
-	if (h == NULL)
+	if (row == NULL)
 		return NULL;
 	*why = "message from the wrong sender";
 	if ((info->from & peer) == 0 || (info->to & self) == 0)
@@ -478,9 +478,9 @@ message_check(const struct chan_row *table, enum ipc_role self,
 		log_warnx("no room for the descriptor of message %s",
 		    info->name);
 		*taken = FD_NONE;
-		return info->fds == 1 ? NULL : h;
+		return info->fds == 1 ? NULL : row;
 	}
-	return *why != NULL ? NULL : h;
+	return *why != NULL ? NULL : row;
 }
 
 /* All messages of one packet to their handlers. Takes fd. */
@@ -490,30 +490,32 @@ chan_dispatch(struct chan *c, size_t len, int fd)
 	union ipc_any	 m;
 	struct span	 in = span(in_packet, len);
 	const char	*why = NULL;
-	chan_handler	*h;
+	const struct chan_row *row;
+	bool		 secret = false;
 	uint16_t	 type;
 	int		 taken;
 
 	while (in.len > 0 && !c->dead) {
 		if (ipc_decode(&in, &type, &m, &why) != PARSE_OK)
 			break;
-		h = message_check(c->table, c->self, c->peer, type,
+		row = message_check(c->table, c->self, c->peer, type,
 		    in.len == 0, &fd, &taken, &why);
 		if (why != NULL) {
 			if (taken >= 0)
 				close(taken);
 			break;
 		}
-		if (h == NULL)
+		if (row == NULL)
 			continue;
-		h(c, &m, taken);
+		secret |= row->secret;
+		row->handler(c, &m, taken);
 		if (c->reject != NULL) {
 			why = c->reject;
 			break;
 		}
 	}
-	/* Whatever it was: some are secrets. */
-	explicit_bzero(in_packet, len);
+	if (secret)
+		explicit_bzero(in_packet, len);
 	if (fd >= 0)
 		close(fd);
 	if (fd != FD_NONE && why == NULL && !c->dead)

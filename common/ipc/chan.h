@@ -25,6 +25,7 @@ typedef void chan_handler(struct chan *, const void *msg, int fd);
 struct chan_row {
 	uint16_t	 type;		/* IPC_T_...; the table ends with 0 */
 	chan_handler	*handler;
+	bool		 secret;	/* its bytes are wiped once handled */
 };
 
 /*

@@ -193,7 +193,7 @@ t = time.monotonic()
 c.code("XOAUTH2: given up", s.cmd("*"), 501)
 c.check("XOAUTH2: and held", time.monotonic() - t > 0.9)
 c.code("OAUTHBEARER: a challenge", auth(s, "OAUTHBEARER", "bad", "token-falsch")[0], 334)
-c.code("OAUTHBEARER: the dummy response", s.cmd("AQ=="), 535)
+c.code("OAUTHBEARER: the answer to its challenge (RFC 7628, 3.2.3)", s.cmd("AQ=="), 535)
 s.close()
 for what, then in (("SMTP", b"NOOP\r\n"), ("a layer", b"\0\0\0\x10" + b"x" * 16)):
     s, _ = open_(2527)
