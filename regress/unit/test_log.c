@@ -101,6 +101,31 @@ test_forms(void **state)
 	assert_memory_equal(next(), "<20>", 4);
 }
 
+/* The head of a line is made once a second: not with another process's pid. */
+static void
+test_forked(void **state)
+{
+	char	 want[200];
+	pid_t	 pid;
+	int	 st;
+
+	(void)state;
+	log_info("event=connect");
+	next();
+	if ((pid = fork()) == 0) {
+		log_info("event=connect n=2");
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &st, 0), pid);
+	snprintf(want, sizeof(want), "2026-11-24T11:30:00.123 smtpd.1[%d]: "
+	    "event=connect n=2\n", (int)pid);
+	assert_string_equal(next(), want);
+	log_info("event=connect n=3");
+	snprintf(want, sizeof(want), "smtpd.1[%d]: event=connect n=3\n",
+	    (int)getpid());
+	assert_non_null(strstr(next(), want));
+}
+
 static void
 test_levels(void **state)
 {
@@ -297,6 +322,7 @@ main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		ROW(test_forms),
+		ROW(test_forked),
 		ROW(test_levels),
 		ROW(test_one_line),
 		ROW(test_quote),

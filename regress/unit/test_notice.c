@@ -441,7 +441,10 @@ test_archive(void **state)
 static void
 test_live(void **state)
 {
+	size_t	 had = nkept;
+
 	(void)state;
+	by_action[0] = -1;		/* a delivery to him would stay */
 	by_action[1] = D_OK;
 	POST(1, "a@b.example", RET_NONE,
 	    { "c@x.example", "relay", .flags = RCPT_F_LIVE },
@@ -457,6 +460,7 @@ test_live(void **state)
 	settle();
 	assert_int_equal(ntold, 1);
 	assert_int_equal(h.q->messages, 0);
+	assert_int_equal(nkept, had);
 }
 
 /* ---- aliases ---- */

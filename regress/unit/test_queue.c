@@ -147,6 +147,28 @@ test_deliver(void **state)
 }
 
 static void
+count_log(const char *name, void *arg)
+{
+	*(unsigned *)arg += strncmp(name, "log.", 4) == 0;
+}
+
+/* The index's log is cut at its checkpoints: a start reads no more of it. */
+static void
+test_index_log(void **state)
+{
+	unsigned	 n = 0;
+
+	(void)state;
+	for (uint64_t id = 1; id <= 3000; id++) {
+		help_send(&h, id, "a@example.org", "b@example.net", 10);
+		if (id % 50 == 0)
+			settle();
+	}
+	dio_each(count_log, &n);
+	assert_in_range(n, 1, 3);
+}
+
+static void
 test_group_commit(void **state)
 {
 	uint64_t	 before;
@@ -600,7 +622,8 @@ main(void)
 {
 #define T(f)	cmocka_unit_test_setup_teardown(f, enter, leave)
 	const struct CMUnitTest tests[] = {
-		T(test_deliver), T(test_group_commit), T(test_refused),
+		T(test_deliver), T(test_group_commit), T(test_index_log),
+		T(test_refused),
 		T(test_retry), T(test_one_bounce), T(test_partly),
 		T(test_notify), T(test_delay_told),
 		T(test_hold_release_remove),
