@@ -55,27 +55,63 @@ live_drop(struct queue *q, uint64_t id)
 		live_free(q, l);
 }
 
+/*
+ * What is due lies nearly in the order of its segment, though not quite: a
+ * batch is written as its messages were complete. A load close to the last one
+ * therefore reads around it; one by itself reads no more than its record.
+ */
 static bool
+load_window(struct queue *q, uint64_t segment, uint64_t offset, size_t length)
+{
+	struct load_window *w = &q->loaded;
+	bool		 near = w->segment == segment && length < LOAD_AHEAD / 2 &&
+			    offset + LOAD_AHEAD > w->last &&
+			    offset < w->last + LOAD_AHEAD;
+	uint64_t	 from = offset, end = offset + length;
+	ssize_t		 n;
+
+	if (near) {
+		from -= from < LOAD_AHEAD / 2 ? from : LOAD_AHEAD / 2;
+		end = from + LOAD_AHEAD;
+		/* Behind the tail records are yet to be written. */
+		if (segment == segs_newest(q->segs) && end > segs_tail(q->segs))
+			end = segs_tail(q->segs);
+		if (end < offset + length)
+			end = offset + length;
+	}
+	if (w->cap < end - from) {
+		uint8_t *p = realloc(w->p, end - from);
+
+		if (p == NULL)
+			return false;
+		w->p = p;
+		w->cap = end - from;
+	}
+	n = segs_read(q->segs, segment, w->p, end - from, from);
+	w->segment = segment;
+	w->offset = from;
+	w->len = n < 0 ? 0 : (size_t)n;
+	return n >= 0 && from + w->len >= offset + length;
+}
+
+/* The bytes of a record, valid until the next load; empty: they can't be had. */
+static struct span
 load_from(struct queue *q, uint64_t id, uint64_t segment, uint64_t offset,
     uint32_t length)
 {
-	uint8_t	*p;
-	ssize_t	 n;
-	char	 ids[ID_STRLEN];
+	struct load_window *w = &q->loaded;
+	bool		 have = w->segment == segment && offset >= w->offset &&
+			    offset + length <= w->offset + w->len;
+	char		 ids[ID_STRLEN];
 
-	if (q->load_cap < length) {
-		if ((p = realloc(q->load_buf, length)) == NULL)
-			return false;
-		q->load_buf = p;
-		q->load_cap = length;
+	if (have || load_window(q, segment, offset, length)) {
+		w->last = offset;
+		return span(w->p + (offset - w->offset), length);
 	}
-	n = segs_read(q->segs, segment, q->load_buf, length, offset);
-	if (n == (ssize_t)length)
-		return true;
 	q->damage++;
 	log_warnx("id=%s event=damage segment=%llx why=\"a record can't be "
 	    "read\"", id_str(id, ids), (unsigned long long)segment);
-	return false;
+	return span(NULL, 0);
 }
 
 bool
@@ -85,6 +121,7 @@ load_record(struct queue *q, uint64_t id, struct rec *r)
 	struct store_msg m;
 	const char	*why = "length";
 	char		 ids[ID_STRLEN];
+	struct span	 bytes;
 	size_t		 need;
 
 	if (l != NULL)
@@ -92,9 +129,10 @@ load_record(struct queue *q, uint64_t id, struct rec *r)
 		    PARSE_OK;
 	if (!store_msg_get(q->store, id, &m))
 		return false;
-	if (!load_from(q, id, m.segment, m.offset, m.length))
+	bytes = load_from(q, id, m.segment, m.offset, m.length);
+	if (bytes.len == 0)
 		return false;
-	if (rec_decode(span(q->load_buf, m.length), r, &need, &why) ==
+	if (rec_decode(bytes, r, &need, &why) ==
 	    PARSE_OK && r->id == id) {
 		if (rec_content_ok(r))
 			return true;

@@ -146,7 +146,7 @@ queue_forget(struct queue *q)
 	buf_clear(&q->env);
 	buf_clear(&q->scratch);
 	free(q->acks);
-	free(q->load_buf);
+	free(q->loaded.p);
 	free(q->over);
 	if (q->lock_fd != -1)
 		close(q->lock_fd);

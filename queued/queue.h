@@ -34,6 +34,7 @@
 #define BATCH_BYTES	(4 << 20)
 #define POOL_MAX	(64 << 20)	/* content of open transactions */
 #define LIVE_MAX	(24 << 20)	/* records kept for their delivery */
+#define LOAD_AHEAD	(256 << 10)	/* bytes read around what is due */
 #define BODY_FDS	128		/* open files of uncommitted contents */
 #define READY_MAX	1000		/* jobs in memory for one destination */
 #define READY_TOTAL	100000		/* and for all */
@@ -173,6 +174,12 @@ TAILQ_HEAD(dest_list, dest);
 
 struct live;
 TAILQ_HEAD(live_list, live);
+struct load_window {		/* the piece of a segment that was read last */
+	uint8_t		*p;
+	size_t		 cap, len;
+	uint64_t	 segment, offset;
+	uint64_t	 last;		/* where the last record began */
+};
 struct batch_entry {
 	void		*owner;
 	uint32_t	 tid;
@@ -261,8 +268,7 @@ struct queue {
 	struct map	*live;
 	struct live_list lives;
 	size_t		 live_bytes;
-	uint8_t		*load_buf;
-	size_t		 load_cap;
+	struct load_window loaded;
 
 	/* apply.c: messages that live in each segment */
 	struct map	*seg_live;
