@@ -6,6 +6,7 @@ UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o
 UNITLIBS_test_keys = -lcrypto
 UNIT_test_sign = keyd/sign.o
 UNITLIBS_test_sign = -lcrypto
+UNITLIBS_test_provider = -lssl -lcrypto
 UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o sign.o srs.o peer.o)
 UNITLIBS_test_keypeer = -lcrypto
 UNIT_test_srs = keyd/srs.o
