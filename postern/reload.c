@@ -40,27 +40,32 @@ log_lines(const char *event, struct span text)
 	}
 }
 
+static void
+pki_send(struct child *c, const struct conf_pki *p, enum ipc_secret_kind kind,
+    const char *path, struct buf *msgs)
+{
+	int	 fd = file_open(path, kind == IPC_SECRET_KEY, msgs);
+
+	if (fd != -1)
+		CHAN_SEND_FD(c->chan, secret, fd, .kind = kind,
+		    .name = span_str(p->name), .path = span_str(path));
+}
+
 void
 secrets_send(struct child *c, const struct conf *conf)
 {
-	static const enum ipc_secret_kind kinds[] = { IPC_SECRET_CERT,
-	    IPC_SECRET_KEY };
 	struct buf	 msgs;
 
 	/* What can't be opened is missed by keyd, which then says no. */
 	buf_init(&msgs, 65536);
-	for (size_t i = 0; i < conf->npkis; i++)
-		for (size_t k = 0; k < 2; k++) {
-			const char *path = k == 0 ? conf->pkis[i].cert :
-			    conf->pkis[i].key;
-			int fd = file_open(path, k == 1, &msgs);
+	for (size_t i = 0; i < conf->npkis; i++) {
+		const struct conf_pki	*p = &conf->pkis[i];
 
-			if (fd != -1)
-				CHAN_SEND_FD(c->chan, secret, fd, .kind =
-				    kinds[k], .name =
-				    span_str(conf->pkis[i].name),
-				    .path = span_str(path));
-		}
+		pki_send(c, p, IPC_SECRET_CERT, p->cert, &msgs);
+		pki_send(c, p, IPC_SECRET_KEY, p->key, &msgs);
+		if (p->ocsp != NULL)
+			pki_send(c, p, IPC_SECRET_OCSP, p->ocsp, &msgs);
+	}
 	if (conf->credentials != NULL) {
 		int fd = file_open(conf->credentials, true, &msgs);
 
@@ -80,33 +85,32 @@ secrets_send(struct child *c, const struct conf *conf)
 	buf_clear(&msgs);
 }
 
+/* Is there such a file, and may it be used as it lies there? */
+static bool
+can_open(const char *path, bool secret, struct buf *msgs)
+{
+	int	 fd;
+
+	if (path == NULL)
+		return true;
+	if ((fd = file_open(path, secret, msgs)) == -1)
+		return false;
+	close(fd);
+	return true;
+}
+
 bool
 secrets_check(const struct conf *conf, struct buf *msgs)
 {
 	bool	 ok = true;
-	int	 fd;
 
-	for (size_t i = 0; i < conf->npkis * 2; i++) {
-		const struct conf_pki *p = &conf->pkis[i / 2];
-
-		fd = file_open(i % 2 == 0 ? p->cert : p->key, i % 2 == 1, msgs);
-		if (fd != -1)
-			close(fd);
-		ok = ok && fd != -1;
+	for (size_t i = 0; i < conf->npkis; i++) {
+		ok = can_open(conf->pkis[i].cert, false, msgs) && ok;
+		ok = can_open(conf->pkis[i].key, true, msgs) && ok;
+		ok = can_open(conf->pkis[i].ocsp, false, msgs) && ok;
 	}
-	if (conf->credentials != NULL) {
-		fd = file_open(conf->credentials, true, msgs);
-		if (fd != -1)
-			close(fd);
-		ok = ok && fd != -1;
-	}
-	if (conf->srs_key != NULL) {
-		fd = file_open(conf->srs_key, true, msgs);
-		if (fd != -1)
-			close(fd);
-		ok = ok && fd != -1;
-	}
-	return ok;
+	ok = can_open(conf->credentials, true, msgs) && ok;
+	return can_open(conf->srs_key, true, msgs) && ok;
 }
 
 static void

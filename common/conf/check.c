@@ -452,6 +452,7 @@ check_all(struct build *b)
 
 	check_tables(b);
 	check_listens(b);
+	check_pki(b);
 	check_actions(b);
 	check_aliases(b);
 	check_archives(b);

@@ -2,12 +2,13 @@
 UNIT_test_cache = lookupd/cache.o
 UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
-UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o
+UNIT_test_keys = $(addprefix keyd/,key.o ocsp.o cred.o set.o)
 UNITLIBS_test_keys = -lcrypto
 UNIT_test_sign = keyd/sign.o
 UNITLIBS_test_sign = -lcrypto
 UNITLIBS_test_provider = -lssl -lcrypto
-UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o sign.o srs.o peer.o)
+UNIT_test_keypeer = $(addprefix keyd/,key.o ocsp.o cred.o set.o sign.o srs.o \
+	push.o peer.o)
 UNITLIBS_test_keypeer = -lcrypto
 UNIT_test_srs = keyd/srs.o
 UNITLIBS_test_srs = -lcrypto
