@@ -207,6 +207,8 @@ struct conf_limits {
 	int64_t		 rate_per_ms;
 };
 
+#define PKI_KEYS_MAX	3		/* of one name: RSA, EC, Ed25519 */
+
 /* A file that an :include: of an alias names; in the bundle. */
 struct conf_list {
 	struct span	 path;		/* as written */
@@ -251,6 +253,7 @@ struct conf {
 	char		*control_path;	/* /run/postern */
 	int		 log_level;	/* enum log_level */
 	char		*credentials;	/* path or NULL */
+	/* Those of one name stand side by side for different kinds of key. */
 	struct conf_pki	{ char *name, *cert, *key; struct conf_pos pos; } *pkis;
 	size_t		 npkis;
 };
