@@ -153,3 +153,6 @@ UNIT_test_places = posternctl/places.o
 # sendmail, all but its main().
 UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
     options.o spill.o submit.o)
+# TLS towards servers.
+UNIT_test_tls_verify = regress/lib/pkihelp.o
+UNITLIBS_test_tls_verify = -lssl -lcrypto
