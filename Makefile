@@ -95,7 +95,7 @@ $O/%.o: %.c
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(addprefix $O/,common/smtp/%.o common/mime/%.o common/dns/%.o common/ipc/%.o): CFLAGS += $(TRAP)
+$(addprefix $O/,common/smtp/%.o common/mime/%.o common/dns/%.o common/tls/%.o common/ipc/%.o): CFLAGS += $(TRAP)
 
 $(GRAM): common/conf/gram.y
 	@mkdir -p $(@D)
