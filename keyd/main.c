@@ -161,6 +161,7 @@ run_stats(struct ctl *c, int argc, char **argv)
 	ctl_num(c, "credentials", (int64_t)creds_count(set_creds(current)));
 	ctl_num(c, "loads", reloads);
 	ctl_num(c, "senders", (int64_t)peer_count());
+	ctl_num(c, "logins", (int64_t)peer_logins());
 	ctl_str(c, "refused", refused);
 	ctl_num(c, "secure_bytes", (int64_t)CRYPTO_secure_used());
 	ctl_row_end(c);

@@ -3,10 +3,12 @@
  */
 #include "keyd/peer.h"
 
+#include <openssl/rand.h>
 #include <stdlib.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "keyd/login.h"
 #include "keyd/srs.h"
 
 #define DAY_MS		86400000
@@ -18,7 +20,7 @@ struct peer {
 };
 
 static const struct set	*set;
-static uint64_t		 count;
+static uint64_t		 count, logins;
 
 static int64_t
 today(void)
@@ -68,8 +70,58 @@ on_back(struct chan *c, const void *msg, int fd)
 	buf_clear(&b);
 }
 
+/* The label's user and secret, and the mechanism: that which was chosen, or the
+ * best of those that the server offers. */
+static enum k_auth_status
+find_login(const struct ipc_k_auth *m, struct login *l)
+{
+	bool	token = false;
+
+	if (set == NULL || !creds_get(set_creds(set), m->label, &l->user,
+	    &l->secret))
+		return K_AUTH_NO_LABEL;
+	l->mech = sasl_mech_choose(m->mechs, token);
+	l->step = m->step;
+	l->first = m->first;
+	l->challenge = m->challenge;
+	return l->mech == MECH_NONE ? K_AUTH_NO_MECH : K_AUTH_OK;
+}
+
+static void
+on_auth(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_k_auth	*m = msg;
+	const char		*why = "";
+	struct login		 l = { .mech = MECH_NONE };
+	enum k_auth_status	 st = find_login(m, &l);
+	uint8_t			 nonce[LOGIN_NONCE];
+	struct buf		 response, expect;
+	bool			 says = false;
+
+	(void)fd;
+	buf_init(&response, LOGIN_RESPONSE_MAX);
+	buf_init(&expect, SASL_EXPECT_MAX);
+	response.secret = expect.secret = true;
+	if (st == K_AUTH_OK && (RAND_bytes(nonce, sizeof(nonce)) != 1 ||
+	    !login_next(&l, nonce, &response, &says, &expect, &why)))
+		st = K_AUTH_BAD;
+	if (st != K_AUTH_OK) {
+		buf_reset(&response);
+		buf_reset(&expect);
+	}
+	logins += st == K_AUTH_OK && m->step == 0;
+	chan_send_secret(c, IPC_T_k_auth_answer, &(struct ipc_k_auth_answer){
+	    .tid = m->tid, .status = (uint8_t)st,
+	    .mech = span_str(sasl_mech_name(l.mech)), .says = says,
+	    .response = buf_content(&response),
+	    .expect = buf_content(&expect), .why = span_str(why) });
+	buf_clear(&response);
+	buf_clear(&expect);
+}
+
 static const struct chan_row deliverd_rows[] = {
 	{ IPC_T_k_srs, on_srs },
+	{ IPC_T_k_auth, on_auth, true },
 	{ 0, NULL }
 };
 static const struct chan_row smtpd_rows[] = {
@@ -108,10 +160,17 @@ void
 peer_set(const struct set *s)
 {
 	set = s;
+	login_forget();
 }
 
 uint64_t
 peer_count(void)
 {
 	return count;
+}
+
+uint64_t
+peer_logins(void)
+{
+	return logins;
 }
