@@ -49,6 +49,9 @@ struct conf_dest {
 	uint16_t	 port;		/* 25 by default */
 	unsigned	 weight;	/* its share; 0: none was given */
 	bool		 standby;	/* only while no other one answers */
+	char		*auth;		/* label of the credentials to log in with;
+					 * NULL: the action's */
+	bool		 auth_plaintext;	/* over any connection */
 };
 
 /* Servers that stand for each other: a `pool`, or the list of one action. */
@@ -107,6 +110,8 @@ struct conf_action {
 	char		*mail_from;
 	const struct conf_table *mail_from_table;
 	bool		 srs;
+	char		*auth;		/* label to log in with; NULL: no login */
+	bool		 auth_plaintext;	/* over any connection */
 	const struct conf_table *aliases;	/* ACT_EXPAND */
 	enum conf_identity identity;
 	struct conf_tls	 tls;		/* before that of its pool */
@@ -302,6 +307,10 @@ const char *conf_ca(const struct conf *, const struct conf_tls *);
 /* The next file of CAs that actions or pools name; *at begins with 0. NULL:
  * there are no more. */
 const char *conf_ca_next(const struct conf *, size_t *at);
+/* Each label of the credentials that an action or a destination logs in with,
+ * maybe several times; pos: of the statement. False from f: no more. */
+void	 conf_labels(const struct conf *, bool (*f)(const char *label,
+	    const struct conf_pos *, void *arg), void *arg);
 /* Is there an action with a mirror: a second session behind some sessions? */
 bool	 conf_mirrors(const struct conf *);
 /*

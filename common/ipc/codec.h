@@ -79,6 +79,14 @@ enum d_dest {
 	D_DEST_SLOW		/* 421 or 4xx before any recipient */
 };
 
+/* Of k_auth_answer. */
+enum k_auth_status {
+	K_AUTH_OK,
+	K_AUTH_NO_LABEL,	/* no such credential */
+	K_AUTH_NO_MECH,		/* none that both sides have */
+	K_AUTH_BAD		/* the challenge makes no sense */
+};
+
 #define IPC_GUESS_KEY	16	/* octets of a name's hash in q_guess */
 
 /* What is known of a recipient. */
