@@ -48,16 +48,23 @@ is_queue(const struct txn *t, const struct rcpt *r)
 	    t->fallen == t->action);
 }
 
-/* Nothing of it may stay at the server; it has had DATA. */
+/* Nothing of it may stay at the server; it has had DATA. The session of a
+ * proxied listener goes on where it can. */
 static void
 cut(struct txn *t, struct fan_way *w)
 {
 	struct link	*l = w->link;
+	bool		 flows = w->state == FAN_FLOWS;
 
 	w->link = NULL;
 	w->state = FAN_OVER;
 	if (l == NULL)
 		return;
+	if (flows && l == t->s->link && link_abort(l)) {
+		l->ops = &proxy_link_ops;
+		l->arg = NULL;
+		return;
+	}
 	if (l == t->s->link)
 		t->s->link = NULL;
 	link_close(l);
@@ -102,6 +109,7 @@ put(void *arg, struct ipc_q_rcpt r)
 static void
 send_rcpts(struct txn *t, struct prepare *p)
 {
+	const struct conf_action *also = t->s->listen->copy;
 	uint32_t	 n = 0;
 
 	for (size_t i = 0; i < t->nrcpts; i++) {
@@ -124,7 +132,14 @@ send_rcpts(struct txn *t, struct prepare *p)
 		if (is_queue(t, r)) {
 			n += (uint32_t)r->ncopies;
 			t->fan->queue = true;
+			t->fan->alone = false;
 			continue;
+		}
+		if (also != NULL) {
+			prepare_rcpt(p, (struct ipc_q_rcpt){ .to = r->to,
+			    .action = span_str(also->name), .group = n++,
+			    .notify = NOTIFY_NEVER });
+			t->fan->queue = true;
 		}
 		if (a->on_failure != NULL)
 			a = a->on_failure;
@@ -259,14 +274,27 @@ static void
 on_finished(struct prepare *p, enum q_status st, void *arg)
 {
 	struct txn	*t = arg;
+	struct fan	*f = t->fan;
 	char		 text[64];
 
 	(void)p;
-	t->fan->prep = NULL;
+	f->prep = NULL;
 	if (st != Q_OK) {
 		log_warnx("session=%s id=%s event=doubt result=unknown",
 		    t->s->id, t->ids);
 		queue_silent(t->s);
+		return;
+	}
+	if (f->known) {
+		t->s->told = t->id;
+		t->s->told_live = false;
+	}
+	if (f->alone && f->text != NULL && f->said != NULL) {
+		/* To all but queued it is what it would have been without. */
+		if (f->ways[0].wanted)
+			t->way = &handoff_proxy;
+		content_done_as(t, f->code, span_str(f->text),
+		    span_str(f->said));
 		return;
 	}
 	snprintf(text, sizeof(text), "2.0.0 %s queued", t->ids);
@@ -309,21 +337,27 @@ void
 fan_content(struct txn *t)
 {
 	struct fan	*f = t->fan;
+	unsigned	 nways = 0;
 	const char	*text;
 	uint16_t	 code;
 
-	if (t->asked > 0) {
-		f->waits = true;
+	f->waits = t->asked > 0;
+	if (f->waits)
 		return;
-	}
 	f->ways[0].action = t->action;
 	f->ways[0].link = t->s->link;
 	for (size_t i = 0; i < t->nrcpts; i++)
 		if (t->rcpts[i].state == RCPT_TAKEN &&
 		    !is_queue(t, &t->rcpts[i]))
 			f->ways[t->rcpts[i].way].wanted = true;
-	if (!f->ways[0].wanted)
+	for (unsigned i = 0; i < f->n; i++)
+		nways += f->ways[i].wanted;
+	f->alone = nways == 1;
+	/* It has had MAIL, and refused all that was asked of it. */
+	if (!f->ways[0].wanted && f->ways[0].link != NULL) {
+		link_rset(f->ways[0].link, NULL);
 		f->ways[0].link = NULL;
+	}
 	if (t->taken == 0) {
 		content_refuse(t, 554, span_str("5.5.1 No valid recipients"));
 		return;
@@ -380,6 +414,7 @@ fan_last(struct txn *t, struct buf *b)
 	uint8_t	 digest[DIGEST_LEN];
 	bool	 known = stage_digest(t, digest);
 
+	t->fan->known = known;
 	/* The servers get the end of it later: b stays. */
 	prepare_commit(t->fan->prep, (struct ipc_q_commit){
 	    .bytes = buf_content(b), .size = t->fan->sent + buf_len(b),
@@ -404,24 +439,36 @@ const struct handoff handoff_fan = {
 
 /* ---- the servers ---------------------------------------------- */
 
+/* Will the server tell of success, where that was asked for? */
+static enum q_settled
+taken_by(const struct link *l)
+{
+	return (l->caps.bits & CAP_DSN) != 0 ? SETTLED_TAKEN : SETTLED_RELAYED;
+}
+
 /* The first server's word. */
 static void
 decided(struct txn *t, struct fan_way *w, uint16_t code, struct span text)
 {
 	struct link	*l = w->link;
+	struct fan	*f = t->fan;
 	struct span	 said;
 	struct buf	 b;
 
+	buf_init(&b, SMTP_PLAIN_MAX);
+	said = proxy_said(l, code, text, &b);
 	if (code / 100 == 2) {
 		log_way(t, l, "taken", code, text);
-		settle(t, w, SETTLED_TAKEN, code, text, l->server);
+		f->code = code;
+		f->text = arena_str(t->arena, text);
+		f->said = arena_str(t->arena, said);
+		buf_clear(&b);
+		settle(t, w, taken_by(l), code, text, l->server);
 		others(t);
 		return;
 	}
 	++*refusals(w->action);
 	log_way(t, l, "refused", code, text);
-	buf_init(&b, SMTP_PLAIN_MAX);
-	said = proxy_said(l, code, text, &b);
 	/* Its own transaction is over; it may go on. */
 	w->wanted = false;
 	void_all(t);
@@ -429,25 +476,55 @@ decided(struct txn *t, struct fan_way *w, uint16_t code, struct span text)
 	buf_clear(&b);
 }
 
+/* A command of a proxied listener's session, from before the content. */
 static void
-lost(struct txn *t, struct fan_way *w, const char *server)
+unanswered(const struct session *s, const struct link_wait *q)
 {
-	enum fan_state	 was = w->state;
+	if (q->what == ASK_PLAIN && q->cmd != NULL && s->phase != PH_CLOSING)
+		session_answer(q->cmd, 451, span_str(NO_SERVER));
+}
+
+static void
+lost(struct txn *t, struct fan_way *w, const struct link *l)
+{
+	enum fan_state		 was = w->state;
+	const struct link_wait	*q;
 
 	w->link = NULL;
+	if (l == t->s->link)
+		t->s->link = NULL;
+	STAILQ_FOREACH(q, &l->waits, entry)
+		unanswered(t->s, q);
 	if (was == FAN_DOT)
-		window_server(t, server);
+		window_server(t, l->server);
 	if (was == FAN_DOT && t->fan->taken) {
-		settle(t, w, SETTLED_QUEUE, 0, span(NULL, 0), server);
+		settle(t, w, SETTLED_QUEUE, 0, span(NULL, 0), l->server);
 		settled(t);
 	} else if (was == FAN_DOT) {
 		void_all(t);
 		content_done(t, 451, span_str("4.4.2 The server is gone; it is "
 		    "not known whether it has taken the message"));
 	} else if (was == FAN_DATA) {
+		w->wanted = false;
 		content_refuse(t, 451, span_str(NO_SERVER));
 	} else if (was == FAN_FLOWS && !t->committed)
 		content_spoil(t, 451, NO_SERVER);
+}
+
+/* Its transaction is reset, as the client's is; its session goes on. */
+static void
+data_refused(struct txn *t, struct fan_way *w, uint16_t code,
+    struct span text)
+{
+	struct span	said;
+	struct buf	b;
+
+	buf_init(&b, SMTP_PLAIN_MAX);
+	said = proxy_said(w->link, code, text, &b);
+	w->wanted = false;
+	link_rset(w->link, NULL);
+	content_refuse_as(t, code, text, said);
+	buf_clear(&b);
 }
 
 static void
@@ -458,9 +535,8 @@ server_said(struct link *l, const struct link_wait *q, uint16_t code,
 	struct txn	*t = l->s->txn;
 
 	if (code == 421 && own) {
-		if (l == l->s->link)
-			l->s->link = NULL;
-		lost(t, w, l->server);
+		unanswered(t->s, q);
+		lost(t, w, l);
 		link_close(l);
 		return;
 	}
@@ -469,14 +545,18 @@ server_said(struct link *l, const struct link_wait *q, uint16_t code,
 		ready(t);
 	} else if (q->what == ASK_DATA) {
 		log_way(t, l, "refused", code, text);
-		content_refuse(t, code == 421 ? 451 : code, text);
+		data_refused(t, w, code == 421 ? 451 : code, text);
+	} else if (q->what == ASK_PLAIN) {
+		/* Of a proxied listener, before the content. */
+		if (q->cmd != NULL)
+			proxy_answer(l, q->cmd, code, text);
 	} else if (q->what == ASK_END && !t->fan->taken) {
 		decided(t, w, code, text);
 	} else if (q->what == ASK_END) {
 		*refusals(w->action) += code / 100 != 2;
 		log_way(t, l, code / 100 == 2 ? "taken" : code / 100 == 5 ?
 		    "refused" : "queue", code, text);
-		settle(t, w, code / 100 == 2 ? SETTLED_TAKEN :
+		settle(t, w, code / 100 == 2 ? taken_by(l) :
 		    code / 100 == 5 ? SETTLED_REFUSED : SETTLED_QUEUE, code,
 		    text, l->server);
 		settled(t);
@@ -497,9 +577,7 @@ server_closed(struct link *l, const char *why)
 	struct txn	*t = l->s->txn;
 
 	(void)why;
-	if (l == l->s->link)
-		l->s->link = NULL;
-	lost(t, w, l->server);
+	lost(t, w, l);
 }
 
 static const struct link_ops content_ops = { server_said, server_credit,

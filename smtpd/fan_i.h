@@ -25,6 +25,11 @@ struct fan {
 	struct fan_way	 ways[FAN_WAYS];
 	struct prepare	*prep;
 	bool		 queue;		/* some are the queue's */
+	bool		 alone;		/* one server has all recipients: its
+					 * reply is the client's */
+	const char	*text, *said;	/* that reply; the arena's */
+	uint16_t	 code;
+	bool		 known;		/* its digest went along */
 	bool		 taken;		/* the first server has it */
 	uint64_t	 sent;		/* bytes to queued */
 };

@@ -120,6 +120,7 @@ SMTPD_TESTS = \
 	gateway \
 	listener \
 	mirror \
+	notify_server \
 	peer \
 	prepare \
 	proxied \
