@@ -1,5 +1,6 @@
 /*
- * The message of several ways; fan.h has the order in which it is committed.
+ * The message of several ways on its way to the servers and to queued, up to the
+ * dot; what follows is fan_commit.c's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,42 +8,14 @@
 #include "common/base/log.h"
 #include "common/ipc/codec.h"
 #include "common/smtp/plain.h"
-#include "common/smtp/reply.h"
 #include "smtpd/archive.h"
 #include "smtpd/fan_i.h"
 #include "smtpd/proxy.h"
-#include "smtpd/window.h"
-
-/* How often each action's server has refused content: the one that does so most
- * often is the first to have the dot. */
-#define REFUSERS	64
-static struct { const struct conf_action *action; unsigned n; }
-    refusers[REFUSERS];
 
 static const struct link_ops	 content_ops;
 
-static unsigned *
-refusals(const struct conf_action *a)
-{
-	static unsigned	 none;
-
-	for (size_t i = 0; i < REFUSERS; i++) {
-		if (refusers[i].action == NULL)
-			refusers[i].action = a;
-		if (refusers[i].action == a)
-			return &refusers[i].n;
-	}
-	return &none;
-}
-
-void
-fan_forget(void)
-{
-	memset(refusers, 0, sizeof(refusers));
-}
-
-static bool
-is_queue(const struct txn *t, const struct rcpt *r)
+bool
+fan_is_queue(const struct txn *t, const struct rcpt *r)
 {
 	return r->way == 0 && (r->queued || t->action->type != ACT_PROXY ||
 	    t->fallen == t->action);
@@ -70,27 +43,27 @@ cut(struct txn *t, struct fan_way *w)
 	link_close(l);
 }
 
-static void
-cut_all(struct txn *t)
+void
+fan_cut_all(struct txn *t)
 {
 	for (unsigned i = 0; i < t->fan->n; i++)
 		if (t->fan->ways[i].wanted)
 			cut(t, &t->fan->ways[i]);
 }
 
-static void
-void_all(struct txn *t)
+void
+fan_void(struct txn *t)
 {
 	struct prepare	*p = t->fan->prep;
 
 	t->fan->prep = NULL;
 	if (p != NULL)
 		prepare_void(p);
-	cut_all(t);
+	fan_cut_all(t);
 }
 
-static void
-log_way(const struct txn *t, const struct link *l, const char *result,
+void
+fan_log(const struct txn *t, const struct link *l, const char *result,
     uint16_t code, struct span text)
 {
 	log_info("session=%s id=%s event=fan-out server=%s result=%s reply=%s",
@@ -118,7 +91,7 @@ send_rcpts(struct txn *t, struct prepare *p)
 
 		if (r->state != RCPT_TAKEN)
 			continue;
-		for (size_t k = 0; is_queue(t, r) && k < r->ncopies; k++) {
+		for (size_t k = 0; fan_is_queue(t, r) && k < r->ncopies; k++) {
 			const struct copy	*v = &r->copies[k];
 
 			prepare_rcpt(p, (struct ipc_q_rcpt){ .to = v->to,
@@ -129,7 +102,7 @@ send_rcpts(struct txn *t, struct prepare *p)
 			    .group = n + v->group,
 			    .flags = v->expanded ? RCPT_F_EXPANDED : 0 });
 		}
-		if (is_queue(t, r)) {
+		if (fan_is_queue(t, r)) {
 			n += (uint32_t)r->ncopies;
 			t->fan->queue = true;
 			t->fan->alone = false;
@@ -153,157 +126,6 @@ send_rcpts(struct txn *t, struct prepare *p)
 	archive_send(t, put, p, n);
 }
 
-static void
-on_credit(struct prepare *p, void *arg)
-{
-	struct txn	*t = arg;
-
-	(void)p;
-	if (t->content.full)
-		content_go(t);
-}
-
-/* All are settled? It is ours to answer for. */
-static void
-settled(struct txn *t)
-{
-	for (unsigned i = 0; i < t->fan->n; i++)
-		if (t->fan->ways[i].wanted &&
-		    t->fan->ways[i].state != FAN_OVER)
-			return;
-	prepare_finish(t->fan->prep);
-}
-
-static void
-settle(struct txn *t, struct fan_way *w, enum q_settled what, uint16_t code,
-    struct span text, const char *server)
-{
-	struct buf	 flat;
-
-	w->state = FAN_OVER;
-	buf_init(&flat, 900);
-	if (code != 0)
-		smtp_reply_flat(&flat, code, text);
-	prepare_settle(t->fan->prep, (uint8_t)(w - t->fan->ways + 1), what,
-	    buf_content(&flat), span_str(server != NULL ? server : ""));
-	buf_clear(&flat);
-}
-
-/* Nobody can refuse it any more: the dot to all the others. */
-static void
-others(struct txn *t)
-{
-	struct fan	*f = t->fan;
-
-	f->taken = true;
-	if (f->queue)
-		prepare_settle(f->prep, 0, SETTLED_QUEUE, span(NULL, 0),
-		    span(NULL, 0));
-	for (unsigned i = 0; i < f->n; i++) {
-		struct fan_way	*w = &f->ways[i];
-
-		if (!w->wanted || w->state == FAN_OVER)
-			continue;
-		if (w->link == NULL) {
-			settle(t, w, SETTLED_QUEUE, 0, span(NULL, 0), NULL);
-			continue;
-		}
-		w->state = FAN_DOT;
-		link_end(w->link, &t->content.out, t);
-	}
-	settled(t);
-}
-
-static struct fan_way *
-first(const struct txn *t)
-{
-	struct fan_way	*w, *best = NULL;
-
-	for (size_t i = 0; i < t->nrcpts; i++) {
-		if (t->rcpts[i].state != RCPT_TAKEN ||
-		    is_queue(t, &t->rcpts[i]))
-			continue;
-		w = &t->fan->ways[t->rcpts[i].way];
-		if (w->link != NULL && (best == NULL ||
-		    *refusals(w->action) > *refusals(best->action)))
-			best = w;
-	}
-	return best;
-}
-
-static void
-on_prepared(struct prepare *p, enum q_status st, uint64_t id, void *arg)
-{
-	struct txn	*t = arg;
-	struct fan	*f = t->fan;
-	struct fan_way	*w;
-	char		 text[80], ids[ID_STRLEN];
-	bool		 live = false;
-
-	(void)p;
-	if (st != Q_OK || id != t->id) {
-		f->prep = NULL;
-		cut_all(t);
-		snprintf(text, sizeof(text), "2.0.0 %s has been taken before",
-		    id_str(id, ids));
-		if (st == Q_OK)
-			content_done(t, 250, span_str(text));
-		else if (st == Q_FULL)
-			content_done(t, 452, span_str("4.3.1 The queue takes "
-			    "no mail now"));
-		else
-			content_done(t, 451, span_str("4.3.0 The queue did not "
-			    "take it"));
-		return;
-	}
-	log_info("session=%s id=%s event=fan-out result=prepared", t->s->id,
-	    t->ids);
-	for (unsigned i = 0; i < f->n; i++)
-		live |= f->ways[i].wanted;
-	if ((w = first(t)) != NULL) {
-		w->state = FAN_DOT;
-		link_end(w->link, &t->content.out, t);
-	} else if (live) {
-		void_all(t);
-		content_done(t, 451, span_str(NO_SERVER));
-	} else
-		others(t);
-}
-
-static void
-on_finished(struct prepare *p, enum q_status st, void *arg)
-{
-	struct txn	*t = arg;
-	struct fan	*f = t->fan;
-	char		 text[64];
-
-	(void)p;
-	f->prep = NULL;
-	if (st != Q_OK) {
-		log_warnx("session=%s id=%s event=doubt result=unknown",
-		    t->s->id, t->ids);
-		queue_silent(t->s);
-		return;
-	}
-	if (f->known) {
-		t->s->told = t->id;
-		t->s->told_live = false;
-	}
-	if (f->alone && f->text != NULL && f->said != NULL) {
-		/* To all but queued it is what it would have been without. */
-		if (f->ways[0].wanted)
-			t->way = &handoff_proxy;
-		content_done_as(t, f->code, span_str(f->text),
-		    span_str(f->said));
-		return;
-	}
-	snprintf(text, sizeof(text), "2.0.0 %s queued", t->ids);
-	content_done(t, 250, span_str(text));
-}
-
-static const struct prepare_ops	 prep_ops = { on_credit, on_prepared,
-    on_finished };
-
 /* ---- beginning ---------------------------------------------- */
 
 /* All servers have said 354. */
@@ -322,9 +144,9 @@ ready(struct txn *t)
 	    .envid = t->mail.envid, .client = s->client,
 	    .rdns = peer_name(&s->peer), .helo = span_str(s->helo),
 	    .auth = span_str(s->user), .tag = span_str(s->listen->tag),
-	    .received_ms = t->received_ms }, &prep_ops, t);
+	    .received_ms = t->received_ms }, &fan_prepare_ops, t);
 	if (f->prep == NULL) {
-		cut_all(t);
+		fan_cut_all(t);
 		content_refuse(t, 451, span_str("4.3.2 The queue takes no mail "
 		    "now"));
 		return;
@@ -348,7 +170,7 @@ fan_content(struct txn *t)
 	f->ways[0].link = t->s->link;
 	for (size_t i = 0; i < t->nrcpts; i++)
 		if (t->rcpts[i].state == RCPT_TAKEN &&
-		    !is_queue(t, &t->rcpts[i]))
+		    !fan_is_queue(t, &t->rcpts[i]))
 			f->ways[t->rcpts[i].way].wanted = true;
 	for (unsigned i = 0; i < f->n; i++)
 		nways += f->ways[i].wanted;
@@ -424,7 +246,7 @@ fan_last(struct txn *t, struct buf *b)
 static void
 fan_abort(struct txn *t)
 {
-	void_all(t);
+	fan_void(t);
 	t->at_server = false;
 }
 
@@ -438,43 +260,6 @@ const struct handoff handoff_fan = {
 };
 
 /* ---- the servers ---------------------------------------------- */
-
-/* Will the server tell of success, where that was asked for? */
-static enum q_settled
-taken_by(const struct link *l)
-{
-	return (l->caps.bits & CAP_DSN) != 0 ? SETTLED_TAKEN : SETTLED_RELAYED;
-}
-
-/* The first server's word. */
-static void
-decided(struct txn *t, struct fan_way *w, uint16_t code, struct span text)
-{
-	struct link	*l = w->link;
-	struct fan	*f = t->fan;
-	struct span	 said;
-	struct buf	 b;
-
-	buf_init(&b, SMTP_PLAIN_MAX);
-	said = proxy_said(l, code, text, &b);
-	if (code / 100 == 2) {
-		log_way(t, l, "taken", code, text);
-		f->code = code;
-		f->text = arena_str(t->arena, text);
-		f->said = arena_str(t->arena, said);
-		buf_clear(&b);
-		settle(t, w, taken_by(l), code, text, l->server);
-		others(t);
-		return;
-	}
-	++*refusals(w->action);
-	log_way(t, l, "refused", code, text);
-	/* Its own transaction is over; it may go on. */
-	w->wanted = false;
-	void_all(t);
-	content_done_as(t, code == 421 ? 451 : code, text, said);
-	buf_clear(&b);
-}
 
 /* A command of a proxied listener's session, from before the content. */
 static void
@@ -495,15 +280,8 @@ lost(struct txn *t, struct fan_way *w, const struct link *l)
 		t->s->link = NULL;
 	STAILQ_FOREACH(q, &l->waits, entry)
 		unanswered(t->s, q);
-	if (was == FAN_DOT)
-		window_server(t, l->server);
-	if (was == FAN_DOT && t->fan->taken) {
-		settle(t, w, SETTLED_QUEUE, 0, span(NULL, 0), l->server);
-		settled(t);
-	} else if (was == FAN_DOT) {
-		void_all(t);
-		content_done(t, 451, span_str("4.4.2 The server is gone; it is "
-		    "not known whether it has taken the message"));
+	if (was == FAN_DOT) {
+		fan_no_answer(t, w, l->server);
 	} else if (was == FAN_DATA) {
 		w->wanted = false;
 		content_refuse(t, 451, span_str(NO_SERVER));
@@ -544,23 +322,14 @@ server_said(struct link *l, const struct link_wait *q, uint16_t code,
 		w->state = FAN_FLOWS;
 		ready(t);
 	} else if (q->what == ASK_DATA) {
-		log_way(t, l, "refused", code, text);
+		fan_log(t, l, "refused", code, text);
 		data_refused(t, w, code == 421 ? 451 : code, text);
 	} else if (q->what == ASK_PLAIN) {
 		/* Of a proxied listener, before the content. */
 		if (q->cmd != NULL)
 			proxy_answer(l, q->cmd, code, text);
-	} else if (q->what == ASK_END && !t->fan->taken) {
-		decided(t, w, code, text);
-	} else if (q->what == ASK_END) {
-		*refusals(w->action) += code / 100 != 2;
-		log_way(t, l, code / 100 == 2 ? "taken" : code / 100 == 5 ?
-		    "refused" : "queue", code, text);
-		settle(t, w, code / 100 == 2 ? taken_by(l) :
-		    code / 100 == 5 ? SETTLED_REFUSED : SETTLED_QUEUE, code,
-		    text, l->server);
-		settled(t);
-	}
+	} else if (q->what == ASK_END)
+		fan_answer(t, w, code, text);
 }
 
 static void

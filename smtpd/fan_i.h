@@ -1,5 +1,6 @@
 /*
- * Between fan.c, the ways and their recipients, and fan_content.c, the message.
+ * Between fan.c, the ways and their recipients, fan_content.c, the message, and
+ * fan_commit.c, what becomes of it.
  */
 #ifndef SMTPD_FAN_I_H
 #define SMTPD_FAN_I_H
@@ -34,7 +35,22 @@ struct fan {
 	uint64_t	 sent;		/* bytes to queued */
 };
 
+/* ---- fan_content.c ---- */
 /* All recipients are decided: DATA goes to their servers. */
 void	 fan_content(struct txn *);
+/* Is it the queue's, not a server's? */
+bool	 fan_is_queue(const struct txn *, const struct rcpt *);
+/* Nothing of it may stay at any server that has had DATA; nor in queued. */
+void	 fan_cut_all(struct txn *);
+void	 fan_void(struct txn *);
+void	 fan_log(const struct txn *, const struct link *, const char *result,
+	    uint16_t code, struct span text);
+
+/* ---- fan_commit.c ---- */
+extern const struct prepare_ops fan_prepare_ops;
+/* What a server said to the dot; or it, or the way to it, is gone. */
+void	 fan_answer(struct txn *, struct fan_way *, uint16_t code,
+	    struct span text);
+void	 fan_no_answer(struct txn *, struct fan_way *, const char *server);
 
 #endif
