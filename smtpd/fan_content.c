@@ -1,14 +1,12 @@
 /*
- * The message of several ways on its way to the servers and to queued, up to the
- * dot; what follows is fan_commit.c's.
+ * The message of several ways on its way to the servers and to queued, up to
+ * the dot; what follows is fan_commit.c's.
  */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "common/base/log.h"
 #include "common/ipc/codec.h"
 #include "common/smtp/plain.h"
 #include "smtpd/archive.h"
+#include "smtpd/failover.h"
 #include "smtpd/fan_i.h"
 #include "smtpd/proxy.h"
 
@@ -155,45 +153,74 @@ ready(struct txn *t)
 	content_ready(t);
 }
 
+static bool
+has_rcpts(const struct txn *t, uint8_t way)
+{
+	for (size_t i = 0; i < t->nrcpts; i++)
+		if (t->rcpts[i].state == RCPT_TAKEN &&
+		    t->rcpts[i].way == way && !fan_is_queue(t, &t->rcpts[i]))
+			return true;
+	return false;
+}
+
+/* Which ways have recipients? False: one has lost its server for good. */
+static bool
+find_wanted(struct txn *t)
+{
+	struct fan	*f = t->fan;
+	unsigned	 n = 0;
+
+	for (unsigned i = 0; i < f->n; i++) {
+		struct fan_way	*w = &f->ways[i];
+
+		w->wanted = has_rcpts(t, (uint8_t)i);
+		if (w->wanted && w->link == NULL) {
+			if (!fan_falls(t, w, "its session is lost"))
+				return false;
+			w->wanted = false;
+		}
+		n += w->wanted;
+	}
+	f->alone = n == 1;
+	return true;
+}
+
+/* May it begin? Else it was refused. */
+static bool
+may_begin(struct txn *t)
+{
+	const char	*text;
+	uint16_t	 code;
+
+	if (t->taken == 0)
+		content_refuse(t, 554, span_str("5.5.1 No valid recipients"));
+	else if (!queue_takes(&code, &text) || !archive_possible(t))
+		content_refuse(t, 451, span_str("4.3.0 The queue can't take it "
+		    "now"));
+	else if (!find_wanted(t))
+		content_refuse(t, 451, span_str(NO_SERVER));
+	else
+		return true;
+	return false;
+}
+
 void
 fan_content(struct txn *t)
 {
 	struct fan	*f = t->fan;
-	unsigned	 nways = 0;
-	const char	*text;
-	uint16_t	 code;
 
 	f->waits = t->asked > 0;
 	if (f->waits)
 		return;
 	f->ways[0].action = t->action;
 	f->ways[0].link = t->s->link;
-	for (size_t i = 0; i < t->nrcpts; i++)
-		if (t->rcpts[i].state == RCPT_TAKEN &&
-		    !fan_is_queue(t, &t->rcpts[i]))
-			f->ways[t->rcpts[i].way].wanted = true;
-	for (unsigned i = 0; i < f->n; i++)
-		nways += f->ways[i].wanted;
-	f->alone = nways == 1;
 	/* It has had MAIL, and refused all that was asked of it. */
-	if (!f->ways[0].wanted && f->ways[0].link != NULL) {
+	if (!has_rcpts(t, 0) && f->ways[0].link != NULL) {
 		link_rset(f->ways[0].link, NULL);
 		f->ways[0].link = NULL;
 	}
-	if (t->taken == 0) {
-		content_refuse(t, 554, span_str("5.5.1 No valid recipients"));
+	if (!may_begin(t))
 		return;
-	}
-	if (!queue_takes(&code, &text) || !archive_possible(t)) {
-		content_refuse(t, 451, span_str("4.3.0 The queue can't take it "
-		    "now"));
-		return;
-	}
-	for (unsigned i = 0; i < f->n; i++)
-		if (f->ways[i].wanted && f->ways[i].link == NULL) {
-			content_refuse(t, 451, span_str(NO_SERVER));
-			return;
-		}
 	for (unsigned i = 0; i < f->n; i++) {
 		if (!f->ways[i].wanted)
 			continue;
@@ -217,14 +244,15 @@ fan_write(struct txn *t, struct buf *b)
 	if (n > prepare_room(f->prep))
 		n = prepare_room(f->prep);
 	for (unsigned i = 0; i < f->n; i++)
-		if (f->ways[i].wanted && n > f->ways[i].link->credit)
+		if (f->ways[i].link != NULL && f->ways[i].wanted &&
+		    n > f->ways[i].link->credit)
 			n = f->ways[i].link->credit;
 	if (n == 0)
 		return;
 	s = span_sub(buf_content(b), 0, (size_t)n);
 	prepare_data(f->prep, s);
 	for (unsigned i = 0; i < f->n; i++)
-		if (f->ways[i].wanted)
+		if (f->ways[i].link != NULL && f->ways[i].wanted)
 			link_put(f->ways[i].link, s);
 	f->sent += n;
 	buf_drain(b, (size_t)n);
@@ -270,7 +298,7 @@ unanswered(const struct session *s, const struct link_wait *q)
 }
 
 static void
-lost(struct txn *t, struct fan_way *w, const struct link *l)
+lost(struct txn *t, struct fan_way *w, const struct link *l, const char *why)
 {
 	enum fan_state		 was = w->state;
 	const struct link_wait	*q;
@@ -284,7 +312,15 @@ lost(struct txn *t, struct fan_way *w, const struct link *l)
 		fan_no_answer(t, w, l->server);
 	} else if (was == FAN_DATA) {
 		w->wanted = false;
-		content_refuse(t, 451, span_str(NO_SERVER));
+		if (fan_falls(t, w, why))
+			ready(t);
+		else
+			content_refuse(t, 451, span_str(NO_SERVER));
+	} else if (was == FAN_FLOWS && w->action->on_failure != NULL) {
+		/* queued has all of it, and delivers it when it is ours. */
+		failover_said(t->s, w->action, why);
+		if (t->content.full)
+			content_go(t);
 	} else if (was == FAN_FLOWS && !t->committed)
 		content_spoil(t, 451, NO_SERVER);
 }
@@ -314,7 +350,13 @@ server_said(struct link *l, const struct link_wait *q, uint16_t code,
 
 	if (code == 421 && own) {
 		unanswered(t->s, q);
-		lost(t, w, l);
+		lost(t, w, l, "the proxy has given it up");
+		link_close(l);
+		return;
+	}
+	if (code == 421 && q->what == ASK_DATA &&
+	    w->action->on_failure != NULL) {
+		lost(t, w, l, "it said 421 to DATA");
 		link_close(l);
 		return;
 	}
@@ -345,8 +387,7 @@ server_closed(struct link *l, const char *why)
 	struct fan_way	*w = l->arg;
 	struct txn	*t = l->s->txn;
 
-	(void)why;
-	lost(t, w, l);
+	lost(t, w, l, why);
 }
 
 static const struct link_ops content_ops = { server_said, server_credit,

@@ -15,6 +15,7 @@ struct fan_way {
 	bool		 at_server;	/* MAIL went there */
 	uint16_t	 mail_code;	/* MAIL was refused */
 	const char	*mail_text;
+	bool		 fallen;	/* the queue has taken over */
 	enum fan_state	 state;
 	bool		 wanted;	/* it has recipients */
 };
@@ -34,6 +35,11 @@ struct fan {
 	bool		 taken;		/* the first server has it */
 	uint64_t	 sent;		/* bytes to queued */
 };
+
+/* ---- fan.c ---- */
+/* Its server is gone, and nobody has had the message: true, the queue takes
+ * over, and it has no link any more. */
+bool	 fan_falls(struct txn *, struct fan_way *, const char *why);
 
 /* ---- fan_content.c ---- */
 /* All recipients are decided: DATA goes to their servers. */

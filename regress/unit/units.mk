@@ -117,6 +117,7 @@ SMTPD_TESTS = \
 	byrule \
 	failover \
 	fan \
+	fan_falls \
 	gateway \
 	listener \
 	mirror \
