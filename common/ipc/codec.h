@@ -50,7 +50,11 @@ enum q_status {
 enum q_settled {
 	SETTLED_TAKEN,		/* the server has taken its recipients */
 	SETTLED_QUEUE,		/* the queue is to deliver them */
-	SETTLED_REFUSED		/* failed for good: their sender is told */
+	SETTLED_REFUSED,	/* failed for good: their sender is told */
+	SETTLED_RELAYED,	/* taken by a server that tells nobody of it:
+				 * NOTIFY=SUCCESS is ours (RFC 3461, 5.2.2) */
+	SETTLED_TOLD,		/* refused, and the client has heard of it */
+	SETTLED_LAST = SETTLED_TOLD
 };
 
 /* Of a recipient in the queue. */

@@ -129,9 +129,11 @@ SMTPD_TESTS = \
 	byrule \
 	failover \
 	fan \
+	fan_falls \
 	gateway \
 	listener \
 	mirror \
+	notify_server \
 	peer \
 	prepare \
 	proxied \
