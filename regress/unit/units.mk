@@ -8,7 +8,6 @@ UNIT_test_sign = keyd/sign.o
 UNITLIBS_test_sign = -lcrypto
 UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o login.o sign.o srs.o peer.o)
 UNITLIBS_test_provider = -lssl -lcrypto
-UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o sign.o srs.o peer.o)
 UNITLIBS_test_keypeer = -lcrypto
 UNIT_test_saslclient = keyd/login.o
 UNITLIBS_test_saslclient = -lcrypto
@@ -30,7 +29,7 @@ UNITLIBS_test_confine = $(addprefix -Wl$(comma)--wrap=,stat chroot chdir prctl \
 # The parent, in parts.
 UNIT_test_boot = postern/boot.o
 UNIT_test_dirs = postern/dirs.o postern/bind.o postern/load.o postern/boot.o
-UNIT_test_reload = postern/reload.o
+UNIT_test_reload = postern/reload.o postern/trust.o
 UNITLIBS_test_reload = $(addprefix -Wl$(comma)--wrap=,chan_send ctl_end kill \
 	event_del)
 UNIT_test_wire = postern/wire.o
