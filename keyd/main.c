@@ -241,6 +241,7 @@ run_stats(struct ctl *c, int argc, char **argv)
 	ctl_num(c, "senders", (int64_t)counts->senders);
 	ctl_num(c, "signatures", (int64_t)counts->signatures);
 	ctl_num(c, "signatures_refused", (int64_t)counts->refusals);
+	ctl_num(c, "logins", (int64_t)counts->logins);
 	ctl_str(c, "refused", refused);
 	ctl_num(c, "secure_bytes", (int64_t)CRYPTO_secure_used());
 	ctl_row_end(c);

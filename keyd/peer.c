@@ -4,10 +4,12 @@
 #include "keyd/peer.h"
 
 #include <sys/queue.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "keyd/login.h"
 #include "keyd/push.h"
 #include "keyd/sign.h"
 #include "keyd/srs.h"
@@ -110,8 +112,58 @@ on_sign(struct chan *c, const void *msg, int fd)
 	    .signature = ok ? span(sig, len) : span(NULL, 0));
 }
 
+/* The label's user and secret, and the mechanism: that which was chosen, or the
+ * best of those that the server offers. */
+static enum k_auth_status
+find_login(const struct ipc_k_auth *m, struct login *l)
+{
+	bool	token = false;
+
+	if (set == NULL || !creds_get(set_creds(set), m->label, &l->user,
+	    &l->secret))
+		return K_AUTH_NO_LABEL;
+	l->mech = sasl_mech_choose(m->mechs, token);
+	l->step = m->step;
+	l->first = m->first;
+	l->challenge = m->challenge;
+	return l->mech == MECH_NONE ? K_AUTH_NO_MECH : K_AUTH_OK;
+}
+
+static void
+on_auth(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_k_auth	*m = msg;
+	const char		*why = "";
+	struct login		 l = { .mech = MECH_NONE };
+	enum k_auth_status	 st = find_login(m, &l);
+	uint8_t			 nonce[LOGIN_NONCE];
+	struct buf		 response, expect;
+	bool			 says = false;
+
+	(void)fd;
+	buf_init(&response, LOGIN_RESPONSE_MAX);
+	buf_init(&expect, SASL_EXPECT_MAX);
+	response.secret = expect.secret = true;
+	if (st == K_AUTH_OK && (RAND_bytes(nonce, sizeof(nonce)) != 1 ||
+	    !login_next(&l, nonce, &response, &says, &expect, &why)))
+		st = K_AUTH_BAD;
+	if (st != K_AUTH_OK) {
+		buf_reset(&response);
+		buf_reset(&expect);
+	}
+	counts.logins += st == K_AUTH_OK && m->step == 0;
+	chan_send_secret(c, IPC_T_k_auth_answer, &(struct ipc_k_auth_answer){
+	    .tid = m->tid, .status = (uint8_t)st,
+	    .mech = span_str(sasl_mech_name(l.mech)), .says = says,
+	    .response = buf_content(&response),
+	    .expect = buf_content(&expect), .why = span_str(why) });
+	buf_clear(&response);
+	buf_clear(&expect);
+}
+
 static const struct chan_row deliverd_rows[] = {
 	{ IPC_T_k_srs, on_srs },
+	{ IPC_T_k_auth, on_auth, true },
 	{ 0, NULL }
 };
 static const struct chan_row smtpd_rows[] = {
@@ -159,7 +211,10 @@ peer_set(const struct set *now, const struct set *old)
 
 	set = now;
 	before = old;
-	if (!changed || now == NULL)
+	if (!changed)
+		return;
+	login_forget();
+	if (now == NULL)
 		return;
 	LIST_FOREACH(p, &peers, entry)
 		if (p->role == IPC_SMTPD)

@@ -1,7 +1,8 @@
 /*
  * What other daemons may ask of keyd, each over a channel of its own: senders
- * rewritten by deliverd's question, and found again by smtpd's; and smtpd's
- * signatures of TLS handshakes.
+ * rewritten by deliverd's question, and found again by smtpd's; what deliverd
+ * has to say to log in at another server; and smtpd's signatures of TLS
+ * handshakes.
  */
 #ifndef KEYD_PEER_H
 #define KEYD_PEER_H
@@ -20,6 +21,7 @@ void	 peer_set(const struct set *, const struct set *before);
 struct peer_counts {			/* since this keyd began */
 	uint64_t	 senders;	/* rewritten and found again */
 	uint64_t	 signatures;
+	uint64_t	 logins;	/* at other servers, begun */
 	uint64_t	 refusals;	/* of signatures */
 };
 const struct peer_counts *peer_counts(void);

@@ -288,6 +288,21 @@ make_creds(struct set *s, const struct conf *c)
 }
 
 static bool
+has_label(const char *label, const struct conf_pos *pos, void *arg)
+{
+	struct set	*s = arg;
+	struct span	 user, secret;
+	char		 text[160];
+
+	(void)pos;
+	if (creds_get(s->creds, span_str(label), &user, &secret))
+		return true;
+	snprintf(text, sizeof(text), "there is no label \"%s\", by which an "
+	    "action logs in", label);
+	return fault(s, "credentials", text);
+}
+
+static bool
 make_srs(struct set *s, const struct conf *c)
 {
 	const struct file	*f;
@@ -319,6 +334,10 @@ set_finish(struct set *s, const struct conf *c, const char **why)
 	for (size_t i = 0; ok && i < c->npkis; i++)
 		ok = make_pki(s, &c->pkis[i]);
 	ok = ok && make_creds(s, c) && make_srs(s, c);
+	if (ok) {
+		conf_labels(c, has_label, s);
+		ok = s->why[0] == '\0';
+	}
 	/* What OpenSSL has read is in its own form now; the others are spans
 	 * of their text. */
 	for (f = TAILQ_FIRST(&s->files); f != NULL; f = next) {

@@ -64,14 +64,14 @@ static bool
 load_window(struct queue *q, uint64_t segment, uint64_t offset, size_t length)
 {
 	struct load_window *w = &q->loaded;
-	bool		 near = w->segment == segment && length < LOAD_AHEAD / 2 &&
+	bool		 near = w->segment == segment && length < LOAD_AHEAD / 4 &&
 			    offset + LOAD_AHEAD > w->last &&
 			    offset < w->last + LOAD_AHEAD;
 	uint64_t	 from = offset, end = offset + length;
 	ssize_t		 n;
 
 	if (near) {
-		from -= from < LOAD_AHEAD / 2 ? from : LOAD_AHEAD / 2;
+		from -= from < LOAD_AHEAD / 4 ? from : LOAD_AHEAD / 4;
 		end = from + LOAD_AHEAD;
 		/* Behind the tail records are yet to be written. */
 		if (segment == segs_newest(q->segs) && end > segs_tail(q->segs))

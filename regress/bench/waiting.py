@@ -3,17 +3,21 @@
 
     regress/bench/waiting.py [--few N] [--many N]
 
-One gateway is filled to FEW messages, looked at, filled to MANY and looked at
-again. A look: processor time of queued for a message that is accepted, listed,
-and delivered. At MANY also what queued has in memory, the first line of the
-list, changes of all messages, and how long after its kill -9 a client gets 250
-again. Standard library and Postfix's generators; the goals are told beside."""
+Two gateways run beside each other, one with FEW messages waiting and one with
+MANY, and are looked at in turn, so that what else happens on the machine meets
+both. A look: processor time for a message that is accepted, listed, scheduled,
+and delivered, oldest first, while the length stays. Then, of MANY, what queued
+has in memory, the first line of the list, changes of all messages, and how long
+after its kill -9 a client gets 250 again. Standard library and Postfix's
+generators; the goals are told beside."""
 import argparse
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -22,12 +26,7 @@ import servers
 from bench import source, wait_count
 from servers import TOP
 
-CTL = None
-ROUNDS, STEP = 16, 1000
-
-
-def ctl(*args, out=subprocess.DEVNULL):
-    return subprocess.run(CTL + list(args), stdout=out, stderr=subprocess.DEVNULL, check=True)
+ROUNDS, STEP = 24, 1000
 
 
 def pid_of(gw, title):
@@ -41,64 +40,77 @@ def pid_of(gw, title):
     raise RuntimeError("no " + title)
 
 
-def cpu_us(pid):
-    with open("/proc/%d/schedstat" % pid) as f:
-        return int(f.read().split()[0]) / 1e3
+class Gateway(servers.Postern):
+    """One in whose queue n messages wait, and what they cost in queued."""
 
+    def __init__(self, scratch, name, port, n):
+        self.name, self.port, self.n = name, port, n
+        super().__init__(scratch)
+        self.cost = {"accept": [], "list": [], "schedule": [], "deliver": []}
 
-def count():
-    text = ctl("-j", "queue", "stats", out=subprocess.PIPE).stdout
-    return int(json.loads(text.splitlines()[0])["messages"])
+    def ctl(self, *args, out=subprocess.DEVNULL):
+        return subprocess.run([self.build + "/posternctl", "-s", self.dir + "/run", *args],
+                              stdout=out, stderr=subprocess.DEVNULL, check=True)
 
+    def count(self):
+        text = self.ctl("-j", "queue", "stats", out=subprocess.PIPE).stdout
+        return int(json.loads(text.splitlines()[0])["messages"])
 
-def fill(gw, n):
-    have = count()
-    if have < n:
-        source(gw.port, 50, n - have, True, timeout=1800)
+    def fill(self, n):
+        have = self.count()
+        if have < n:
+            source(self.port, 50, n - have, True, timeout=1800)
 
+    def cpu_us(self):
+        with open("/proc/%d/schedstat" % pid_of(self, "queued")) as f:
+            return int(f.read().split()[0]) / 1e3
 
-def accepted(gw, q, n):
-    """The length stays near n: what is measured with is removed in between."""
-    used = 0
-    for _ in range(ROUNDS):
-        t = cpu_us(q)
-        source(gw.port, 50, STEP, True)
-        used += cpu_us(q) - t
-        if n < 10 * STEP:
-            ctl("-y", "remove", "all")
-            fill(gw, n)
-    return used / ROUNDS / STEP
+    def measure(self, what, do):
+        """do() says how many messages it was."""
+        t = self.cpu_us()
+        n = do()
+        self.cost[what].append((self.cpu_us() - t) / n)
 
+    def accept(self):
+        source(self.port, 50, STEP, True)
+        return STEP
 
-def listed(q, n):
-    times, have, t = max(1, 200000 // n), count(), cpu_us(q)
-    for _ in range(times):
-        ctl("-j", "queue", "list")
-    return (cpu_us(q) - t) / times / have
-
-
-def delivered(gw, q, n):
-    used = arrived = 0
-    sink = servers.Sink()
-    try:
-        for _ in range(ROUNDS):
-            fill(gw, n + STEP)
-            t, before = cpu_us(q), sink.count()
-            ctl("resume", "mta")
+    def deliver(self):
+        sink = servers.Sink()
+        try:
+            before = sink.count()
+            self.ctl("resume", "mta")
             wait_count(sink, before + STEP)
-            ctl("pause", "mta")
+            self.ctl("pause", "mta")
             time.sleep(0.3)         # what is under way
-            used += cpu_us(q) - t
-            arrived += sink.count() - before
-    finally:
-        sink.stop()
-    return used / arrived
+            return sink.count() - before
+        finally:
+            sink.stop()
 
+    def schedule(self):
+        times = max(1, 20000 // self.n)
+        for _ in range(times):
+            self.ctl("-y", "schedule", "all")
+        return times * self.count()
 
-def look(gw, n):
-    """Microseconds of queued for one message that is accepted, listed, delivered."""
-    q = pid_of(gw, "queued")
-    return {"accept": accepted(gw, q, n), "list": listed(q, n), "deliver": delivered(gw, q, n)}
+    def list(self):
+        """All who take part: queued, and posternctl, which prints it."""
+        times = max(1, 100000 // self.n)
+        t, q = resource.getrusage(resource.RUSAGE_CHILDREN), self.cpu_us()
+        for _ in range(times):
+            self.ctl("-j", "queue", "list")
+        u = resource.getrusage(resource.RUSAGE_CHILDREN)
+        us = 1e6 * (u.ru_utime - t.ru_utime + u.ru_stime - t.ru_stime)
+        n = times * self.count()
+        self.cost["list"].append((us + self.cpu_us() - q) / n)
+
+    def look(self, seldom):
+        self.fill(self.n)
+        self.measure("accept", self.accept)
+        self.measure("deliver", self.deliver)
+        if seldom:
+            self.list()
+            self.measure("schedule", self.schedule)
 
 
 def send_one(port):
@@ -137,9 +149,9 @@ def memory(pid):
     return 0
 
 
-def first_line():
+def first_line(gw):
     t = time.monotonic()
-    p = subprocess.Popen(CTL + ["queue", "list"], stdout=subprocess.PIPE)
+    p = subprocess.Popen([gw.build + "/posternctl", "-s", gw.dir + "/run", "queue", "list"], stdout=subprocess.PIPE)
     p.stdout.readline()
     t = time.monotonic() - t
     p.kill()
@@ -148,10 +160,10 @@ def first_line():
     return t
 
 
-def changes():
+def changes(gw):
     for what in ("hold", "release", "schedule", "remove"):
         t = time.monotonic()
-        ctl("-y", what, "all")
+        gw.ctl("-y", what, "all")
         print("  %-28s %8.2f s" % (what + " all", time.monotonic() - t))
         sys.stdout.flush()
 
@@ -163,7 +175,6 @@ def told(name, value, goal, unit):
 
 
 def main():
-    global CTL
     p = argparse.ArgumentParser()
     p.add_argument("--few", type=int, default=1000)
     p.add_argument("--many", type=int, default=1000000)
@@ -171,28 +182,34 @@ def main():
     scratch = os.path.join(TOP, "build/bench")
     os.makedirs(scratch, exist_ok=True)
     os.chmod(scratch, 0o755)
-    gw = servers.Postern(scratch)
-    CTL = [gw.build + "/posternctl", "-s", gw.dir + "/run"]
-    gw.start("hold")
+    few = Gateway(scratch, "few", 2595, a.few)
+    many = Gateway(scratch, "many", 2596, a.many)
+    started = []
     try:
-        fill(gw, a.few)
-        few = look(gw, a.few)
-        t, n = time.monotonic(), count()
-        fill(gw, a.many)
-        print("%d messages wait; the last %d came in %.0f s" % (
-            count(), count() - n, time.monotonic() - t))
-        many = look(gw, a.many)
-        for k in few:
-            told("%s, us of queued" % k, many[k], few[k] * 1.15, "us")
-            print("  %-28s %8.3f us" % ("  with %d" % a.few, few[k]))
-        told("memory of queued", memory(pid_of(gw, "queued")), 200, "MiB")
-        told("first line of the list", first_line(), 0.1, "s")
+        for gw in few, many:
+            gw.start("hold")
+            started.append(gw)
+            t = time.monotonic()
+            gw.fill(gw.n)
+            print("%d messages wait; they came in %.0f s" % (
+                gw.count(), time.monotonic() - t))
+            sys.stdout.flush()
+        for i in range(ROUNDS):
+            for gw in few, many:
+                gw.look(i % 12 == 0)
+        for k in few.cost:
+            f, m = (statistics.median(gw.cost[k]) for gw in (few, many))
+            told(k + ", a message", m, f * 1.15, "us")
+            print("  %-28s %8.3f us" % ("  with %d" % a.few, f))
+        told("memory of queued", memory(pid_of(many, "queued")), 200, "MiB")
+        told("first line of the list", first_line(many), 0.1, "s")
         for _ in range(3):
-            told("250 after a kill -9", after_kill(gw), 2, "s")
-        told("memory after it", memory(pid_of(gw, "queued")), 200, "MiB")
-        changes()
+            told("250 after a kill -9", after_kill(many), 2, "s")
+        told("memory after it", memory(pid_of(many, "queued")), 200, "MiB")
+        changes(many)
     finally:
-        gw.stop()
+        for gw in started:
+            gw.stop()
         shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -320,6 +320,7 @@ static struct check {
 	unsigned	 bounces[RUN_MSGS + 1];	/* found in the queue */
 	bool		 present[RUN_MSGS + 1];	/* and not over */
 	bool		 open[RUN_MSGS + 1];	/* prepared still */
+	bool		 kept[RUN_MSGS + 1];	/* over, and can be read */
 	unsigned	 handed[RUN_MSGS + 1];
 } ck;
 
@@ -342,6 +343,7 @@ msg_one(uint64_t id, const struct store_msg *m, void *arg)
 	if (id > 0 && id <= RUN_MSGS) {
 		ck.present[id] = !(m->flags & MSG_KEPT);
 		ck.open[id] = m->flags & MSG_PREPARED;
+		ck.kept[id] = m->flags & MSG_KEPT;
 		if ((m->flags & MSG_KEPT) && m->left != 0)
 			WRONG(id, "is kept and still tried");
 		if (ck.open[id] && !prepared(id))
@@ -416,7 +418,7 @@ check_one(uint64_t id)
 {
 	const struct fact *f = &ck.r->facts[id];
 	struct store_rcpt rc;
-	unsigned	 over = 0, failed = 0;
+	unsigned	 over = 0, failed = 0, recorded = 0;
 	bool		 ours = by(f->acked) && f->status == Q_OK;
 
 	/* What is prepared stays, or is what its end was to make of it. */
@@ -429,11 +431,17 @@ check_one(uint64_t id)
 	}
 	for (uint32_t n = 0; n < nrcpts(id); n++) {
 		over += by(f->given[n]);
+		recorded += by(f->recorded[n]);
 		failed += by(f->given[n]) && f->fate[n] == D_PERM;
 	}
 	if (!ck.present[id]) {
 		if (ours && over < nrcpts(id) && !by(f->remove))
 			WRONG(id, "is lost");
+		if (ck.kept[id])
+			whole(id);
+		else if (ck.conf->keep_ms > 0 && ours &&
+		    recorded == nrcpts(id) && f->remove == 0)
+			WRONG(id, "was to be kept and is gone");
 		check_bounces(id, failed > 0 && ours);
 		return;
 	}
@@ -516,8 +524,9 @@ drain(struct help *h)
 		queue_run(h->q);
 		queue_flush(h->q);
 		queue_housekeep(h->q);
-		help_advance(2 * MIN);
+		help_advance(2 * MIN + ck.conf->keep_ms);
 	}
+	queue_housekeep(h->q);
 	if (h->q->messages + h->q->nprepared + h->q->kept != 0) {
 		fprintf(stderr, "%llu messages stay (after %u operations)\n",
 		    (unsigned long long)(h->q->messages + h->q->nprepared +

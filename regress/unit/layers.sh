@@ -14,6 +14,7 @@ only common/base common/base
 only common/smtp 'common/(base|smtp)'
 only common/mime 'common/(base|mime)'
 only common/dns 'common/(base|dns)'
+only common/tls 'common/(base|conf|dns|tls)'
 only common/conf 'common/(base|conf)'
 only common/tls 'common/(base|tls)'
 only common/io 'common/(base|io)'

@@ -188,6 +188,15 @@ test_prefixes(void **state)
 	assert_int_equal(work->bad, 0);
 }
 
+/* The same where delivered mail is kept: it is there, or its time is over. */
+static void
+test_kept(void **state)
+{
+	conf->keep_ms = INT64_C(3600) * 1000;
+	test_prefixes(state);
+	conf->keep_ms = 0;
+}
+
 /* The same of a second life, which begins with what a first one left when the
  * power was cut in its middle: recovery may be cut as well. */
 static void
@@ -504,8 +513,8 @@ main(void)
 {
 #define T(f)	cmocka_unit_test_setup_teardown(f, enter, leave)
 	const struct CMUnitTest tests[] = {
-		T(test_prefixes), T(test_second_life), T(test_every_fault),
-		T(test_other_faults), T(test_rebuild), T(test_mutated),
+		T(test_prefixes), T(test_kept), T(test_second_life),
+		T(test_every_fault), T(test_other_faults), T(test_rebuild), T(test_mutated),
 	};
 
 	everything = getenv("FULL") != NULL;

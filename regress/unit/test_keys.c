@@ -247,7 +247,12 @@ static void
 sets(void **state)
 {
 	char		 name[] = "mx", cert[] = "/x/c", key[] = "/x/k",
-			 creds[] = "/x/cred";
+			 creds[] = "/x/cred", anna[] = "anna",
+			 bert[] = "bert", carl[] = "carl", host[] = "h";
+	struct conf_dest dest = { .host = host, .auth = bert };
+	struct conf_pool pool = { .dests = &dest, .ndests = 1 };
+	struct conf_action action = { .type = ACT_RELAY, .auth = anna,
+			    .pool = &pool }, *actions[] = { &action };
 	struct conf_pki	 pki = { .name = name, .cert = cert, .key = key };
 	struct conf	 c = { .pkis = &pki, .npkis = 1,
 			    .credentials = creds };
@@ -290,6 +295,25 @@ sets(void **state)
 	assert_false(set_finish(s, &c, &why));
 	assert_non_null(strstr(why, "line 2"));
 	set_free(s);
+
+	s = set_new();				/* who logs in as whom */
+	c.actions = actions;
+	c.nactions = 1;
+	add(s, IPC_SECRET_CERT, "mx", ec_cert.s);
+	add(s, IPC_SECRET_KEY, "mx", ec_key.s);
+	add(s, IPC_SECRET_CREDENTIALS, "", "anna u s\nbert u s\n");
+	assert_true(set_finish(s, &c, &why));
+	set_free(s);
+	dest.auth = carl;
+	s = set_new();
+	add(s, IPC_SECRET_CERT, "mx", ec_cert.s);
+	add(s, IPC_SECRET_KEY, "mx", ec_key.s);
+	add(s, IPC_SECRET_CREDENTIALS, "", "anna u s\nbert u s\n");
+	assert_false(set_finish(s, &c, &why));
+	assert_string_equal(why, "credentials: there is no label \"carl\", "
+	    "by which an action logs in");
+	set_free(s);
+	c.nactions = 0;
 
 	s = set_new();				/* no regular file */
 	assert_int_equal(pipe(fds), 0);

@@ -80,7 +80,7 @@ test_in_order(void **state)
 	fill(1, N);
 	for (uint64_t id = 1; id <= N; id++)
 		load(id);
-	assert_in_range(reads, 2, 1 + N / (LOAD_AHEAD / 2 / (SIZE + 400)));
+	assert_in_range(reads, 2, 1 + N / (LOAD_AHEAD / 4 * 3 / (SIZE + 400)));
 }
 
 /* A batch lies as its messages were complete, not as they are due. */
