@@ -9,6 +9,7 @@
 #include "smtpd/compare.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
+#include "smtpd/pki_ask.h"
 #include "smtpd/relay.h"
 
 static void
@@ -67,6 +68,8 @@ run_stats(struct ctl *ctl, int argc, char **argv)
 	ctl_num(ctl, "copies", (int64_t)st->copies);
 	ctl_num(ctl, "copies_failed", (int64_t)st->copies_failed);
 	ctl_num(ctl, "failovers", (int64_t)st->failovers);
+	ctl_num(ctl, "signatures", (int64_t)pki_ask_counts()->asked);
+	ctl_num(ctl, "signatures_failed", (int64_t)pki_ask_counts()->failed);
 	ctl_num(ctl, "window-client", (int64_t)st->window_client);
 	ctl_num(ctl, "window-server", (int64_t)st->window_server);
 	ctl_row_end(ctl);

@@ -30,14 +30,14 @@ static LIST_HEAD(listeners, listener) listeners =
     LIST_HEAD_INITIALIZER(listeners);
 static size_t			 sessions_max;
 static struct event		*rest_timer;
-static bool			 resting, full;
+static bool			 resting, full, certified;
 
 static void	on_accept(evutil_socket_t, short, void *);
 
 static void
 wake(struct listener *l)
 {
-	if (l->paused || resting || full)
+	if (l->paused || resting || full || (l->conf->npkis > 0 && !certified))
 		event_del(l->ev);
 	else
 		event_add(l->ev, NULL);
@@ -67,6 +67,7 @@ listener_init(struct proc *p, const struct conf *c)
 {
 	proc = p;
 	conf = c;
+	certified = false;
 	sessions_max = proc_sessions(p) != 0 ? proc_sessions(p) :
 	    c->limits.sessions;
 	balancer_init(proc_base(p));
@@ -106,6 +107,13 @@ listener_pause(uint16_t index, bool on)
 			l->paused = on;
 			wake(l);
 		}
+}
+
+void
+listener_certified(void)
+{
+	certified = true;
+	wake_all();
 }
 
 void

@@ -16,6 +16,8 @@ void	 listener_init(struct proc *, const struct conf *);
 /* Takes fd. */
 void	 listener_add(uint16_t index, const struct addr *, int fd);
 void	 listener_pause(uint16_t index, bool on);
+/* Certificates are there: a listener with `pki` accepts from now on. */
+void	 listener_certified(void);
 /* Closes all: nothing new is taken. */
 void	 listener_close_all(void);
 /* Who the client is has become known: a session begins, if it may. Takes fd. */

@@ -14,9 +14,12 @@
 #include "smtpd/failover.h"
 #include "smtpd/guess.h"
 #include "smtpd/handoff.h"
+#include "smtpd/keyd.h"
 #include "smtpd/learn.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
+#include "smtpd/pki.h"
+#include "smtpd/pki_ask.h"
 #include "smtpd/relay.h"
 #include "smtpd/source.h"
 #include "smtpd/srs.h"
@@ -44,7 +47,7 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 	else if (role == IPC_PROXYD)
 		link_peer(worker, fd);
 	else if (role == IPC_KEYD)
-		srs_peer(worker, fd);
+		keyd_peer(worker, fd);
 	else {
 		close(fd);
 		proc_report(p, role, worker, "no peer of smtpd");
@@ -121,6 +124,7 @@ main(int argc, char **argv)
 
 	p = proc_start(IPC_SMTPD, argc, argv);
 	digest_init();
+	pki_setup();
 	proc_confine(p, &profile);
 	buf_init(&msgs, 64 << 10);
 	if ((conf = conf_parse(proc_conf(p), &msgs)) == NULL)
@@ -133,7 +137,10 @@ main(int argc, char **argv)
 	guess_init(conf);
 	queue_init(p);
 	link_init(p, conf);
+	keyd_init(p);
 	srs_init(p, conf);
+	pki_ask_init(p);
+	pki_init(conf, listener_certified);
 	verify_init(p, conf);
 	learn_init(conf);
 	failover_init(conf);

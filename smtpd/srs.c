@@ -14,9 +14,17 @@ srs_init(struct proc *p, const struct conf *c)
 }
 
 void
-srs_peer(uint16_t worker, int fd)
+srs_join(struct chan *c)
 {
-	sender_peer(sender, worker, fd);
+	sender_join(sender, c);
+}
+
+void
+srs_on_sender(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	sender_answered(sender, msg);
 }
 
 bool

@@ -9,8 +9,9 @@
 #include "common/lookup/sender.h"
 
 void	 srs_init(struct proc *, const struct conf *);
-/* A channel to keyd; fd is taken. */
-void	 srs_peer(uint16_t worker, int fd);
+/* keyd's channel; NULL: it is gone. */
+void	 srs_join(struct chan *);
+chan_handler srs_on_sender;
 /* Does it look like one, in the domain of `srs key`? */
 bool	 srs_is(struct span to);
 /* As sender_ask(), for such a recipient. */

@@ -298,7 +298,7 @@ listen_opt:
 	| K_TLS			{ LATER(@1, "listen … tls"); }
 	| K_TLS_REQUIRE verify	{ LATER(@1, "listen … tls-require"); }
 	| K_SMTPS		{ LATER(@1, "listen … smtps"); }
-	| K_PKI word		{ LATER(@1, "listen … pki"); }
+	| K_PKI word		{ build_listen_pki(b, &@2, $2); }
 	| K_AUTH		{
 		ONCE(@1, K_AUTH);
 		b->listen->auth = true;

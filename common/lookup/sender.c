@@ -29,14 +29,10 @@ struct question {
 	char		*what;
 };
 
-static chan_handler on_made, on_sender, on_auth;
+static chan_handler on_made, on_auth;
 static const struct chan_row rows_deliverd[] = {
 	{ IPC_T_k_srs_made, on_made },
 	{ IPC_T_k_auth_answer, on_auth, true },
-	{ 0, NULL }
-};
-static const struct chan_row rows_smtpd[] = {
-	{ IPC_T_k_srs_sender, on_sender },
 	{ 0, NULL }
 };
 
@@ -118,14 +114,10 @@ on_auth(struct chan *c, const void *msg, int fd)
 		s->answered(msg);
 }
 
-static void
-on_sender(struct chan *c, const void *msg, int fd)
+void
+sender_answered(struct sender *s, const struct ipc_k_srs_sender *m)
 {
-	const struct ipc_k_srs_sender	*m = msg;
-
-	(void)fd;
-	finish(chan_arg(c), m->tid, m->ok ? SENDER_OK : SENDER_NO, m->address,
-	    m->why);
+	finish(s, m->tid, m->ok ? SENDER_OK : SENDER_NO, m->address, m->why);
 }
 
 static void
@@ -157,12 +149,20 @@ sender_peer(struct sender *s, uint16_t worker, int fd)
 	chan_free(s->chan);
 	s->worker = worker;
 	s->chan = chan_new(proc_base(s->p), fd, s->role, IPC_KEYD,
-	    s->role == IPC_DELIVERD ? rows_deliverd : rows_smtpd, lost, s);
+	    rows_deliverd, lost, s);
 	if (s->chan == NULL)
 		fatal("chan_new");
 	wait_each(s->wait, again, NULL);
 	if (s->joined != NULL)
 		s->joined(s->chan);
+}
+
+void
+sender_join(struct sender *s, struct chan *c)
+{
+	s->chan = c;
+	if (c != NULL)
+		wait_each(s->wait, again, NULL);
 }
 
 void

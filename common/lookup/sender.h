@@ -14,9 +14,11 @@ struct sender;
 
 /* role: the caller's, IPC_DELIVERD or IPC_SMTPD. */
 struct sender *sender_new(struct proc *, enum ipc_role);
-/* A channel to keyd; the one before is dead. fd is taken. What waits is asked
- * again. */
+/* deliverd's channel to keyd; the one before is dead. fd is taken. What waits is
+ * asked again. */
 void	 sender_peer(struct sender *, uint16_t worker, int fd);
+/* The same where the channel is another's, in smtpd; NULL: it is gone. */
+void	 sender_join(struct sender *, struct chan *);
 enum sender_answer {
 	SENDER_OK,		/* address has it */
 	SENDER_NO,		/* there is none; why says why */
@@ -37,6 +39,8 @@ uint32_t sender_ask(struct sender *, struct span what,
  */
 void	 sender_share(struct sender *, void (*joined)(struct chan *),
 	    void (*answered)(const struct ipc_k_auth_answer *));
+/* smtpd: what came over the channel. */
+void	 sender_answered(struct sender *, const struct ipc_k_srs_sender *);
 void	 sender_cancel(struct sender *, uint32_t number);
 
 #endif

@@ -6,6 +6,7 @@
 #define REGRESS_CERTHELP_H
 
 #include <openssl/evp.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
@@ -95,6 +96,32 @@ static inline X509 *
 cert_make(EVP_PKEY *k, const char *cn, const char *names, long days)
 {
 	return cert_by(k, cn, names, days, NULL, NULL);
+}
+
+/* An OCSP response for a certificate that is its own issuer; seconds from now. */
+static inline struct span
+ocsp_make(X509 *cert, EVP_PKEY *k, int status, long from, long to, uint8_t **der)
+{
+	OCSP_BASICRESP	*b = OCSP_BASICRESP_new();
+	OCSP_CERTID	*id = OCSP_cert_to_id(EVP_sha1(), cert, cert);
+	ASN1_TIME	*t = X509_gmtime_adj(NULL, from);
+	ASN1_TIME	*u = X509_gmtime_adj(NULL, to);
+	OCSP_RESPONSE	*r;
+	int		 n;
+
+	assert_non_null(OCSP_basic_add1_status(b, id, status, 0, t, t, u));
+	assert_int_equal(OCSP_basic_sign(b, cert, k, EVP_sha256(), NULL, 0),
+	    1);
+	r = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, b);
+	*der = NULL;
+	n = i2d_OCSP_RESPONSE(r, der);
+	assert_true(n > 0);
+	OCSP_RESPONSE_free(r);
+	OCSP_BASICRESP_free(b);
+	OCSP_CERTID_free(id);
+	ASN1_TIME_free(t);
+	ASN1_TIME_free(u);
+	return span(*der, (size_t)n);
 }
 
 /* Statements of STATEMENT_MAX and more bytes' room; the length is returned. */

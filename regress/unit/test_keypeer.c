@@ -5,7 +5,6 @@
 #include "regress/lib/chanhelp.h"
 
 #include <sys/mman.h>
-#include <openssl/ocsp.h>
 
 #include "keyd/peer.h"
 #include "regress/lib/certhelp.h"
@@ -280,32 +279,6 @@ reloaded(void **state)
 	quiet(false);
 }
 
-/* An OCSP response for the n-th key's certificate by itself as the issuer. */
-static struct span
-respond(X509 *cert, EVP_PKEY *k, int status, long from, long to, uint8_t **der)
-{
-	OCSP_BASICRESP	*b = OCSP_BASICRESP_new();
-	OCSP_CERTID	*id = OCSP_cert_to_id(EVP_sha1(), cert, cert);
-	ASN1_TIME	*t = X509_gmtime_adj(NULL, from);
-	ASN1_TIME	*u = X509_gmtime_adj(NULL, to);
-	OCSP_RESPONSE	*r;
-	int		 n;
-
-	assert_non_null(OCSP_basic_add1_status(b, id, status, 0, t, t, u));
-	assert_int_equal(OCSP_basic_sign(b, cert, k, EVP_sha256(), NULL, 0),
-	    1);
-	r = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, b);
-	*der = NULL;
-	n = i2d_OCSP_RESPONSE(r, der);
-	assert_true(n > 0);
-	OCSP_RESPONSE_free(r);
-	OCSP_BASICRESP_free(b);
-	OCSP_CERTID_free(id);
-	ASN1_TIME_free(t);
-	ASN1_TIME_free(u);
-	return span(*der, (size_t)n);
-}
-
 /* Certificates go to each smtpd, keys never. */
 static void
 certificates(void **state)
@@ -362,7 +335,7 @@ whole(void **state)
 	pem_cert(own, &text);
 	pem_cert(own, &more);
 	strlcat(text.s, more.s, sizeof(text.s));
-	r = respond(own, keys[0], V_OCSP_CERTSTATUS_GOOD, -60, 3600, &der);
+	r = ocsp_make(own, keys[0], V_OCSP_CERTSTATUS_GOOD, -60, 3600, &der);
 	assert_int_equal(write(fd, r.p, r.len), (ssize_t)r.len);
 	add(s, IPC_SECRET_CERT, "/c", text.s);
 	add(s, IPC_SECRET_KEY, "/k", pem_k[0].s);
@@ -400,7 +373,7 @@ ocsp(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-		r = respond(x, keys[0], t[i].status, t[i].from, t[i].to, &der);
+		r = ocsp_make(x, keys[0], t[i].status, t[i].from, t[i].to, &der);
 		assert_true(ocsp_read(r, x, x, &info, &why));
 		assert_true(ocsp_read(r, x, NULL, &info, &why));
 		assert_string_equal(ocsp_state(&info, clock_wall()), t[i].is);

@@ -151,10 +151,13 @@ SMTPD_TESTS = \
 	verify_away \
 	window
 $(foreach t,$(SMTPD_TESTS),$(eval UNIT_test_$t = $(SMTPD)))
-$(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lcrypto))
-UNITLIBS_fuzz_session = -lcrypto
+$(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lssl -lcrypto))
+UNITLIBS_fuzz_session = -lssl -lcrypto
 UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
 UNIT_test_verify_away = regress/lib/loghelp.o $(SMTPD)
+UNIT_test_pki = $(addprefix smtpd/,keyd.o pki.o pki_ask.o pki_ctx.o srs.o) \
+	$(addprefix keyd/,key.o ocsp.o cred.o set.o login.o sign.o srs.o push.o peer.o)
+UNITLIBS_test_pki = -lssl -lcrypto -Wl,--wrap=event_add
 UNIT_test_source = smtpd/source.o
 UNIT_test_guess = smtpd/guess.o smtpd/digest.o queued/guesses.o
 UNITLIBS_test_guess = -lcrypto

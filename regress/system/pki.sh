@@ -1,0 +1,128 @@
+#!/bin/sh
+# Certificates and keys in the gateway as shipped: smtpd has the ones and keyd the
+# others. What a reload takes, what it refuses, what is told of an expiry, and
+# whose memory has a key.
+. "$(dirname "$0")/lib.sh"
+need_root "certificates" || exit 0
+
+# cert NAME KEY-ARGUMENTS ...: $T/NAME.crt, $T/NAME.key
+cert() {
+	_n=$1 _days=$2; shift 2
+	openssl req -x509 -nodes -days "$_days" -subj "/CN=$_n.example.org" \
+	    -addext "subjectAltName=DNS:$_n.example.org" -newkey "$@" \
+	    -keyout "$T/$_n.key" -out "$T/$_n.crt" >"$T/openssl" 2>&1 ||
+	    no "openssl req $*"
+	chmod 600 "$T/$_n.key"
+}
+cert rsa 30 rsa:3072
+cert ec 30 ec -pkeyopt ec_paramgen_curve:P-256
+cert ed 30 ed25519
+cert p521 30 ec -pkeyopt ec_paramgen_curve:P-521
+cert soon 5 ec -pkeyopt ec_paramgen_curve:P-384
+
+write() {
+	cat <<E2
+hostname gw.example.org
+pki mx.example.org cert "$T/ec.crt" key "$T/ec.key"
+pki mx.example.org cert "$T/rsa.crt" key "$T/rsa.key"
+pki two.example.org cert "$T/$1.crt" key "$T/$1.key"
+action "none" discard
+listen on $A port 2525 pki mx.example.org pki two.example.org
+match from any for any action "none"
+E2
+}
+gateway_start <<E2 || exit 1
+$(write ed)
+E2
+reload_with() {
+	{
+		echo "queue path \"$T/gw/spool\""
+		echo "control path \"$T/gw/run\""
+		write "$1"
+	} >"$T/gw/postern.conf"
+	ctl reload
+}
+kinds() { ctl -j keys | grep -o '"key":"[^"]*"' | cut -d'"' -f4 | sort |
+    tr '\n' ' '; }
+
+check "a listener with certificates takes mail" send $A:2525 a@example.org \
+    b@example.org
+[ "$(kinds)" = "EC P-256 Ed25519 RSA 3072 " ] && ok "keys of each kind" ||
+    no "keys of each kind: $(kinds)"
+
+# The secret of a key, as OpenSSL has it in memory: in either order of bytes.
+secret() {
+	openssl pkey -in "$T/$1.key" -noout -text | awk '
+	/^(priv|privateExponent):/ { on = 1; next }
+	/^[a-zA-Z]/ { on = 0 }
+	on { gsub(/[ :]/, ""); printf "%s", $0 }' | sed 's/^00//'
+}
+cat >"$T/look.py" <<'E2'
+import re, sys
+pid, found = sys.argv[1], []
+keys = {}
+for arg in sys.argv[2:]:
+    name, _, text = arg.partition("=")
+    b = bytes.fromhex(text)
+    keys[name] = (b[:24], b[::-1][-24:], b[-24:], b[::-1][:24])
+with open("/proc/%s/maps" % pid) as maps, open("/proc/%s/mem" % pid, "rb", 0) as mem:
+    for line in maps:
+        m = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", line)
+        if not m or "[v" in line:
+            continue
+        a, z = (int(x, 16) for x in m.groups())
+        try:
+            mem.seek(a)
+            data = mem.read(z - a)
+        except (OSError, ValueError):
+            continue
+        found += [n for n, parts in keys.items() for p in parts if p in data]
+print(" ".join(sorted(set(found))))
+E2
+has() {
+	python3 "$T/look.py" "$(pid_of "$1")" "rsa=$(secret rsa)" \
+	    "ec=$(secret ec)" "ed=$(secret ed)"
+}
+[ "$(has keyd)" = "ec ed rsa" ] && ok "the keys are found in keyd" ||
+    no "the keys are found in keyd: $(has keyd)"
+for d in $(ctl -j status | grep -o '"title":"[^"]*"' | cut -d'"' -f4); do
+	[ "$d" = keyd ] && continue
+	got=$(has "$d")
+	[ -z "$got" ] && ok "no key is in $d" || no "no key is in $d: $got"
+done
+
+# ---- reload ----
+check "another key in a file's place is taken" reload_with ec
+logged 'event=secrets pkis=3' && ok "keyd has it" || no "keyd has it"
+reload_with p521 >"$T/refused" 2>&1 && no "a key on P-521 is refused" ||
+    ok "a key on P-521 is refused"
+grep -q "neither P-256 nor P-384" "$T/refused" && ok "with the reason" ||
+    { no "with the reason"; cat "$T/refused"; }
+# One file changed, not the configuration.
+cp "$T/rsa.crt" "$T/ec.crt"
+reload_with ed >"$T/refused" 2>&1 && no "a wrong certificate is refused" ||
+    ok "a wrong certificate is refused"
+check "mail is taken meanwhile" send $A:2525 a@example.org b@example.org
+cert ec 30 rsa:2048
+reload_with ed >"$T/refused" 2>&1 && no "two keys of a kind are refused" ||
+    ok "two keys of a kind are refused"
+grep -q "another key of this pki is of the same kind" "$T/refused" &&
+    ok "with the reason" || { no "with the reason"; cat "$T/refused"; }
+cert ec 30 ec -pkeyopt ec_paramgen_curve:P-384
+check "a renewed certificate is taken" reload_with soon
+logged 'event=certificate pki=two.example.org key="EC P-384" state="expires soon"' &&
+    ok "one that ends in 5 days is said" ||
+    no "one that ends in 5 days is said"
+# Workers of the generation before are just ending.
+counted() { ctl -j stats 2>/dev/null | grep -q '"expiring":1[,}]'; }
+check "and counted" wait_until 20 counted
+check "mail is taken afterwards" send $A:2525 a@example.org b@example.org
+# keyd killed: its successor has all of it, and nobody else has noticed.
+kill -9 "$(pid_of keyd)"
+check "keyd comes back" wait_until 20 sh -c \
+    "[ \"\$('$BUILD/posternctl' -s '$T/gw/run' -j keys | grep -c subject)\" = 3 ]"
+check "mail is taken after that" send $A:2525 a@example.org b@example.org
+logged 'event=malformed|seccomp|event=pki ' && no "nothing was out of order" ||
+    ok "nothing was out of order"
+gateway_stop
+exit $FAILED
