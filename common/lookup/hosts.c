@@ -14,7 +14,7 @@ struct source {				/* one entry of the list */
 	char		 name[DNS_NAME_MAX + 1];
 	struct addr	 addr;		/* family 0: a name */
 	uint16_t	 port;
-	uint8_t		 weight;
+	uint8_t		 scheme, weight;
 	bool		 standby;
 	enum mx_result	 result;
 	struct mx_host	*hosts;		/* of the MX answer */
@@ -82,6 +82,7 @@ source_dest(struct source *s, const struct conf_dest *d)
 	s->mx = d->kind == DEST_MX;
 	s->port = d->port != 0 ? d->port : 25;
 	s->addr = d->addr;
+	s->scheme = (uint8_t)d->scheme;
 	s->weight = (uint8_t)d->weight;
 	s->standby = d->standby;
 	strlcpy(s->name, d->host, sizeof(s->name));
@@ -148,6 +149,7 @@ host_add(struct hosts *h, size_t source, const char *name, uint16_t pref)
 	host->source = source;
 	host->pref = pref;
 	host->id.group = (uint16_t)source;
+	host->id.scheme = s->scheme;
 	host->id.weight = s->weight;
 	host->id.standby = s->standby;
 	if (s->addr.family != 0) {
