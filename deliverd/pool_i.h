@@ -5,6 +5,7 @@
 #ifndef DELIVERD_POOL_I_H
 #define DELIVERD_POOL_I_H
 
+#include "deliverd/logins.h"
 #include "deliverd/pool.h"
 
 struct cand {				/* an address to try */
@@ -14,6 +15,7 @@ struct cand {				/* an address to try */
 	 * then; why is "CODE TEXT" or NULL. */
 	int64_t		 refused_ms;
 	char		*refused;
+	struct logins	*login;		/* NULL: none */
 };
 struct dest {
 	const struct conf_action *action;

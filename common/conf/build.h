@@ -167,6 +167,7 @@ void	 build_to_table(struct build *, const struct conf_pos *,
 	    const char *name, enum conf_by);
 void	 build_known(struct build *, enum conf_known, struct conf_table *);
 void	 build_unknown(struct build *, const struct conf_pos *, const char *);
+char	*build_label(struct build *, const struct conf_pos *, const char *);
 void	 build_mail_from(struct build *, const struct conf_pos *,
 	    const char *);
 /* One more action of the rule. */
@@ -214,6 +215,8 @@ void	 check_senders(struct build *, const struct conf_pos *,
 	    const struct conf_table *);
 /* Who authenticates where, and what is announced. */
 void	 check_auth(struct build *, struct conf_listen *);
+/* Who logs in where, by which label. */
+void	 check_logins(struct build *);
 /* What the entries of `expand aliases` tables stand for, and the files that
  * they include. */
 void	 check_aliases(struct build *);

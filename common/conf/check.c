@@ -455,6 +455,7 @@ check_all(struct build *b)
 	check_tables(b);
 	check_listens(b);
 	check_actions(b);
+	check_logins(b);
 	check_aliases(b);
 	check_archives(b);
 	check_rules(b, has_regular(c));

@@ -117,7 +117,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
 
 %type <string> word
 %type <table> tspec for_opt
-%type <flag> not double_bounces
+%type <flag> not double_bounces auth_clear
 %type <by> by
 %type <identity> identity
 %type <conflict> conflict
@@ -425,7 +425,11 @@ action_opt:
 	}
 	| K_OPEN		{ b->action->act.open = true; }
 	| tls_use		{ b->action->act.tls = b->tls; }
-	| K_AUTH word		{ LATER(@1, "auth on an action"); }
+	| K_AUTH word auth_clear {
+		ONCE(@1, K_AUTH);
+		b->action->act.auth = build_label(b, &@2, $2);
+		b->action->act.auth_plaintext = $3;
+	}
 	| K_RECIPIENTS { ONCE(@1, K_RECIPIENTS); } known
 	| K_UNKNOWN NUMBER	{
 		ONCE(@1, K_UNKNOWN);
@@ -551,7 +555,13 @@ dest_opts: %empty
 		    WEIGHT_MAX);
 	}
 	| dest_opts K_STANDBY	{ build_dest_last(b)->standby = true; }
-	| dest_opts K_AUTH word	{ LATER(@2, "auth of a destination"); }
+	| dest_opts K_AUTH word auth_clear {
+		build_dest_last(b)->auth = build_label(b, &@3, $3);
+		build_dest_last(b)->auth_plaintext = $4;
+	}
+	;
+auth_clear: %empty		{ $$ = 0; }
+	| K_AUTH_PLAINTEXT	{ $$ = 1; }
 	;
 
 match:	  K_MATCH { build_rule_begin(b, &@1); } conditions outcome {
