@@ -246,6 +246,7 @@ add(struct set *s, enum ipc_secret_kind kind, const char *name,
 static void
 sets(void **state)
 {
+	char		*longest;
 	char		 name[] = "mx", cert[] = "/x/c", key[] = "/x/k",
 			 creds[] = "/x/cred", anna[] = "anna",
 			 bert[] = "bert", carl[] = "carl", host[] = "h";
@@ -341,11 +342,11 @@ sets(void **state)
 		assert_true(set_login(s, span_str("anna"), &user, &secret,
 		    &is_token) && span_is(secret, "new"));
 	}
-	big = calloc(1, 8194);
-	memset(big, 'x', 8193);
-	assert_false(set_renew(s, "anna", "/x", memfd(big, 8193), &why));
-	assert_true(set_renew(s, "anna", "/x", memfd(big, 8192), &why));
-	free(big);
+	longest = calloc(1, 8194);
+	memset(longest, 'x', 8193);
+	assert_false(set_renew(s, "anna", "/x", memfd(longest, 8193), &why));
+	assert_true(set_renew(s, "anna", "/x", memfd(longest, 8192), &why));
+	free(longest);
 	assert_false(set_renew(s, "other", "/x", memfd("x", 1), &why));
 	set_free(s);
 
