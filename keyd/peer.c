@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "keyd/login.h"
+#include "keyd/sign.h"
 #include "keyd/srs.h"
 
 #define DAY_MS		86400000
@@ -19,8 +20,8 @@ struct peer {
 	uint16_t	 worker;
 };
 
-static const struct set	*set;
-static uint64_t		 count, logins;
+static const struct set		*set, *before;
+static struct peer_counts	 counts;
 
 static int64_t
 today(void)
@@ -41,7 +42,7 @@ on_srs(struct chan *c, const void *msg, int fd)
 	(void)fd;
 	buf_init(&b, 1300);
 	ok = key.len > 0 && srs_make(key, today(), m->from, domain, &b);
-	count += ok;
+	counts.senders += ok;
 	CHAN_SEND(c, k_srs_made, .tid = m->tid, .ok = ok,
 	    .address = ok ? buf_content(&b) : span(NULL, 0));
 	buf_clear(&b);
@@ -63,11 +64,47 @@ on_back(struct chan *c, const void *msg, int fd)
 	buf_init(&b, 1300);
 	if (key.len > 0)
 		r = srs_back(key, today(), m->local, &b);
-	count += r == SRS_OK;
+	counts.senders += r == SRS_OK;
 	CHAN_SEND(c, k_srs_sender, .tid = m->tid, .ok = r == SRS_OK,
 	    .address = r == SRS_OK ? buf_content(&b) : span(NULL, 0),
 	    .why = span_str(whys[r]));
 	buf_clear(&b);
+}
+
+static const struct pki *
+find_key(const struct ipc_k_sign *m)
+{
+	const struct pki	*k = NULL;
+
+	if (set != NULL)
+		k = set_key(set, m->pki, m->key);
+	if (k == NULL && before != NULL)
+		k = set_key(before, m->pki, m->key);
+	return k;
+}
+
+static void
+on_sign(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_k_sign	*m = msg;
+	const struct pki	*k = find_key(m);
+	const char		*why = "no such key";
+	uint8_t			 sig[SIGNATURE_MAX];
+	size_t			 len = 0;
+	bool			 ok;
+
+	(void)fd;
+	ok = k != NULL && sign_statement(pki_key(k), pki_kind(k), m->scheme,
+	    m->statement, sig, &len, &why);
+	if (ok) {
+		counts.signatures++;
+	} else {
+		counts.refusals++;
+		log_warnx("event=signature pki=%s scheme=0x%04x why=%s",
+		    log_quote(m->pki), m->scheme, log_quote(span_str(why)));
+	}
+	CHAN_SEND(c, k_signed, .tid = m->tid, .ok = ok,
+	    .signature = ok ? span(sig, len) : span(NULL, 0));
 }
 
 /* The label's user and secret, and the mechanism: that which was chosen, or the
@@ -109,7 +146,7 @@ on_auth(struct chan *c, const void *msg, int fd)
 		buf_reset(&response);
 		buf_reset(&expect);
 	}
-	logins += st == K_AUTH_OK && m->step == 0;
+	counts.logins += st == K_AUTH_OK && m->step == 0;
 	chan_send_secret(c, IPC_T_k_auth_answer, &(struct ipc_k_auth_answer){
 	    .tid = m->tid, .status = (uint8_t)st,
 	    .mech = span_str(sasl_mech_name(l.mech)), .says = says,
@@ -126,6 +163,7 @@ static const struct chan_row deliverd_rows[] = {
 };
 static const struct chan_row smtpd_rows[] = {
 	{ IPC_T_k_srs_back, on_back },
+	{ IPC_T_k_sign, on_sign },
 	{ 0, NULL }
 };
 
@@ -157,20 +195,15 @@ peer_add(struct proc *proc, enum ipc_role role, uint16_t worker,
 }
 
 void
-peer_set(const struct set *s)
+peer_set(const struct set *now, const struct set *old)
 {
-	set = s;
+	set = now;
+	before = old;
 	login_forget();
 }
 
-uint64_t
-peer_count(void)
+const struct peer_counts *
+peer_counts(void)
 {
-	return count;
-}
-
-uint64_t
-peer_logins(void)
-{
-	return logins;
+	return &counts;
 }

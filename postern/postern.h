@@ -196,6 +196,11 @@ void	 token_send(struct chan *, const struct conf_token *,
 	    enum ipc_secret_kind, struct buf *msgs);
 void	 tokens_watch(struct gateway *);
 
+/* trust.c: the same for the files of CAs; those who hold others' certificates
+ * against them get them. The system's own file may be missing. */
+bool	 trust_check(const struct conf *, struct buf *msgs);
+void	 trust_send(struct child *, const struct conf *);
+
 /* main.c */
 void	 gateway_child_ready(struct gateway *, struct child *);
 void	 gateway_stop(struct gateway *);

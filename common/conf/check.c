@@ -105,6 +105,7 @@ value_is_dests(struct span key, struct span value, void *arg)
 
 	if (p != NULL && value.len < CONF_TARGET_MAX) {
 		check_loops(b, &b->action->act.pos, p->dests, p->ndests);
+		check_schemes(b, &b->action->act, p);
 		dest_list_free(p);
 		return true;
 	}
@@ -235,6 +236,7 @@ check_actions(struct build *b)
 		check_relay_only(b, a);
 		check_on_failure(b, a);
 		check_dests(b, a);
+		check_schemes(b, a, a->pool);
 		check_mode(b, a);
 	}
 	for (size_t i = 0; i < b->conf->nactions; i++)

@@ -1,6 +1,7 @@
 /*
  * Pools and actions written back: see print_i.h.
  */
+#include "common/base/enc.h"
 #include "common/conf/print_i.h"
 #include "common/conf/table_i.h"
 
@@ -44,6 +45,30 @@ print_dests(struct buf *b, const struct conf_pool *p)
 	buf_str(b, " }");
 }
 
+static void
+print_tls(struct buf *b, const struct conf_tls *t)
+{
+	static const char *const modes[] = { "", "off", "opportunistic",
+	    "require", "verify", "dane" };
+
+	if (t->mode == TLS_UNSET)
+		return;
+	buf_fmt(b, " tls %s", modes[t->mode]);
+	if (t->name != NULL) {
+		buf_str(b, " name ");
+		put_quoted(b, t->name);
+	}
+	if (t->ca != NULL) {
+		buf_str(b, " ca ");
+		put_quoted(b, t->ca);
+	}
+	for (unsigned i = 0; i < t->npins; i++) {
+		buf_str(b, " pin \"");
+		enc_hex(b, span(t->pins[i], CONF_PIN_LEN));
+		buf_byte(b, '"');
+	}
+}
+
 void
 print_pool(struct buf *b, const struct conf_pool *p)
 {
@@ -57,6 +82,7 @@ print_pool(struct buf *b, const struct conf_pool *p)
 	put_duration(b, p->probe_max_ms);
 	if (p->max_connections > 0)
 		buf_fmt(b, " max-connections %u", p->max_connections);
+	print_tls(b, &p->tls);
 	buf_str(b, "\n");
 }
 
@@ -162,6 +188,7 @@ print_action(struct buf *b, const struct conf_action *a)
 		buf_str(b, " ttl ");
 		put_duration(b, a->ttl_ms);
 	}
+	print_tls(b, &a->tls);
 	print_proxied(b, a);
 	buf_str(b, a->open ? " open\n" : "\n");
 }

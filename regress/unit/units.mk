@@ -4,12 +4,18 @@ UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
 UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o keyd/token.o
 UNITLIBS_test_keys = -lcrypto
+UNIT_test_sign = keyd/sign.o
+UNITLIBS_test_sign = -lcrypto
+UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o login.o sign.o srs.o peer.o)
+UNITLIBS_test_keypeer = -lcrypto
 UNIT_test_saslclient = keyd/login.o
 UNITLIBS_test_saslclient = -lcrypto
 UNIT_fuzz_saslclient = keyd/login.o
 UNITLIBS_fuzz_saslclient = -lcrypto
 UNIT_test_srs = keyd/srs.o
 UNITLIBS_test_srs = -lcrypto
+UNIT_test_stream_tls = regress/lib/tlshelp.o
+UNITLIBS_test_stream_tls = -lssl -lcrypto
 UNIT_fuzz_srs = keyd/srs.o
 UNITLIBS_fuzz_srs = -lcrypto
 # Stand-ins for what a test makes fail or watches.
@@ -22,7 +28,7 @@ UNITLIBS_test_confine = $(addprefix -Wl$(comma)--wrap=,stat chroot chdir prctl \
 # The parent, in parts.
 UNIT_test_boot = postern/boot.o
 UNIT_test_dirs = postern/dirs.o postern/bind.o postern/load.o postern/boot.o
-UNIT_test_reload = postern/reload.o postern/token.o
+UNIT_test_reload = $(addprefix postern/,reload.o token.o trust.o)
 UNITLIBS_test_reload = $(addprefix -Wl$(comma)--wrap=,chan_send ctl_end kill \
 	event_del)
 UNIT_test_wire = postern/wire.o
@@ -123,9 +129,11 @@ SMTPD_TESTS = \
 	byrule \
 	failover \
 	fan \
+	fan_falls \
 	gateway \
 	listener \
 	mirror \
+	notify_server \
 	peer \
 	prepare \
 	proxied \
@@ -153,3 +161,6 @@ UNIT_test_places = posternctl/places.o
 # sendmail, all but its main().
 UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
     options.o spill.o submit.o)
+# TLS towards servers.
+UNIT_test_tls_verify = regress/lib/pkihelp.o
+UNITLIBS_test_tls_verify = -lssl -lcrypto
