@@ -4,6 +4,7 @@ UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
 UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o
 UNITLIBS_test_keys = -lcrypto
+UNITLIBS_test_hash = -lcrypto -lcrypt
 UNIT_test_srs = keyd/srs.o
 UNITLIBS_test_srs = -lcrypto
 UNIT_fuzz_srs = keyd/srs.o
