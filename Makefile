@@ -76,7 +76,7 @@ LIBS_queued	= $(LIBS_proc) -ldb-5.3
 LIBS_deliverd	= $(LIBS_proc) -lssl -lcrypto
 LIBS_proxyd	= $(LIBS_proc) -lssl -lcrypto
 LIBS_lookupd	= $(LIBS_proc) -lcares
-LIBS_keyd	= $(LIBS_proc) -lssl -lcrypto
+LIBS_keyd	= $(LIBS_proc) -lssl -lcrypto -lcrypt
 LIBS_posternctl	= $(LIBS_event)
 
 all: $(PROGS:%=$(BUILD)/%)

@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/proc/confine.h"
 #include "common/proc/start.h"
+#include "keyd/passwd.h"
 #include "keyd/peer.h"
 #include "keyd/set.h"
 
@@ -253,8 +254,12 @@ static const struct proc_ops ops = {
 int
 main(int argc, char **argv)
 {
-	struct proc	*p = proc_start(IPC_KEYD, argc, argv);
+	struct proc	*p;
 
+	/* The title that the parent gave says which of the two it is. */
+	if (argc > 0 && strcmp(argv[0], "passwd") == 0)
+		return passwd_main(argc, argv);
+	p = proc_start(IPC_KEYD, argc, argv);
 	if (!key_setup())
 		fatalx("OpenSSL could not be set up");
 	proc_confine(p, &profile);

@@ -10,6 +10,7 @@
 #include "smtpd/cmd.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
+#include "smtpd/login.h"
 #include "smtpd/notify.h"
 #include "smtpd/txn.h"
 #include "smtpd/via.h"
@@ -53,6 +54,9 @@ both(const struct session *s, const struct smtp_caps *server,
 		if (s->listen->auth_via != NULL) {
 			strlcpy(caps->auth, via_mechs(s->listen->auth_via,
 			    &ask), sizeof(caps->auth));
+			caps->bits |= CAP_AUTH;
+		} else if (s->listen->auth_users != NULL) {
+			login_mechs(s->listen, false, caps->auth);
 			caps->bits |= CAP_AUTH;
 		}
 		caps->mail_max = session_conf()->limits.messages;

@@ -151,6 +151,7 @@ struct conf_listen {
 	bool		 auth;		/* before MAIL, unless `optional` */
 	bool		 auth_optional;
 	const struct conf_action *auth_via;	/* whose server is asked */
+	const struct conf_table *auth_users;	/* `auth <T>`; or NULL */
 	bool		 auth_plaintext;
 	bool		 takes_passwords; /* can offer AUTH: own workers */
 	const struct conf_table *recipients;	/* NULL: all */

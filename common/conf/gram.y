@@ -90,7 +90,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_NAME "name" K_NONE "none" K_NORMALIZE "normalize" K_NOT "not" K_OFF "off"
    K_ON "on" K_ON_CONFLICT "on-conflict" K_ON_FAILURE "on-failure"
    K_ON_SLOW "on-slow" K_OPEN "open" K_OPPORTUNISTIC "opportunistic"
-   K_PASS "pass" K_PATH "path" K_PATIENCE "patience" K_PER "per"
+   K_PASS "pass" K_PASSWD "passwd" K_PATH "path" K_PATIENCE "patience" K_PER "per"
    K_PHASE "phase" K_PIN "pin" K_PKI "pki" K_PLAIN "plain" K_POLICY "policy"
    K_POOL "pool" K_PORT "port" K_POSTMASTER "postmaster" K_PROBE "probe" K_PROXY "proxy"
    K_PROXY_PROTOCOL "proxy-protocol" K_PROXY_V1 "proxy-v1"
@@ -224,6 +224,7 @@ table_body: '{' table_list opt_comma '}'
 	| K_CDB word		{ build_table_cdb(b, &@2, $2); }
 	| K_REGEX word		{ LATER(@1, "table … regex"); }
 	| K_DOVECOT word	{ LATER(@1, "table … dovecot"); }
+	| K_PASSWD word		{ build_table_users(b, &@2, $2); }
 	;
 table_list: table_item | table_list ',' table_item
 	;
@@ -361,7 +362,9 @@ conflict: K_DEFER		{ $$ = CONFLICT_DEFER; }
 verify:	  %empty | K_VERIFY
 	;
 auth_by:  %empty
-	| tspec			{ LATER(@1, "listen … auth <table>"); }
+	| TABLEREF		{
+		b->listen->auth_users = build_users(b, &@1, $1);
+	}
 	| K_VIA word		{
 		b->listen->auth_via = build_action_named(b, &@2, $2);
 	}

@@ -13,6 +13,7 @@ UNIT_test_saslclient = keyd/login.o
 UNITLIBS_test_saslclient = -lcrypto
 UNIT_fuzz_saslclient = keyd/login.o
 UNITLIBS_fuzz_saslclient = -lcrypto
+UNITLIBS_test_hash = -lcrypto -lcrypt
 UNIT_test_srs = keyd/srs.o
 UNITLIBS_test_srs = -lcrypto
 UNIT_test_stream_tls = regress/lib/tlshelp.o
