@@ -462,6 +462,7 @@ check_all(struct build *b)
 
 	check_tables(b);
 	check_listens(b);
+	check_pki(b);
 	check_actions(b);
 	check_logins(b);
 	check_aliases(b);

@@ -153,6 +153,10 @@ struct conf_listen {
 	const struct conf_action *auth_via;	/* whose server is asked */
 	const struct conf_table *auth_users;	/* `auth <T>`; or NULL */
 	bool		 auth_plaintext;
+	/* Whose certificates; the first is for clients that name no other. Names
+	 * as in conf_pki, borrowed. */
+	const char	**pkis;
+	size_t		 npkis;
 	bool		 takes_passwords; /* can offer AUTH: own workers */
 	const struct conf_table *recipients;	/* NULL: all */
 	uint64_t	 max_message_size;
@@ -281,7 +285,10 @@ struct conf {
 	size_t		 ntokens;
 	char		*ca;		/* path; NULL: the system's */
 	/* Those of one name stand side by side for different kinds of key. */
-	struct conf_pki	{ char *name, *cert, *key; struct conf_pos pos; } *pkis;
+	struct conf_pki	{ char *name, *cert, *key;
+		char		*ocsp;		/* NULL: none */
+		struct conf_pos	 pos;
+	} *pkis;
 	size_t		 npkis;
 };
 

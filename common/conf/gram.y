@@ -87,7 +87,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_MATCH "match" K_MAX_CONNECTIONS "max-connections"
    K_MAX_MESSAGE_SIZE "max-message-size" K_MESSAGE_SIZE "message-size"
    K_MESSAGES "messages" K_MILTER "milter" K_MIRROR "mirror" K_MODE "mode"
-   K_NAME "name" K_NONE "none" K_NORMALIZE "normalize" K_NOT "not" K_OFF "off"
+   K_NAME "name" K_NONE "none" K_NORMALIZE "normalize" K_NOT "not" K_OCSP "ocsp" K_OFF "off"
    K_ON "on" K_ON_CONFLICT "on-conflict" K_ON_FAILURE "on-failure"
    K_ON_SLOW "on-slow" K_OPEN "open" K_OPPORTUNISTIC "opportunistic"
    K_PASS "pass" K_PASSWD "passwd" K_PATH "path" K_PATIENCE "patience" K_PER "per"
@@ -115,7 +115,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_WARN_AFTER "warn-after" K_WEIGHT "weight" K_WHEN "when"
    K_XCLIENT "xclient"
 
-%type <string> word
+%type <string> word ocsp
 %type <table> tspec for_opt
 %type <flag> not double_bounces auth_clear
 %type <by> by
@@ -245,9 +245,12 @@ for_opt:  %empty		{ $$ = NULL; }
 	| K_FOR tspec		{ $$ = $2; }
 	;
 
-pki:	  K_PKI word K_CERT word K_KEY word {
-		build_pki(b, &@2, $2, $4, $6);
+pki:	  K_PKI word K_CERT word K_KEY word ocsp {
+		build_pki(b, &@2, $2, $4, $6, $7);
 	}
+	;
+ocsp:	  %empty		{ $$ = NULL; }
+	| K_OCSP word		{ $$ = $2; }
 	;
 
 listen:	  K_LISTEN K_ON word { build_listen_begin(b, &@3, $3); }

@@ -201,6 +201,10 @@ print_listen(struct buf *b, const struct conf *c, const struct conf_listen *l)
 		buf_str(b, " tag ");
 		put_quoted(b, l->tag);
 	}
+	for (size_t i = 0; i < l->npkis; i++) {
+		buf_str(b, " pki ");
+		put_quoted(b, l->pkis[i]);
+	}
 	if (l->recipients != NULL) {
 		buf_str(b, " recipients");
 		put_tspec(b, l->recipients);
@@ -314,6 +318,10 @@ conf_print(const struct conf *c, struct buf *b)
 		put_quoted(b, c->pkis[i].cert);
 		buf_str(b, " key ");
 		put_quoted(b, c->pkis[i].key);
+		if (c->pkis[i].ocsp != NULL) {
+			buf_str(b, " ocsp ");
+			put_quoted(b, c->pkis[i].ocsp);
+		}
 		buf_str(b, "\n");
 	}
 	if (c->credentials != NULL) {

@@ -2,11 +2,12 @@
 UNIT_test_cache = lookupd/cache.o
 UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
-UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o keyd/token.o
+UNIT_test_keys = $(addprefix keyd/,key.o ocsp.o cred.o set.o token.o)
 UNITLIBS_test_keys = -lcrypto
 UNIT_test_sign = keyd/sign.o
 UNITLIBS_test_sign = -lcrypto
-UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o token.o login.o sign.o srs.o peer.o)
+UNIT_test_keypeer = $(addprefix keyd/,key.o ocsp.o cred.o set.o token.o login.o \
+	sign.o srs.o push.o peer.o)
 UNITLIBS_test_provider = -lssl -lcrypto
 UNITLIBS_test_keypeer = -lcrypto
 UNIT_test_saslclient = keyd/login.o
