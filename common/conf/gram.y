@@ -288,9 +288,18 @@ listen_opt:
 		ONCE(@1, K_AUTH_PLAINTEXT);
 		b->listen->auth_plaintext = true;
 	}
-	| K_TLS			{ LATER(@1, "listen … tls"); }
-	| K_TLS_REQUIRE verify	{ LATER(@1, "listen … tls-require"); }
-	| K_SMTPS		{ LATER(@1, "listen … smtps"); }
+	| K_TLS			{
+		ONCE(@1, K_TLS);
+		b->listen->tls = LISTEN_TLS;
+	}
+	| K_TLS_REQUIRE		{
+		ONCE(@1, K_TLS);
+		b->listen->tls = LISTEN_TLS_REQUIRE;
+	  } verify
+	| K_SMTPS		{
+		ONCE(@1, K_TLS);
+		b->listen->tls = LISTEN_SMTPS;
+	}
 	| K_PKI word		{ LATER(@1, "listen … pki"); }
 	| K_AUTH		{
 		ONCE(@1, K_AUTH);
@@ -351,7 +360,8 @@ conflict: K_DEFER		{ $$ = CONFLICT_DEFER; }
 	| K_QUEUE		{ $$ = CONFLICT_QUEUE; }
 	| K_FAN_OUT		{ $$ = CONFLICT_FAN_OUT; }
 	;
-verify:	  %empty | K_VERIFY
+verify:	  %empty
+	| K_VERIFY		{ LATER(@1, "tls-require verify"); }
 	;
 auth_by:  %empty
 	| tspec			{ LATER(@1, "listen … auth <table>"); }

@@ -159,6 +159,9 @@ print_ways(struct buf *b, const struct conf_listen *l)
 	if (l->on_conflict != CONFLICT_DEFER)
 		buf_fmt(b, " on-conflict %s", l->on_conflict ==
 		    CONFLICT_QUEUE ? "queue" : "fan-out");
+	if (l->tls != LISTEN_PLAIN)
+		buf_str(b, l->tls == LISTEN_TLS ? " tls" :
+		    l->tls == LISTEN_SMTPS ? " smtps" : " tls-require");
 	if (l->auth)
 		buf_str(b, l->auth_optional ? " auth-optional" : " auth");
 	if (l->auth_via != NULL) {
