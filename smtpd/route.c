@@ -19,7 +19,8 @@ route_in(const struct txn *t, struct span to)
 		.mail_from = t->from,
 		.rcpt_to = to,
 		.tag = span_str(s->listen->tag),
-		.tls = s->tls != NULL
+		.tls = s->tls != NULL,
+		.cert = span_str(s->cert)
 	};
 }
 

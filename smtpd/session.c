@@ -263,6 +263,7 @@ session_free(struct session *s)
 		freezero(s->renew.arg, strlen(s->renew.arg));
 	free(s->auth_told);
 	free(s->told_digest);
+	free(s->cert);
 	free(s->helo);
 	free(s->user);
 	free(s);

@@ -84,6 +84,8 @@ struct session {
 	struct stream	*stream;	/* NULL: the client is gone */
 	/* Version and cipher once TLS stands, static; NULL: it does not. */
 	const char	*tls, *cipher;
+	char		*cert;		/* SHA-256 of the client's certificate in
+					 * hex; NULL: it has shown none */
 	struct smtp_line_state line;
 	STAILQ_HEAD(cmds, cmd) cmds;
 	unsigned	 ncmds;

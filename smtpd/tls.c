@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/io/tls.h"
+#include "common/tls/trust.h"
 #include "smtpd/auth.h"
 #include "smtpd/cmd.h"
 #include "smtpd/link.h"
@@ -26,6 +27,39 @@ tls_needed(const struct session *s)
 	return s->listen->tls == LISTEN_TLS_REQUIRE && s->tls == NULL;
 }
 
+/* Who shows one holds its key; which ones are enough, the rules say. */
+static int
+any_certificate(int ok, X509_STORE_CTX *ctx)
+{
+	(void)ok;
+	(void)ctx;
+	return 1;
+}
+
+/* NULL: there is no certificate of ours, or nothing to hold theirs against. */
+static SSL *
+new_ssl(const struct conf_listen *l)
+{
+	SSL		*ssl = pki_ssl(l);
+	X509_STORE	*store;
+	const char	*why;
+
+	if (ssl == NULL || (!l->tls_verify && !session_conf()->tls_certs))
+		return ssl;
+	if (!l->tls_verify) {
+		SSL_set_verify(ssl, SSL_VERIFY_PEER, any_certificate);
+		return ssl;
+	}
+	store = trust_store(session_conf()->ca, &why);
+	if (store == NULL || SSL_set1_verify_cert_store(ssl, store) != 1) {
+		SSL_free(ssl);
+		return NULL;
+	}
+	SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+	    NULL);
+	return ssl;
+}
+
 bool
 tls_offered(const struct session *s)
 {
@@ -35,7 +69,7 @@ tls_offered(const struct session *s)
 	    s->listen->tls != LISTEN_TLS_REQUIRE))
 		return false;
 	/* It may have no certificate, now or at all. */
-	ssl = pki_ssl(s->listen);
+	ssl = new_ssl(s->listen);
 	SSL_free(ssl);
 	return ssl != NULL;
 }
@@ -96,12 +130,29 @@ shake(struct session *s, SSL *ssl)
 void
 tls_begin(struct session *s)
 {
-	SSL	*ssl = pki_ssl(s->listen);
+	SSL	*ssl = new_ssl(s->listen);
 
 	if (ssl == NULL)
 		tls_failed(s, "there is no certificate");
 	else
 		shake(s, ssl);
+}
+
+/* The fingerprint by which rules know the client's certificate. */
+static char *
+fingerprint(const SSL *ssl)
+{
+	X509		*x = SSL_get1_peer_certificate(ssl);
+	uint8_t		 md[EVP_MAX_MD_SIZE];
+	unsigned	 n = 0;
+	char		*hex = NULL;
+
+	if (x != NULL && X509_digest(x, EVP_sha256(), md, &n) == 1 &&
+	    (hex = calloc(2, n + 1)) != NULL)
+		for (unsigned i = 0; i < n; i++)
+			snprintf(hex + 2 * (size_t)i, 3, "%02x", md[i]);
+	X509_free(x);
+	return hex;
 }
 
 void
@@ -113,11 +164,14 @@ tls_done(struct session *s)
 
 	s->tls = SSL_get_version(ssl);
 	s->cipher = SSL_get_cipher_name(ssl);
+	s->cert = fingerprint(ssl);
 	s->timer = TIMER_NONE;
 	session_stats()->tls++;
-	log_info("session=%s event=tls result=ok how=%s tls=%s cipher=%s%s%s",
-	    s->id, how(s), s->tls, s->cipher, name != NULL ? " name=" : "",
-	    name != NULL ? log_quote(span_str(name)) : "");
+	log_info("session=%s event=tls result=ok how=%s tls=%s cipher=%s%s%s"
+	    "%s%s", s->id, how(s), s->tls, s->cipher,
+	    name != NULL ? " name=" : "",
+	    name != NULL ? log_quote(span_str(name)) : "",
+	    s->cert != NULL ? " cert=" : "", s->cert != NULL ? s->cert : "");
 	if (tls_at_once(s)) {
 		session_phase(s, PH_CONNECT);
 		session_first(s);
@@ -172,7 +226,7 @@ cmd_starttls(struct cmd *c, struct span arg)
 	} else if (s->ncmds > 1) {
 		session_reply(c, 503, "5.5.1 Wait for the replies before "
 		    "STARTTLS");
-	} else if ((ssl = pki_ssl(s->listen)) == NULL) {
+	} else if ((ssl = new_ssl(s->listen)) == NULL) {
 		session_reply(c, 454, "4.7.0 TLS is not available now");
 	} else {
 		forget(s);

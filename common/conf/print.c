@@ -162,6 +162,8 @@ print_ways(struct buf *b, const struct conf_listen *l)
 	if (l->tls != LISTEN_PLAIN)
 		buf_str(b, l->tls == LISTEN_TLS ? " tls" :
 		    l->tls == LISTEN_SMTPS ? " smtps" : " tls-require");
+	if (l->tls_verify)
+		buf_str(b, " verify");
 	if (l->auth)
 		buf_str(b, l->auth_optional ? " auth-optional" : " auth");
 	if (l->auth_via != NULL) {
@@ -255,6 +257,8 @@ print_conditions(struct buf *b, const struct conf_rule *r)
 	print_cond(b, "tag", &r->tag);
 	if (r->tls_set)
 		buf_fmt(b, "%s tls", r->tls_not ? " not" : "");
+	if (r->tls_certs != NULL)
+		put_tspec(b, r->tls_certs);
 	buf_fmt(b, " for %s%s", r->for_table.not ? "not " : "", fors[r->fors]);
 	if (r->for_table.table != NULL)
 		put_tspec(b, r->for_table.table);
@@ -319,6 +323,11 @@ conf_print(const struct conf *c, struct buf *b)
 	if (c->credentials != NULL) {
 		buf_str(b, "credentials ");
 		put_quoted(b, c->credentials);
+		buf_str(b, "\n");
+	}
+	if (c->ca != NULL) {
+		buf_str(b, "ca ");
+		put_quoted(b, c->ca);
 		buf_str(b, "\n");
 	}
 	for (size_t i = 0; i < c->npools; i++)

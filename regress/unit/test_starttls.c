@@ -4,18 +4,22 @@
  */
 #include "regress/lib/smtpdtest.h"
 
+#include <openssl/pem.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/tls/trust.h"
 #include "regress/lib/loghelp.h"
 #include "regress/lib/tlshelp.h"
 #include "smtpd/pki.h"
 #include "smtpd/tls.h"
 
 enum { TLS = 41, MUST = 42, SMTPS = 43, LIVE = 44, LOGIN = 45, VIA_LOGIN = 46,
-    CLEAR = 47, SLOW = 48, LIVE_CLEAR = 49 };
+    CLEAR = 47, SLOW = 48, LIVE_CLEAR = 49, VERIFIED = 50 };
 
 static const char	tls_conf[] =
     "hostname gw.example.org\n"
+    "ca \"/ca.pem\"\n"
     "action \"out\" relay to { \"192.0.2.9\" }\n"
     "action \"live\" proxy to { \"192.0.2.9\" }\n"
     "action \"judge\" proxy to { \"192.0.2.10\" }\n"
@@ -29,14 +33,16 @@ static const char	tls_conf[] =
     "listen on 192.0.2.1 port 48 smtps greet-delay 2s\n"
     "listen on 192.0.2.1 port 49 tls proxy \"live\" "
     "auth-plaintext\n"
+    "listen on 192.0.2.1 port 50 tls-require verify\n"
     "match tls from any for domain \"tls.example\" action \"out\"\n"
     "match not tls from any for domain \"clear.example\" action \"out\"\n"
     "match from any for domain \"dest.example\" action \"out\"\n";
 
-static EVP_PKEY		*key;
-static X509		*cert;
-static SSL_CTX		*ours, *theirs;
+static EVP_PKEY		*key, *client_key;
+static X509		*cert, *client_cert;
+static SSL_CTX		*ours, *theirs, *known;
 static bool		 no_pki;
+static char		 fingerprint[5 + 64 + 1];	/* "cert=…" */
 
 SSL	*__wrap_pki_ssl(const struct conf_listen *);
 
@@ -446,6 +452,95 @@ test_match(void **state)
 	quit(c);
 }
 
+/* ---- certificates of clients ---- */
+
+static struct client *
+secured_by(unsigned port, SSL_CTX *ctx, bool *done)
+{
+	struct client	*c = hello(port);
+
+	say(c, "STARTTLS", "220 2.0.0");
+	*done = client_tls(c, SSL_new(ctx));
+	return c;
+}
+
+static void
+test_verify(void **state)
+{
+	EVP_PKEY	*other_key = tls_key();
+	X509		*other = tls_cert(other_key, "client.example");
+	SSL_CTX		*stranger = tls_client(cert, TLS1_2_VERSION,
+			    TLS1_2_VERSION);
+	struct client	*c;
+	FILE		*f = tmpfile();
+	bool		 done;
+
+	(void)state;
+	assert_int_equal(SSL_CTX_use_certificate(stranger, other), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(stranger, other_key), 1);
+	/* Nothing to hold theirs against: no TLS at all. */
+	c = hello(VERIFIED);
+	lacks(c, "STARTTLS");
+	say(c, "STARTTLS", "454 4.7.0");
+	quit(c);
+	assert_int_equal(PEM_write_X509(f, client_cert), 1);
+	rewind(f);
+	trust_add("/ca.pem", dup(fileno(f)));
+	fclose(f);
+
+	c = secured_by(VERIFIED, known, &done);
+	assert_true(done);
+	say(c, "EHLO c.example", "250");
+	send_mail(c, "RCPT TO:<u@dest.example>");
+	quit(c);
+
+	log_begin();
+	c = secured_by(VERIFIED, stranger, &done);
+	assert_false(done);
+	assert_true(log_end("why=\"the certificate of the client does not "
+	    "hold: self-signed certificate\""));
+	leave(c);
+
+	/* In TLS 1.3 the client is done before we are. */
+	log_begin();
+	c = secured_by(VERIFIED, theirs, &done);
+	assert_true(log_end("why=\"the client sent no certificate\""));
+	expect_closed(c);
+	leave(c);
+	SSL_CTX_free(stranger);
+	X509_free(other);
+	EVP_PKEY_free(other_key);
+}
+
+/* Rules know clients by their certificates; who has none, or another one, is
+ * asked and comes in all the same. */
+static void
+test_certificates(void **state)
+{
+	struct client	*c;
+	bool		 done;
+
+	(void)state;
+	assert_true(world_conf->tls_certs);
+	c = secured(TLS);
+	say(c, "EHLO c.example", "250");
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	say(c, "RCPT TO:<u@cert.example>", "550 5.1.1 ");
+	quit(c);
+	log_begin();
+	c = secured_by(TLS, known, &done);
+	assert_true(done);
+	assert_true(log_end(fingerprint));
+	say(c, "EHLO c.example", "250");
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	say(c, "RCPT TO:<u@cert.example>", "250");
+	quit(c);
+	c = hello(TLS);
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	say(c, "RCPT TO:<u@cert.example>", "550 5.1.1 ");
+	quit(c);
+}
+
 /* Much content through TLS, in records of every size. */
 static void
 test_content(void **state)
@@ -478,12 +573,28 @@ test_content(void **state)
 static int
 init(void **state)
 {
+	static char	 text[8192];
+	uint8_t		 md[EVP_MAX_MD_SIZE];
+	unsigned	 n;
+
 	(void)state;
 	key = tls_key();
 	cert = tls_cert(key, "gw.example.org");
 	ours = tls_server(cert, key, TLS1_2_VERSION, TLS1_3_VERSION);
 	theirs = tls_client(cert, TLS1_2_VERSION, TLS1_3_VERSION);
-	world_init(tls_conf);
+	client_key = tls_key();
+	client_cert = tls_cert(client_key, "client.example");
+	known = tls_client(cert, TLS1_2_VERSION, TLS1_3_VERSION);
+	assert_int_equal(SSL_CTX_use_certificate(known, client_cert), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(known, client_key), 1);
+	assert_int_equal(X509_digest(client_cert, EVP_sha256(), md, &n), 1);
+	for (unsigned i = 0; i < n; i++)
+		snprintf(fingerprint + 5 + i * 2, 3, "%02x", md[i]);
+	memcpy(fingerprint, "cert=", 5);
+	snprintf(text, sizeof(text), "%smatch tls { \"%s\" } from any "
+	    "for domain \"cert.example\" action \"out\"\n", tls_conf,
+	    fingerprint + 5);
+	world_init(text);
 	return 0;
 }
 
@@ -502,6 +613,8 @@ main(void)
 		T(test_proxied),
 		T(test_proxied_login),
 		T(test_match),
+		T(test_verify),
+		T(test_certificates),
 		T(test_content)
 	};
 
