@@ -2,11 +2,11 @@
 UNIT_test_cache = lookupd/cache.o
 UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
-UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o
+UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o keyd/token.o
 UNITLIBS_test_keys = -lcrypto
 UNIT_test_sign = keyd/sign.o
 UNITLIBS_test_sign = -lcrypto
-UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o login.o sign.o srs.o peer.o)
+UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o token.o login.o sign.o srs.o peer.o)
 UNITLIBS_test_provider = -lssl -lcrypto
 UNITLIBS_test_keypeer = -lcrypto
 UNIT_test_saslclient = keyd/login.o
@@ -29,7 +29,7 @@ UNITLIBS_test_confine = $(addprefix -Wl$(comma)--wrap=,stat chroot chdir prctl \
 # The parent, in parts.
 UNIT_test_boot = postern/boot.o
 UNIT_test_dirs = postern/dirs.o postern/bind.o postern/load.o postern/boot.o
-UNIT_test_reload = postern/reload.o postern/trust.o
+UNIT_test_reload = postern/reload.o postern/token.o postern/trust.o
 UNITLIBS_test_reload = $(addprefix -Wl$(comma)--wrap=,chan_send ctl_end kill \
 	event_del)
 UNIT_test_wire = postern/wire.o
@@ -105,6 +105,7 @@ DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o loghelp.o) \
 UNIT_test_deliverd = $(DELIVERD)
 UNIT_test_deliverd_content = $(DELIVERD)
 UNIT_test_pool = $(DELIVERD)
+UNIT_test_tls_deliverd = regress/lib/pkihelp.o $(DELIVERD)
 UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
@@ -167,4 +168,3 @@ UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
     options.o spill.o submit.o)
 # TLS towards servers.
 UNIT_test_tls_verify = regress/lib/pkihelp.o
-UNITLIBS_test_tls_verify = -lssl -lcrypto
