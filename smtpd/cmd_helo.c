@@ -12,6 +12,7 @@
 #include "smtpd/link.h"
 #include "smtpd/login.h"
 #include "smtpd/notify.h"
+#include "smtpd/tls.h"
 #include "smtpd/txn.h"
 #include "smtpd/via.h"
 
@@ -63,8 +64,10 @@ both(const struct session *s, const struct smtp_caps *server,
 		caps->rcpt_max = session_conf()->limits.recipients;
 	}
 	/* Passwords do not go in clear, unless the listener says so. */
-	if (!s->listen->auth_plaintext || caps->auth[0] == '\0')
+	if (!session_secure(s) || caps->auth[0] == '\0')
 		caps->bits &= ~(uint32_t)CAP_AUTH;
+	if (tls_offered(s))
+		caps->bits |= CAP_STARTTLS;
 }
 
 static bool
@@ -164,7 +167,7 @@ asks_via(const struct session *s)
 {
 	bool	ask = false;
 
-	if (s->listen->auth_via != NULL && s->listen->auth_plaintext)
+	if (s->listen->auth_via != NULL && session_secure(s))
 		via_mechs(s->listen->auth_via, &ask);
 	return ask;
 }

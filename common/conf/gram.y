@@ -299,9 +299,18 @@ listen_opt:
 		ONCE(@1, K_AUTH_PLAINTEXT);
 		b->listen->auth_plaintext = true;
 	}
-	| K_TLS			{ LATER(@1, "listen … tls"); }
-	| K_TLS_REQUIRE verify	{ LATER(@1, "listen … tls-require"); }
-	| K_SMTPS		{ LATER(@1, "listen … smtps"); }
+	| K_TLS			{
+		ONCE(@1, K_TLS);
+		b->listen->tls = LISTEN_TLS;
+	}
+	| K_TLS_REQUIRE		{
+		ONCE(@1, K_TLS);
+		b->listen->tls = LISTEN_TLS_REQUIRE;
+	  } verify
+	| K_SMTPS		{
+		ONCE(@1, K_TLS);
+		b->listen->tls = LISTEN_SMTPS;
+	}
 	| K_PKI word		{ LATER(@1, "listen … pki"); }
 	| K_AUTH		{
 		ONCE(@1, K_AUTH);
@@ -362,7 +371,8 @@ conflict: K_DEFER		{ $$ = CONFLICT_DEFER; }
 	| K_QUEUE		{ $$ = CONFLICT_QUEUE; }
 	| K_FAN_OUT		{ $$ = CONFLICT_FAN_OUT; }
 	;
-verify:	  %empty | K_VERIFY
+verify:	  %empty
+	| K_VERIFY		{ b->listen->tls_verify = true; }
 	;
 auth_by:  %empty
 	| TABLEREF		{
@@ -609,7 +619,11 @@ condition:
 		b->rule->tls_not = $1;
 	  } tls_certs
 	;
-tls_certs: %empty | tspec	{ LATER(@1, "tls <table>"); }
+tls_certs: %empty
+	| tspec			{
+		b->rule->tls_certs = $1;
+		b->conf->tls_certs = true;
+	}
 	;
 from:	  K_ANY			{ b->rule->from = FROM_ANY; }
 	| K_LOCAL		{ b->rule->from = FROM_LOCAL; }

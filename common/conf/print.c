@@ -160,6 +160,11 @@ print_ways(struct buf *b, const struct conf_listen *l)
 	if (l->on_conflict != CONFLICT_DEFER)
 		buf_fmt(b, " on-conflict %s", l->on_conflict ==
 		    CONFLICT_QUEUE ? "queue" : "fan-out");
+	if (l->tls != LISTEN_PLAIN)
+		buf_str(b, l->tls == LISTEN_TLS ? " tls" :
+		    l->tls == LISTEN_SMTPS ? " smtps" : " tls-require");
+	if (l->tls_verify)
+		buf_str(b, " verify");
 	if (l->auth)
 		buf_str(b, l->auth_optional ? " auth-optional" : " auth");
 	if (l->auth_users != NULL)
@@ -259,6 +264,8 @@ print_conditions(struct buf *b, const struct conf_rule *r)
 	print_cond(b, "tag", &r->tag);
 	if (r->tls_set)
 		buf_fmt(b, "%s tls", r->tls_not ? " not" : "");
+	if (r->tls_certs != NULL)
+		put_tspec(b, r->tls_certs);
 	buf_fmt(b, " for %s%s", r->for_table.not ? "not " : "", fors[r->fors]);
 	if (r->for_table.table != NULL)
 		put_tspec(b, r->for_table.table);

@@ -148,15 +148,18 @@ SMTPD_TESTS = \
 	session_content \
 	session_limits \
 	session_options \
+	starttls \
 	tee \
 	verify \
 	verify_away \
 	window
 $(foreach t,$(SMTPD_TESTS),$(eval UNIT_test_$t = $(SMTPD)))
-$(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lcrypto))
-UNITLIBS_fuzz_session = -lcrypto
+$(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lssl -lcrypto))
+UNITLIBS_fuzz_session = -lssl -lcrypto
 UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
 UNIT_test_verify_away = regress/lib/loghelp.o $(SMTPD)
+UNIT_test_starttls = regress/lib/loghelp.o regress/lib/tlshelp.o $(SMTPD)
+UNITLIBS_test_starttls = -Wl,--wrap=pki_ssl -lssl -lcrypto
 UNIT_test_source = smtpd/source.o
 UNIT_test_guess = smtpd/guess.o smtpd/digest.o queued/guesses.o
 UNITLIBS_test_guess = -lcrypto
