@@ -60,6 +60,8 @@ both(const struct session *s, const struct smtp_caps *server,
 			login_mechs(s->listen, false, caps->auth);
 			caps->bits |= CAP_AUTH;
 		}
+		if (s->listen->on_conflict == CONFLICT_FAN_OUT)
+			caps->bits |= CAP_PRDR;
 		caps->mail_max = session_conf()->limits.messages;
 		caps->rcpt_max = session_conf()->limits.recipients;
 	}

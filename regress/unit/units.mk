@@ -139,6 +139,7 @@ SMTPD_TESTS = \
 	mirror \
 	notify_server \
 	peer \
+	prdr \
 	prepare \
 	proxied \
 	relay \
