@@ -26,11 +26,12 @@ void	 pool_add(struct job *);
 void	 pool_abort(const char *reply);
 
 /* From remote.c: the connection may take a job; could not be used at all
- * ("CODE TEXT"); is over; its job is to be tried once more at once; the job has
+ * ("CODE TEXT"), or for its login; is over; its job is to be tried once more at once; the job has
  * recipients left that this connection can't have, and ends. The first may
- * begin a job, the next two free the connection, as does the third. */
+ * begin a job, the others but the last free the connection. */
 void	 pool_ready(struct conn *);
 void	 pool_unreachable(struct conn *, const char *reply);
+void	 pool_refused(struct conn *, const char *reply);
 void	 pool_lost(struct conn *);
 void	 pool_retry(struct conn *, struct job *);
 void	 pool_more(struct conn *, struct job *);

@@ -5,11 +5,13 @@
 #ifndef DELIVERD_POOL_I_H
 #define DELIVERD_POOL_I_H
 
+#include "deliverd/logins.h"
 #include "deliverd/pool.h"
 
 struct cand {				/* an address to try */
 	struct hosts_cand id;
 	struct srv	*srv;		/* a reference */
+	struct logins	*login;		/* NULL: none */
 };
 struct dest {
 	const struct conf_action *action;

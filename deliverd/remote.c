@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "deliverd/login.h"
 #include "deliverd/pool.h"
 #include "deliverd/sender.h"
 
@@ -33,7 +34,7 @@ const char *
 remote_phase_name(const struct conn *c)
 {
 	static const char *const	names[] = { "connect", "greeting",
-	    "ehlo", "idle", "busy", "quit" };
+	    "ehlo", "auth", "idle", "busy", "quit" };
 
 	return names[c->phase];
 }
@@ -50,6 +51,7 @@ remote_free(struct conn *c)
 {
 	if (alive == c)
 		alive = NULL;
+	login_free(c);
 	stream_free(c->s);
 	smtp_client_free(c->c);
 	free(c);
@@ -97,14 +99,29 @@ remote_refused(struct conn *c, const struct smtp_client_event *ev)
 	gone(c, why, true);
 }
 
+bool
+remote_is_verified(const struct conn *c)
+{
+	return c->verified;
+}
+
+void
+remote_ready(struct conn *c)
+{
+	remote_phase(c, CONN_IDLE);
+	log_debug("event=connect server=%s result=ready",
+	    log_quote(span_str(c->server)));
+	pool_ready(c);
+}
+
 static void
 reply_hello(struct conn *c, const struct smtp_client_event *ev)
 {
-	if (ev->code / 100 == 2) {
-		remote_phase(c, CONN_IDLE);
-		log_debug("event=connect server=%s result=ready",
-		    log_quote(span_str(c->server)));
-		pool_ready(c);
+	if (ev->code / 100 == 2 && c->as != NULL) {
+		remote_phase(c, CONN_AUTH);
+		login_begin(c);
+	} else if (ev->code / 100 == 2) {
+		remote_ready(c);
 	} else if (ev->step == STEP_EHLO && ev->code / 100 == 5 &&
 	    smtp_client_ehlo(c->c, c->helo, false))
 		stream_kick(c->s);
@@ -126,6 +143,9 @@ reply(struct conn *c, const struct smtp_client_event *ev)
 		break;
 	case CONN_EHLO:
 		reply_hello(c, ev);
+		break;
+	case CONN_AUTH:
+		login_reply(c, ev);
 		break;
 	case CONN_BUSY:
 		transaction_reply(c, ev);
@@ -167,8 +187,7 @@ gone(struct conn *c, const char *why, bool remote)
 {
 	struct job	*j = c->job;
 
-	if (c->phase == CONN_CONNECT || c->phase == CONN_GREETING ||
-	    c->phase == CONN_EHLO) {
+	if (c->phase < CONN_IDLE) {
 		pool_unreachable(c, why);
 		return;
 	}
@@ -335,6 +354,8 @@ on_timeout(struct stream *s, void *arg)
 	(void)s;
 	if (c->phase == CONN_IDLE)
 		remote_quit(c);
+	else if (c->phase == CONN_AUTH && smtp_client_pending(c->c) == 0)
+		login_no_keyd(c);
 	else
 		lost_at(c, "timed out");
 }

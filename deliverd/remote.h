@@ -3,7 +3,8 @@
  * machine of common/smtp over a stream. It knows nothing of other connections;
  * pool.h decides who connects where and who gets which job.
  *
- *	CONNECT ─▶ GREETING ─▶ EHLO ─▶ IDLE ◀─▶ BUSY      any ─▶ QUIT ─▶ gone
+ *	CONNECT ─▶ GREETING ─▶ EHLO ─▶ (AUTH) ─▶ IDLE ◀─▶ BUSY
+ *	any ─▶ QUIT ─▶ gone
  */
 #ifndef DELIVERD_REMOTE_H
 #define DELIVERD_REMOTE_H
@@ -27,9 +28,11 @@
 #define REMOTE_QUIT_MS		5000
 
 struct dest;
+struct login;
+struct logins;
 
-enum conn_phase { CONN_CONNECT, CONN_GREETING, CONN_EHLO, CONN_IDLE, CONN_BUSY,
-    CONN_QUIT };
+enum conn_phase { CONN_CONNECT, CONN_GREETING, CONN_EHLO, CONN_AUTH, CONN_IDLE,
+    CONN_BUSY, CONN_QUIT };
 enum conn_content {
 	CONTENT_NONE,		/* not begun */
 	CONTENT_ASKED,		/* DATA sent with the envelope */
@@ -47,6 +50,11 @@ struct conn {
 	struct mono	 since;		/* of this phase */
 	struct mono	 begun;		/* of the connection */
 	bool		 probe;		/* of a server that is down */
+	bool		 verified;	/* over TLS, and the server is the one
+					 * that was meant */
+	struct logins	*as;		/* to log in as; NULL: no login */
+	bool		 plaintext;	/* over any connection */
+	struct login	*login;		/* under way */
 	unsigned	 jobs;		/* finished on it */
 	unsigned	 mails;		/* transactions begun on it */
 	size_t		 rcpt_max;	/* as it turned out; 0: not yet */
@@ -69,6 +77,8 @@ void	 remote_init(struct event_base *, const struct conf *);
 /* NULL with errno: could not begin. */
 struct conn *remote_connect(struct dest *, struct srv *, const char *name,
 	    const struct addr *source, const char *helo);
+/* May a secret go over it? Only TLS to a server whose certificate was verified. */
+bool	 remote_is_verified(const struct conn *);
 /* The job is this connection's until job_done(), pool_retry(), pool_elsewhere()
  * or pool_more(). Only on an idle one. May end the connection. */
 void	 remote_begin(struct conn *, struct job *);

@@ -16,8 +16,11 @@
 #include "keyd/set.h"
 
 #define WARN_BEFORE_MS	(14LL * 86400 * 1000)	/* an expiry in 14 days */
+#define BEFORE_S	60	/* longer than any handshake takes */
 
 static struct set	*current;	/* of the configuration in force */
+static struct set	*before;	/* of the one replaced a moment ago */
+static struct event	*before_end;
 static struct set	*next;		/* what is arriving */
 static unsigned		 reloads;
 static char		 refused[1024];	/* why the last set was not taken */
@@ -72,6 +75,35 @@ warn_expiry(const struct set *s)
 	}
 }
 
+/* Handshakes that were begun with the keys of before are over. */
+static void
+drop_before(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	peer_set(current, NULL);
+	set_free(before);
+	before = NULL;
+}
+
+/* Takes s for the one in force. */
+static void
+change(struct proc *p, struct set *s)
+{
+	const struct timeval	 tv = { BEFORE_S, 0 };
+
+	if (before_end == NULL && (before_end = evtimer_new(proc_base(p),
+	    drop_before, NULL)) == NULL)
+		fatalx("evtimer_new");
+	peer_set(s, current);
+	set_free(before);
+	before = current;
+	current = s;
+	if (before != NULL && evtimer_add(before_end, &tv) == -1)
+		fatalx("evtimer_add");
+}
+
 static void
 on_secret(struct proc *p, enum ipc_secret_kind kind, const char *name,
     const char *path, int fd)
@@ -91,7 +123,6 @@ on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 	struct conf	*c;
 	bool		 ok;
 
-	(void)p;
 	next = NULL;
 	if (s == NULL && (s = set_new()) == NULL)
 		fatal("secrets");
@@ -109,9 +140,7 @@ on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 		warn_expiry(s);
 		log_info("event=secrets pkis=%zu credentials=%zu",
 		    set_pkis(s), creds_count(set_creds(s)));
-		peer_set(s);
-		set_free(current);
-		current = s;
+		change(p, s);
 		s = NULL;
 		reloads++;
 		refused[0] = '\0';
@@ -155,13 +184,18 @@ run_check(struct ctl *c, int argc, char **argv)
 static void
 run_stats(struct ctl *c, int argc, char **argv)
 {
+	const struct peer_counts	*counts = peer_counts();
+
 	(void)argc;
 	(void)argv;
 	ctl_row(c, "stats");
 	ctl_num(c, "pkis", (int64_t)set_pkis(current));
 	ctl_num(c, "credentials", (int64_t)creds_count(set_creds(current)));
 	ctl_num(c, "loads", reloads);
-	ctl_num(c, "senders", (int64_t)peer_count());
+	ctl_num(c, "senders", (int64_t)counts->senders);
+	ctl_num(c, "signatures", (int64_t)counts->signatures);
+	ctl_num(c, "signatures_refused", (int64_t)counts->refusals);
+	ctl_num(c, "logins", (int64_t)counts->logins);
 	ctl_str(c, "refused", refused);
 	ctl_num(c, "secure_bytes", (int64_t)CRYPTO_secure_used());
 	ctl_row_end(c);
@@ -178,10 +212,11 @@ static void
 on_stop(struct proc *p)
 {
 	(void)p;
-	peer_set(NULL);
+	peer_set(NULL, NULL);
 	set_free(next);
+	set_free(before);
 	set_free(current);
-	next = current = NULL;
+	next = before = current = NULL;
 }
 
 static const struct proc_ops ops = {

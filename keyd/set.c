@@ -88,30 +88,12 @@ fault(struct set *s, const char *path, const char *what)
 	return false;
 }
 
-/* The file's bytes; its size is asked first and must stay what it is. */
 static bool
-read_text(struct set *s, struct file *f, int fd)
+read_all(struct set *s, const struct file *f, int fd)
 {
-	struct stat	st;
-	ssize_t		n;
-	size_t		have = 0;
+	ssize_t	n;
+	size_t	have = 0;
 
-	if (fstat(fd, &st) == -1)
-		return fault(s, f->path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return fault(s, f->path, "not a regular file");
-	if (st.st_size > SET_FILE_MAX)
-		return fault(s, f->path, "larger than 1 MiB");
-	if (lseek(fd, 0, SEEK_SET) == -1)
-		return fault(s, f->path, strerror(errno));
-	f->len = (size_t)st.st_size;
-	f->secure = f->len <= TEXT_SECURE_MAX;
-	f->text = f->secure ? OPENSSL_secure_zalloc(f->len + 1) : NULL;
-	if (f->text == NULL) {
-		f->secure = false;
-		if ((f->text = calloc(1, f->len + 1)) == NULL)
-			return fault(s, f->path, "out of memory");
-	}
 	while (have < f->len) {
 		n = read(fd, f->text + have, f->len - have);
 		if (n == -1 && errno == EINTR)
@@ -123,6 +105,49 @@ read_text(struct set *s, struct file *f, int fd)
 		have += (size_t)n;
 	}
 	return true;
+}
+
+/* A certificate is no secret, unless its file has the key as well. */
+static bool
+unprotect(struct set *s, struct file *f)
+{
+	static const char	 key[] = "PRIVATE KEY-----";
+	uint8_t			*copy;
+
+	if (memmem(f->text, f->len, key, sizeof(key) - 1) != NULL)
+		return true;
+	if ((copy = malloc(f->len + 1)) == NULL)
+		return fault(s, f->path, "out of memory");
+	memcpy(copy, f->text, f->len + 1);
+	OPENSSL_secure_clear_free(f->text, f->len);
+	f->text = copy;
+	f->secure = false;
+	return true;
+}
+
+/* The file's bytes; its size is asked first and must stay what it is. */
+static bool
+read_text(struct set *s, struct file *f, int fd)
+{
+	struct stat	st;
+
+	if (fstat(fd, &st) == -1)
+		return fault(s, f->path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return fault(s, f->path, "not a regular file");
+	if (st.st_size > SET_FILE_MAX)
+		return fault(s, f->path, "larger than 1 MiB");
+	if (lseek(fd, 0, SEEK_SET) == -1)
+		return fault(s, f->path, strerror(errno));
+	f->len = (size_t)st.st_size;
+	f->secure = f->len <= TEXT_SECURE_MAX;
+	f->text = f->secure ? OPENSSL_secure_zalloc(f->len + 1) :
+	    calloc(1, f->len + 1);
+	if (f->text == NULL)
+		return fault(s, f->path, f->secure ?
+		    "no protected memory is left" : "out of memory");
+	return read_all(s, f, fd) && (!f->secure ||
+	    f->kind != IPC_SECRET_CERT || unprotect(s, f));
 }
 
 void
@@ -151,26 +176,46 @@ set_add(struct set *s, enum ipc_secret_kind kind, const char *name,
 	close(fd);
 }
 
+/* By name, and by path where a name has several files. */
 static const struct file *
-find(const struct set *s, enum ipc_secret_kind kind, const char *name)
+find(const struct set *s, enum ipc_secret_kind kind, const char *name,
+    const char *path)
 {
 	const struct file	*f;
 
 	TAILQ_FOREACH(f, &s->files, link) {
-		if (f->kind == kind && strcmp(f->name, name) == 0)
+		if (f->kind == kind && strcmp(f->name, name) == 0 &&
+		    (path == NULL || strcmp(f->path, path) == 0))
 			return f;
 	}
 	return NULL;
 }
 
+/* A client that can use a kind of key gets the one certificate for it. */
+static bool
+is_alone(const struct set *s, const struct entry *e)
+{
+	for (size_t i = 0; i < s->npkis; i++) {
+		enum tls_key	 a = pki_kind(s->pkis[i].pki),
+				 b = pki_kind(e->pki);
+
+		if (strcmp(s->pkis[i].name, e->name) == 0 &&
+		    (a == b || (a == TLS_P256 && b == TLS_P384) ||
+		    (a == TLS_P384 && b == TLS_P256)))
+			return false;
+	}
+	return true;
+}
+
 static bool
 make_pki(struct set *s, const struct conf_pki *p)
 {
-	const struct file	*cert = find(s, IPC_SECRET_CERT, p->name);
-	const struct file	*key = find(s, IPC_SECRET_KEY, p->name);
+	const struct file	*cert, *key;
 	struct entry		*e = &s->pkis[s->npkis];
 	const char		*why;
 
+	cert = find(s, IPC_SECRET_CERT, p->name, p->cert);
+	key = find(s, IPC_SECRET_KEY, p->name, p->key);
 	if (cert == NULL || key == NULL)
 		return fault(s, cert == NULL ? p->cert : p->key,
 		    "was not handed over");
@@ -179,9 +224,14 @@ make_pki(struct set *s, const struct conf_pki *p)
 	if (e->pki == NULL)
 		return fault(s, strstr(why, "ertificate") != NULL ?
 		    cert->path : key->path, why);
+	if ((e->name = strdup(p->name)) == NULL || !is_alone(s, e)) {
+		fault(s, key->path, e->name == NULL ? "out of memory" :
+		    "another key of this pki is of the same kind");
+		pki_free(e->pki);
+		free(e->name);
+		return false;
+	}
 	s->npkis++;
-	if ((e->name = strdup(p->name)) == NULL)
-		return fault(s, p->name, "out of memory");
 	return true;
 }
 
@@ -195,7 +245,7 @@ make_creds(struct set *s, const struct conf *c)
 
 	if (c->credentials == NULL)
 		return true;
-	if ((f = find(s, IPC_SECRET_CREDENTIALS, "")) == NULL)
+	if ((f = find(s, IPC_SECRET_CREDENTIALS, "", NULL)) == NULL)
 		return fault(s, c->credentials, "was not handed over");
 	s->creds = creds_parse(span(f->text, f->len), &why, &line);
 	if (s->creds == NULL) {
@@ -206,13 +256,28 @@ make_creds(struct set *s, const struct conf *c)
 }
 
 static bool
+has_label(const char *label, const struct conf_pos *pos, void *arg)
+{
+	struct set	*s = arg;
+	struct span	 user, secret;
+	char		 text[160];
+
+	(void)pos;
+	if (creds_get(s->creds, span_str(label), &user, &secret))
+		return true;
+	snprintf(text, sizeof(text), "there is no label \"%s\", by which an "
+	    "action logs in", label);
+	return fault(s, "credentials", text);
+}
+
+static bool
 make_srs(struct set *s, const struct conf *c)
 {
 	const struct file	*f;
 
 	if (c->srs_key == NULL)
 		return true;
-	if ((f = find(s, IPC_SECRET_SRS, "")) == NULL)
+	if ((f = find(s, IPC_SECRET_SRS, "", NULL)) == NULL)
 		return fault(s, c->srs_key, "was not handed over");
 	s->srs = span(f->text, f->len);
 	while (s->srs.len > 0 && (s->srs.p[s->srs.len - 1] == '\n' ||
@@ -237,6 +302,10 @@ set_finish(struct set *s, const struct conf *c, const char **why)
 	for (size_t i = 0; ok && i < c->npkis; i++)
 		ok = make_pki(s, &c->pkis[i]);
 	ok = ok && make_creds(s, c) && make_srs(s, c);
+	if (ok) {
+		conf_labels(c, has_label, s);
+		ok = s->why[0] == '\0';
+	}
 	/* What OpenSSL has read is in its own form now; the others are spans
 	 * of their text. */
 	for (f = TAILQ_FIRST(&s->files); f != NULL; f = next) {
@@ -258,6 +327,22 @@ set_pki(const struct set *s, size_t n, struct key_info *info)
 {
 	pki_info(s->pkis[n].pki, info);
 	return s->pkis[n].name;
+}
+
+const struct pki *
+set_key_at(const struct set *s, size_t n)
+{
+	return s->pkis[n].pki;
+}
+
+const struct pki *
+set_key(const struct set *s, struct span name, struct span id)
+{
+	for (size_t i = 0; i < s->npkis; i++)
+		if (span_is(name, s->pkis[i].name) &&
+		    span_eq(id, span(pki_id(s->pkis[i].pki), KEY_ID_LEN)))
+			return s->pkis[i].pki;
+	return NULL;
 }
 
 const struct creds *

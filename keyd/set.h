@@ -33,6 +33,11 @@ bool	 set_finish(struct set *, const struct conf *, const char **why);
 size_t	 set_pkis(const struct set *);
 /* The n-th pki: its name, borrowed, and what it is. */
 const char *set_pki(const struct set *, size_t n, struct key_info *);
+/* The n-th of them itself. */
+const struct pki *set_key_at(const struct set *, size_t n);
+/* The key of a pki by its name and pki_id(); NULL: none. Borrowed. */
+const struct pki *set_key(const struct set *, struct span name,
+	    struct span id);
 const struct creds *set_creds(const struct set *);	/* may be NULL */
 /* The secret of rewritten senders and their domain; empty and "" if none. */
 struct span set_srs(const struct set *, const char **domain);

@@ -11,6 +11,7 @@
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
 #include "smtpd/login.h"
+#include "smtpd/notify.h"
 #include "smtpd/txn.h"
 #include "smtpd/via.h"
 
@@ -43,6 +44,9 @@ both(const struct session *s, const struct smtp_caps *server,
 	    session_conf()->limits.message_size);
 	if (server != NULL) {
 		caps->bits = CAPS_ALWAYS | (server->bits & CAPS_THROUGH);
+		/* What it does not tell of, we do. */
+		if (notify_offered())
+			caps->bits |= CAP_DSN;
 		if ((server->bits & CAP_SIZE) != 0)
 			caps->size = smaller(caps->size, server->size);
 		auth_list(s->listen, server->auth, caps->auth);
@@ -81,9 +85,10 @@ cmd_ehlo_as_told(const struct session *s, const struct smtp_caps *server)
 	struct smtp_caps caps;
 
 	both(s, server, &caps);
-	/* HELO was told nothing. */
-	if ((s->caps & ~caps.bits) != 0 || (s->caps != 0 && caps.size != 0 &&
-	    (s->size_max == 0 || caps.size < s->size_max)))
+	/* HELO was told nothing; without the queue DSN fails recipient by
+	 * recipient. */
+	if ((s->caps & ~(caps.bits | CAP_DSN)) != 0 || (s->caps != 0 &&
+	    caps.size != 0 && (s->size_max == 0 || caps.size < s->size_max)))
 		return false;
 	while (span_word(&told, " ", &word))
 		if (!has_mechanism(caps.auth, word))

@@ -101,6 +101,18 @@ build_unknown(struct build *b, const struct conf_pos *pos, const char *s)
 		lex_error(&b->lex, pos, "an unknown recipient gets 550 or 450");
 }
 
+/* Of the credentials: one word, as it stands there. */
+char *
+build_label(struct build *b, const struct conf_pos *pos, const char *s)
+{
+	size_t	n = strlen(s);
+
+	if (n == 0 || n > DEST_LABEL_MAX || strpbrk(s, " \t#") != NULL)
+		lex_error(&b->lex, pos, "a label is one word of at most %d "
+		    "bytes", DEST_LABEL_MAX);
+	return lit(s);
+}
+
 void
 build_mail_from(struct build *b, const struct conf_pos *pos, const char *s)
 {

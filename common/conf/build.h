@@ -13,6 +13,7 @@
 #define CONTROL_PATH_MAX	80	/* sockets' names lie below it */
 #define QUEUE_PATH_MAX		1000
 #define USERS_PATH_MAX		1000
+#define CA_PATH_MAX		1000
 #define GREET_DELAY_MAX_MS	(5 * 60000)	/* RFC 5321, 4.5.3.2.1: clients
 						 * wait five minutes */
 #define TTL_MIN_MS		10000	/* a number without its unit is less */
@@ -55,6 +56,7 @@ struct build {
 	struct conf_listen	*listen;
 	struct build_action	*action;
 	struct conf_pool	*pool;		/* its destinations */
+	struct conf_tls		 tls;
 	struct conf_archive	*archive;
 	struct conf_rule	*rule;
 	struct conf_table	*table;
@@ -171,6 +173,7 @@ void	 build_to_table(struct build *, const struct conf_pos *,
 	    const char *name, enum conf_by);
 void	 build_known(struct build *, enum conf_known, struct conf_table *);
 void	 build_unknown(struct build *, const struct conf_pos *, const char *);
+char	*build_label(struct build *, const struct conf_pos *, const char *);
 void	 build_mail_from(struct build *, const struct conf_pos *,
 	    const char *);
 /* One more action of the rule. */
@@ -180,6 +183,16 @@ void	 build_archive_begin(struct build *, const struct conf_pos *,
 	    const char *action);
 const struct conf_action *build_action_named(struct build *,
 	    const struct conf_pos *, const char *name);
+
+/* tls.c: a word behind `tls`, which build.tls collects. */
+void	 build_tls_begin(struct build *);
+void	 build_tls_ca(struct build *, const struct conf_pos *, const char *);
+void	 build_tls_pin(struct build *, const struct conf_pos *, const char *);
+/* The whole of it; and what schemes of destinations say beside it. */
+void	 check_tls(struct build *, const struct conf_pos *,
+	    const struct conf_tls *);
+void	 check_schemes(struct build *, const struct conf_action *,
+	    const struct conf_pool *);
 
 void	 build_listen_begin(struct build *, const struct conf_pos *,
 	    const char *where);
@@ -208,6 +221,8 @@ void	 check_senders(struct build *, const struct conf_pos *,
 	    const struct conf_table *);
 /* Who authenticates where, and what is announced. */
 void	 check_auth(struct build *, struct conf_listen *);
+/* Who logs in where, by which label. */
+void	 check_logins(struct build *);
 /* What the entries of `expand aliases` tables stand for, and the files that
  * they include. */
 void	 check_aliases(struct build *);

@@ -113,6 +113,7 @@ value_is_dests(struct span key, struct span value, void *arg)
 
 	if (p != NULL && value.len < CONF_TARGET_MAX) {
 		check_loops(b, &b->action->act.pos, p->dests, p->ndests);
+		check_schemes(b, &b->action->act, p);
 		dest_list_free(p);
 		return true;
 	}
@@ -243,6 +244,7 @@ check_actions(struct build *b)
 		check_relay_only(b, a);
 		check_on_failure(b, a);
 		check_dests(b, a);
+		check_schemes(b, a, a->pool);
 		check_mode(b, a);
 	}
 	for (size_t i = 0; i < b->conf->nactions; i++)
@@ -461,6 +463,7 @@ check_all(struct build *b)
 	check_tables(b);
 	check_listens(b);
 	check_actions(b);
+	check_logins(b);
 	check_aliases(b);
 	check_archives(b);
 	check_rules(b, has_regular(c));

@@ -26,6 +26,21 @@ struct conf_table;
 enum conf_dest_kind { DEST_HOST, DEST_MX, DEST_UNIX };
 enum conf_scheme { SCHEME_NONE, SCHEME_SMTP, SCHEME_SMTP_NOTLS,
     SCHEME_SMTP_TLS, SCHEME_SMTPS, SCHEME_LMTP };
+
+/* `tls` of an action or a pool: what is asked of a session with a server. */
+enum conf_tls_mode { TLS_UNSET, TLS_OFF, TLS_OPPORTUNISTIC, TLS_REQUIRE,
+    TLS_VERIFY, TLS_DANE };
+#define CONF_PINS_MAX	4
+#define CONF_PIN_LEN	32		/* SHA-256 */
+struct conf_tls {
+	enum conf_tls_mode mode;	/* TLS_UNSET: no word was said */
+	bool		 at_once;	/* smtps: before the greeting */
+	char		*name;		/* of the certificate; NULL: the host's */
+	char		*ca;		/* path; NULL: that of `ca` */
+	uint8_t		 pins[CONF_PINS_MAX][CONF_PIN_LEN];
+	unsigned	 npins;		/* 0: the CAs decide */
+};
+
 struct conf_dest {
 	enum conf_dest_kind kind;
 	enum conf_scheme scheme;
@@ -34,6 +49,9 @@ struct conf_dest {
 	uint16_t	 port;		/* 25 by default */
 	unsigned	 weight;	/* its share; 0: none was given */
 	bool		 standby;	/* only while no other one answers */
+	char		*auth;		/* label of the credentials to log in with;
+					 * NULL: the action's */
+	bool		 auth_plaintext;	/* over any connection */
 };
 
 /* Servers that stand for each other: a `pool`, or the list of one action. */
@@ -44,6 +62,7 @@ struct conf_pool {
 	size_t		 ndests;
 	int64_t		 probe_min_ms, probe_max_ms;	/* 10s..5m */
 	unsigned	 max_connections;	/* to each server; 0: none */
+	struct conf_tls	 tls;
 };
 
 enum conf_action_type { ACT_RELAY, ACT_PROXY, ACT_DISCARD, ACT_EXPAND,
@@ -91,8 +110,11 @@ struct conf_action {
 	char		*mail_from;
 	const struct conf_table *mail_from_table;
 	bool		 srs;
+	char		*auth;		/* label to log in with; NULL: no login */
+	bool		 auth_plaintext;	/* over any connection */
 	const struct conf_table *aliases;	/* ACT_EXPAND */
 	enum conf_identity identity;
+	struct conf_tls	 tls;		/* before that of its pool */
 	/* ACT_PROXY */
 	const struct conf_action *on_failure;	/* NULL: 4xx */
 	const struct conf_action *on_slow;	/* NULL: 4xx */
@@ -208,6 +230,8 @@ struct conf_limits {
 	int64_t		 rate_per_ms;
 };
 
+#define PKI_KEYS_MAX	3		/* of one name: RSA, EC, Ed25519 */
+
 /* A file that an :include: of an alias names; in the bundle. */
 struct conf_list {
 	struct span	 path;		/* as written */
@@ -252,6 +276,8 @@ struct conf {
 	char		*control_path;	/* /run/postern */
 	int		 log_level;	/* enum log_level */
 	char		*credentials;	/* path or NULL */
+	char		*ca;		/* path; NULL: the system's */
+	/* Those of one name stand side by side for different kinds of key. */
 	struct conf_pki	{ char *name, *cert, *key; struct conf_pos pos; } *pkis;
 	size_t		 npkis;
 };
@@ -270,6 +296,22 @@ struct conf *conf_parse(struct span bundle, struct buf *msgs);
 void	 conf_free(struct conf *);
 const struct conf_action *conf_action_find(const struct conf *,
 	    struct span name);
+/* What a session with a server asks of TLS: the action's `tls`, else its pool's
+ * (NULL: it has none), else what is usual (a relay: opportunistic; a proxy: off),
+ * and tighter where the destination's scheme says so. The mode is never
+ * TLS_UNSET. Strings are borrowed from the tree. */
+struct conf_tls conf_tls_of(const struct conf_action *,
+	    const struct conf_pool *, enum conf_scheme);
+/* The file of CAs that stands for a NULL. */
+#define CONF_CA_SYSTEM	"/etc/ssl/certs/ca-certificates.crt"
+const char *conf_ca(const struct conf *, const struct conf_tls *);
+/* The next file of CAs that actions or pools name; *at begins with 0. NULL:
+ * there are no more. */
+const char *conf_ca_next(const struct conf *, size_t *at);
+/* Each label of the credentials that an action or a destination logs in with,
+ * maybe several times; pos: of the statement. False from f: no more. */
+void	 conf_labels(const struct conf *, bool (*f)(const char *label,
+	    const struct conf_pos *, void *arg), void *arg);
 /* Is there an action with a mirror: a second session behind some sessions? */
 bool	 conf_mirrors(const struct conf *);
 /*

@@ -117,7 +117,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
 
 %type <string> word
 %type <table> tspec for_opt
-%type <flag> not double_bounces
+%type <flag> not double_bounces auth_clear
 %type <by> by
 %type <identity> identity
 %type <conflict> conflict
@@ -165,6 +165,10 @@ global:	  K_HOSTNAME word	{
 	| K_CREDENTIALS word	{
 		build_once_all(b, &@1, K_CREDENTIALS, "credentials");
 		b->conf->credentials = KEEP($2);
+	}
+	| K_CA word		{
+		build_once_all(b, &@1, K_CA, "ca");
+		b->conf->ca = build_path(b, &@2, $2, CA_PATH_MAX);
 	}
 	| K_CONTROL K_PATH word	{
 		build_once_all(b, &@1, K_CONTROL, "control path");
@@ -423,8 +427,12 @@ action_opt:
 		build_ttl(b, &@2, $2, &b->action->act.ttl_ms);
 	}
 	| K_OPEN		{ b->action->act.open = true; }
-	| tls_use		{ LATER(@1, "tls on an action"); }
-	| K_AUTH word		{ LATER(@1, "auth on an action"); }
+	| tls_use		{ b->action->act.tls = b->tls; }
+	| K_AUTH word auth_clear {
+		ONCE(@1, K_AUTH);
+		b->action->act.auth = build_label(b, &@2, $2);
+		b->action->act.auth_plaintext = $3;
+	}
 	| K_RECIPIENTS { ONCE(@1, K_RECIPIENTS); } known
 	| K_UNKNOWN NUMBER	{
 		ONCE(@1, K_UNKNOWN);
@@ -487,13 +495,31 @@ by:	  K_RCPT_DOMAIN		{ $$ = BY_RCPT_DOMAIN; }
 	| K_MAIL_FROM		{ $$ = BY_MAIL_FROM; }
 	| K_AUTH_USER		{ $$ = BY_AUTH_USER; }
 	;
-tls_use:  K_TLS tls_mode tls_opts
+tls_use:  K_TLS {
+		ONCE(@1, K_TLS);
+		build_tls_begin(b);
+	  } tls_mode tls_opts	{ check_tls(b, &@1, &b->tls); }
 	;
-tls_mode: K_OFF | K_OPPORTUNISTIC | K_REQUIRE | K_VERIFY | K_DANE
+tls_mode: K_OFF			{ b->tls.mode = TLS_OFF; }
+	| K_OPPORTUNISTIC	{ b->tls.mode = TLS_OPPORTUNISTIC; }
+	| K_REQUIRE		{ b->tls.mode = TLS_REQUIRE; }
+	| K_VERIFY		{ b->tls.mode = TLS_VERIFY; }
+	| K_DANE		{
+		b->tls.mode = TLS_DANE;
+		LATER(@1, "tls dane");
+	}
 	;
 tls_opts: %empty | tls_opts tls_opt
 	;
-tls_opt:  K_NAME word | K_CA word | K_PIN word
+tls_opt:  K_NAME word		{
+		ONCE(@1, K_NAME);
+		b->tls.name = build_hostname(b, &@2, $2);
+	}
+	| K_CA word		{
+		ONCE(@1, K_CA);
+		build_tls_ca(b, &@2, $2);
+	}
+	| K_PIN word		{ build_tls_pin(b, &@2, $2); }
 	;
 known:	  '{' known_list opt_comma '}' | known_one
 	;
@@ -532,7 +558,13 @@ dest_opts: %empty
 		    WEIGHT_MAX);
 	}
 	| dest_opts K_STANDBY	{ build_dest_last(b)->standby = true; }
-	| dest_opts K_AUTH word	{ LATER(@2, "auth of a destination"); }
+	| dest_opts K_AUTH word auth_clear {
+		build_dest_last(b)->auth = build_label(b, &@3, $3);
+		build_dest_last(b)->auth_plaintext = $4;
+	}
+	;
+auth_clear: %empty		{ $$ = 0; }
+	| K_AUTH_PLAINTEXT	{ $$ = 1; }
 	;
 
 match:	  K_MATCH { build_rule_begin(b, &@1); } conditions outcome {
@@ -686,7 +718,7 @@ pool_opt: K_PROBE word		{
 		ONCE(@1, K_MAX_CONNECTIONS);
 		b->pool->max_connections = build_number(b, &@2, $2, 1, 10000);
 	}
-	| tls_use		{ LATER(@1, "tls on a pool"); }
+	| tls_use		{ b->pool->tls = b->tls; }
 	;
 
 archive:  K_ARCHIVE K_TO word { build_archive_begin(b, &@3, $3); }
@@ -711,8 +743,7 @@ archive_failure: K_TEMPFAIL	{ b->archive->ignore = false; }
 
 /* ---- later versions: parsed whole, refused at their first word ---------- */
 
-later:	  K_CA word		{ LATER(@1, "ca"); }
-	| K_TLS K_POLICY tspec	{ LATER(@1, "tls policy"); }
+later:	  K_TLS K_POLICY tspec	{ LATER(@1, "tls policy"); }
 	;
 
 dkim:	  K_DKIM { LATER(@1, "dkim"); } word K_DOMAIN tspec K_SELECTOR word

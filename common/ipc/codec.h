@@ -37,6 +37,9 @@ enum ipc_secret_kind {
 	IPC_SECRET_USERS
 };
 
+/* Whose certificates it is held against: servers' that we go to; clients'. */
+enum ipc_trust_kind { IPC_TRUST_SERVERS, IPC_TRUST_CLIENTS };
+
 /* How a commit ended. */
 enum q_status {
 	Q_OK,			/* durable: answer 250 */
@@ -49,7 +52,11 @@ enum q_status {
 enum q_settled {
 	SETTLED_TAKEN,		/* the server has taken its recipients */
 	SETTLED_QUEUE,		/* the queue is to deliver them */
-	SETTLED_REFUSED		/* failed for good: their sender is told */
+	SETTLED_REFUSED,	/* failed for good: their sender is told */
+	SETTLED_RELAYED,	/* taken by a server that tells nobody of it:
+				 * NOTIFY=SUCCESS is ours (RFC 3461, 5.2.2) */
+	SETTLED_TOLD,		/* refused, and the client has heard of it */
+	SETTLED_LAST = SETTLED_TOLD
 };
 
 /* Of a recipient in the queue. */
@@ -76,6 +83,14 @@ enum d_dest {
 	D_DEST_OK,
 	D_DEST_DOWN,		/* no server of it could be reached */
 	D_DEST_SLOW		/* 421 or 4xx before any recipient */
+};
+
+/* Of k_auth_answer. */
+enum k_auth_status {
+	K_AUTH_OK,
+	K_AUTH_NO_LABEL,	/* no such credential */
+	K_AUTH_NO_MECH,		/* none that both sides have */
+	K_AUTH_BAD		/* the challenge makes no sense */
 };
 
 #define IPC_GUESS_KEY	16	/* octets of a name's hash in q_guess */

@@ -21,6 +21,9 @@ struct hosts_cand {
 	uint16_t	 group;		/* those of one destination share it */
 	uint8_t		 weight;	/* its destination's; 0: none given */
 	bool		 standby;
+	const char	*login;		/* label of the credentials, or NULL; the
+					 * configuration's or the list's */
+	bool		 login_plaintext;	/* over any connection */
 };
 struct hosts_list {
 	size_t		 n;

@@ -27,6 +27,8 @@ struct srv {
 	uint32_t	 delivered, failed;	/* recipients, not told yet */
 	int64_t		 used_ms;
 	char		 why[512];	/* the last failure, "CODE TEXT" */
+	/* deliverd: the last label whose login was told of; why it fails. */
+	char		 login[256], login_why[512];
 };
 
 /* changed is called when one goes down or comes back, whoever saw it. */
@@ -54,5 +56,7 @@ void	 srv_works(struct srv *);
 /* It could not be reached or did not welcome us. */
 void	 srv_failed(struct srv *, bool probe, const char *why);
 void	 srv_probe(struct srv *);
+/* It takes our login by this label ("" for why), or does not; for queued. */
+void	 srv_login(struct srv *, const char *label, const char *why);
 
 #endif

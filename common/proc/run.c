@@ -108,7 +108,7 @@ on_secret(struct chan *chan, const void *msg, int fd)
 {
 	const struct ipc_secret	*m = msg;
 	struct proc		*p = chan_arg(chan);
-	char			 name[65], path[1025];
+	char			 name[256], path[1025];
 
 	span_cstr(m->name, name, sizeof(name));
 	span_cstr(m->path, path, sizeof(path));
@@ -259,6 +259,12 @@ hand_over(struct proc *p, struct proc_kept *k)
 	case IPC_T_peer:
 		if (p->ops->peer != NULL)
 			p->ops->peer(p, k->role, k->worker, k->name, k->fd);
+		break;
+	case IPC_T_trust:
+		if (p->ops->trust != NULL)
+			p->ops->trust(p, k->trust, k->path, k->fd);
+		else
+			close(k->fd);
 		break;
 	case IPC_T_secret:
 		if (p->ops->secret != NULL)

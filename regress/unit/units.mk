@@ -5,8 +5,19 @@ UNITLIBS_test_resolve = -lcares
 UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o
 UNITLIBS_test_keys = -lcrypto
 UNITLIBS_test_hash = -lcrypto -lcrypt
+UNIT_test_sign = keyd/sign.o
+UNITLIBS_test_sign = -lcrypto
+UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o login.o sign.o srs.o peer.o)
+UNITLIBS_test_provider = -lssl -lcrypto
+UNITLIBS_test_keypeer = -lcrypto
+UNIT_test_saslclient = keyd/login.o
+UNITLIBS_test_saslclient = -lcrypto
+UNIT_fuzz_saslclient = keyd/login.o
+UNITLIBS_fuzz_saslclient = -lcrypto
 UNIT_test_srs = keyd/srs.o
 UNITLIBS_test_srs = -lcrypto
+UNIT_test_stream_tls = regress/lib/tlshelp.o
+UNITLIBS_test_stream_tls = -lssl -lcrypto
 UNIT_fuzz_srs = keyd/srs.o
 UNITLIBS_fuzz_srs = -lcrypto
 # Stand-ins for what a test makes fail or watches.
@@ -19,7 +30,7 @@ UNITLIBS_test_confine = $(addprefix -Wl$(comma)--wrap=,stat chroot chdir prctl \
 # The parent, in parts.
 UNIT_test_boot = postern/boot.o
 UNIT_test_dirs = postern/dirs.o postern/bind.o postern/load.o postern/boot.o
-UNIT_test_reload = postern/reload.o
+UNIT_test_reload = postern/reload.o postern/trust.o
 UNITLIBS_test_reload = $(addprefix -Wl$(comma)--wrap=,chan_send ctl_end kill \
 	event_del)
 UNIT_test_wire = postern/wire.o
@@ -99,6 +110,8 @@ UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
 UNIT_test_pools = $(DELIVERD)
+UNIT_test_login = keyd/login.o $(DELIVERD)
+UNITLIBS_test_login = -lcrypto
 UNIT_test_agents = regress/lib/queuehelp.o \
     $(addprefix queued/,job.o job_send.o) $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
@@ -118,9 +131,11 @@ SMTPD_TESTS = \
 	byrule \
 	failover \
 	fan \
+	fan_falls \
 	gateway \
 	listener \
 	mirror \
+	notify_server \
 	peer \
 	prepare \
 	proxied \
@@ -148,3 +163,6 @@ UNIT_test_places = posternctl/places.o
 # sendmail, all but its main().
 UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
     options.o spill.o submit.o)
+# TLS towards servers.
+UNIT_test_tls_verify = regress/lib/pkihelp.o
+UNITLIBS_test_tls_verify = -lssl -lcrypto
