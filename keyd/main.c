@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/proc/confine.h"
@@ -107,7 +108,18 @@ static void
 on_secret(struct proc *p, enum ipc_secret_kind kind, const char *name,
     const char *path, int fd)
 {
+	const char	*why;
+
 	(void)p;
+	if (kind == IPC_SECRET_TOKEN_NEW) {
+		if (current == NULL)
+			close(fd);
+		else if (!set_renew(current, name, path, fd, &why))
+			log_warnx("event=secret label=%s why=%s",
+			    log_quote(span_str(name)),
+			    log_quote(span_str(why)));
+		return;
+	}
 	if (next == NULL && (next = set_new()) == NULL)
 		fatal("secrets");
 	set_add(next, kind, name, path, fd);
@@ -149,6 +161,17 @@ on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 }
 
 static void
+credential_row(struct ctl *c, struct span label, struct span user,
+    const char *kind)
+{
+	ctl_row(c, "credential");
+	ctl_field(c, "label", label);
+	ctl_field(c, "user", user);
+	ctl_str(c, "kind", kind);
+	ctl_row_end(c);
+}
+
+static void
 run_check(struct ctl *c, int argc, char **argv)
 {
 	struct key_info	 info;
@@ -172,10 +195,11 @@ run_check(struct ctl *c, int argc, char **argv)
 	}
 	for (size_t i = 0; i < creds_count(set_creds(current)); i++) {
 		creds_at(set_creds(current), i, &label, &user, &secret);
-		ctl_row(c, "credential");
-		ctl_field(c, "label", label);
-		ctl_field(c, "user", user);
-		ctl_row_end(c);
+		credential_row(c, label, user, "password");
+	}
+	for (size_t i = 0; i < set_tokens(current); i++) {
+		set_token(current, i, &label, &user);
+		credential_row(c, label, user, "token");
 	}
 	ctl_end(c, EX_OK, NULL);
 }

@@ -69,6 +69,8 @@ secrets_send(struct child *c, const struct conf *conf)
 			    IPC_SECRET_CREDENTIALS, .path =
 			    span_str(conf->credentials));
 	}
+	for (size_t i = 0; i < conf->ntokens; i++)
+		token_send(c->chan, &conf->tokens[i], IPC_SECRET_TOKEN, &msgs);
 	if (conf->srs_key != NULL) {
 		int fd = file_open(conf->srs_key, true, &msgs);
 
@@ -96,6 +98,12 @@ secrets_check(const struct conf *conf, struct buf *msgs)
 	}
 	if (conf->credentials != NULL) {
 		fd = file_open(conf->credentials, true, msgs);
+		if (fd != -1)
+			close(fd);
+		ok = ok && fd != -1;
+	}
+	for (size_t i = 0; i < conf->ntokens; i++) {
+		fd = file_open(conf->tokens[i].path, true, msgs);
 		if (fd != -1)
 			close(fd);
 		ok = ok && fd != -1;

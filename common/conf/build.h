@@ -167,6 +167,9 @@ void	 build_to_table(struct build *, const struct conf_pos *,
 	    const char *name, enum conf_by);
 void	 build_known(struct build *, enum conf_known, struct conf_table *);
 void	 build_unknown(struct build *, const struct conf_pos *, const char *);
+/* `credentials LABEL user … file …` */
+void	 build_token(struct build *, const struct conf_pos *,
+	    const char *label, const char *user, const char *path);
 char	*build_label(struct build *, const struct conf_pos *, const char *);
 void	 build_mail_from(struct build *, const struct conf_pos *,
 	    const char *);

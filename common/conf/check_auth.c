@@ -142,6 +142,9 @@ label_check(const char *label, const struct conf_pos *pos, void *arg)
 {
 	struct build	*b = arg;
 
+	for (size_t i = 0; i < b->conf->ntokens; i++)
+		if (strcmp(b->conf->tokens[i].label, label) == 0)
+			return true;
 	if (b->conf->credentials == NULL)
 		lex_error(&b->lex, pos, "auth \"%s\" needs the file that has "
 		    "it: credentials \"PATH\"", label);

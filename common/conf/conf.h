@@ -275,6 +275,9 @@ struct conf {
 	char		*control_path;	/* /run/postern */
 	int		 log_level;	/* enum log_level */
 	char		*credentials;	/* path or NULL */
+	/* Credentials whose secret is a token in a file of its own. */
+	struct conf_token { char *label, *user, *path; } *tokens;
+	size_t		 ntokens;
 	char		*ca;		/* path; NULL: the system's */
 	/* Those of one name stand side by side for different kinds of key. */
 	struct conf_pki	{ char *name, *cert, *key; struct conf_pos pos; } *pkis;

@@ -170,6 +170,9 @@ global:	  K_HOSTNAME word	{
 		build_once_all(b, &@1, K_CA, "ca");
 		b->conf->ca = build_path(b, &@2, $2, CA_PATH_MAX);
 	}
+	| K_CREDENTIALS word K_USER word K_FILE word {
+		build_token(b, &@2, $2, $4, $6);
+	}
 	| K_CONTROL K_PATH word	{
 		build_once_all(b, &@1, K_CONTROL, "control path");
 		b->conf->control_path = build_path(b, &@3, $3,

@@ -323,6 +323,15 @@ conf_print(const struct conf *c, struct buf *b)
 		put_quoted(b, c->ca);
 		buf_str(b, "\n");
 	}
+	for (size_t i = 0; i < c->ntokens; i++) {
+		buf_str(b, "credentials ");
+		put_quoted(b, c->tokens[i].label);
+		buf_str(b, " user ");
+		put_quoted(b, c->tokens[i].user);
+		buf_str(b, " file ");
+		put_quoted(b, c->tokens[i].path);
+		buf_str(b, "\n");
+	}
 	for (size_t i = 0; i < c->npools; i++)
 		print_pool(b, c->pools[i]);
 	for (size_t i = 0; i < c->nactions; i++)

@@ -32,7 +32,9 @@ enum ipc_role {
 #define IPC_ANYONE	(IPC_PARENT | IPC_CHILD)
 
 enum ipc_secret_kind {
-	IPC_SECRET_CERT, IPC_SECRET_KEY, IPC_SECRET_CREDENTIALS, IPC_SECRET_SRS
+	IPC_SECRET_CERT, IPC_SECRET_KEY, IPC_SECRET_CREDENTIALS, IPC_SECRET_SRS,
+	IPC_SECRET_TOKEN,
+	IPC_SECRET_TOKEN_NEW	/* of the configuration in force: it has changed */
 };
 
 /* Whose certificates it is held against: servers' that we go to; clients'. */

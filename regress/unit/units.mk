@@ -2,11 +2,12 @@
 UNIT_test_cache = lookupd/cache.o
 UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
-UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o
+UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o keyd/token.o
 UNITLIBS_test_keys = -lcrypto
 UNIT_test_sign = keyd/sign.o
 UNITLIBS_test_sign = -lcrypto
-UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o login.o sign.o srs.o peer.o)
+UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o token.o login.o sign.o srs.o peer.o)
+UNITLIBS_test_provider = -lssl -lcrypto
 UNITLIBS_test_keypeer = -lcrypto
 UNIT_test_saslclient = keyd/login.o
 UNITLIBS_test_saslclient = -lcrypto
@@ -28,7 +29,7 @@ UNITLIBS_test_confine = $(addprefix -Wl$(comma)--wrap=,stat chroot chdir prctl \
 # The parent, in parts.
 UNIT_test_boot = postern/boot.o
 UNIT_test_dirs = postern/dirs.o postern/bind.o postern/load.o postern/boot.o
-UNIT_test_reload = postern/reload.o
+UNIT_test_reload = postern/reload.o postern/token.o postern/trust.o
 UNITLIBS_test_reload = $(addprefix -Wl$(comma)--wrap=,chan_send ctl_end kill \
 	event_del)
 UNIT_test_wire = postern/wire.o
