@@ -100,6 +100,7 @@ UNIT_test_idle = $(PROXYD)
 UNIT_test_workers = $(PROXYD)
 UNIT_test_relaytest = $(PROXYD)
 UNIT_test_identity = $(PROXYD)
+UNIT_test_tls_proxyd = regress/lib/pkihelp.o $(PROXYD)
 # deliverd, all but its main(), and the world around it.
 DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o loghelp.o) \
 	$(filter-out deliverd/main.o deliverd/ctl.o,\
