@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/proc/confine.h"
 #include "common/proc/start.h"
+#include "keyd/passwd.h"
 #include "keyd/peer.h"
 #include "keyd/set.h"
 
@@ -148,7 +150,18 @@ static void
 on_secret(struct proc *p, enum ipc_secret_kind kind, const char *name,
     const char *path, int fd)
 {
+	const char	*why;
+
 	(void)p;
+	if (kind == IPC_SECRET_TOKEN_NEW) {
+		if (current == NULL)
+			close(fd);
+		else if (!set_renew(current, name, path, fd, &why))
+			log_warnx("event=secret label=%s why=%s",
+			    log_quote(span_str(name)),
+			    log_quote(span_str(why)));
+		return;
+	}
 	if (next == NULL && (next = set_new()) == NULL)
 		fatal("secrets");
 	set_add(next, kind, name, path, fd);
@@ -190,6 +203,17 @@ on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 }
 
 static void
+credential_row(struct ctl *c, struct span label, struct span user,
+    const char *kind)
+{
+	ctl_row(c, "credential");
+	ctl_field(c, "label", label);
+	ctl_field(c, "user", user);
+	ctl_str(c, "kind", kind);
+	ctl_row_end(c);
+}
+
+static void
 run_check(struct ctl *c, int argc, char **argv)
 {
 	struct key_info	 info;
@@ -218,10 +242,11 @@ run_check(struct ctl *c, int argc, char **argv)
 	}
 	for (size_t i = 0; i < creds_count(set_creds(current)); i++) {
 		creds_at(set_creds(current), i, &label, &user, &secret);
-		ctl_row(c, "credential");
-		ctl_field(c, "label", label);
-		ctl_field(c, "user", user);
-		ctl_row_end(c);
+		credential_row(c, label, user, "password");
+	}
+	for (size_t i = 0; i < set_tokens(current); i++) {
+		set_token(current, i, &label, &user);
+		credential_row(c, label, user, "token");
 	}
 	ctl_end(c, EX_OK, NULL);
 }
@@ -276,8 +301,12 @@ static const struct proc_ops ops = {
 int
 main(int argc, char **argv)
 {
-	struct proc	*p = proc_start(IPC_KEYD, argc, argv);
+	struct proc	*p;
 
+	/* The title that the parent gave says which of the two it is. */
+	if (argc > 0 && strcmp(argv[0], "passwd") == 0)
+		return passwd_main(argc, argv);
+	p = proc_start(IPC_KEYD, argc, argv);
 	if (!key_setup())
 		fatalx("OpenSSL could not be set up");
 	proc_confine(p, &profile);

@@ -117,10 +117,10 @@ on_sign(struct chan *c, const void *msg, int fd)
 static enum k_auth_status
 find_login(const struct ipc_k_auth *m, struct login *l)
 {
-	bool	token = false;
+	bool	token;
 
-	if (set == NULL || !creds_get(set_creds(set), m->label, &l->user,
-	    &l->secret))
+	if (set == NULL || !set_login(set, m->label, &l->user, &l->secret,
+	    &token))
 		return K_AUTH_NO_LABEL;
 	l->mech = sasl_mech_choose(m->mechs, token);
 	l->step = m->step;

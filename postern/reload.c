@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/conf/table.h"
 #include "postern/postern.h"
 
 #define DRAIN_MS	3600000	/* of a generation that was replaced */
@@ -40,46 +41,45 @@ log_lines(const char *event, struct span text)
 	}
 }
 
+/* What can't be opened is missed by keyd, which then says no. */
 static void
-pki_send(struct child *c, const struct conf_pki *p, enum ipc_secret_kind kind,
+send_file(struct child *c, enum ipc_secret_kind kind, const char *name,
     const char *path, struct buf *msgs)
 {
-	int	 fd = file_open(path, kind == IPC_SECRET_KEY, msgs);
+	bool	 public = kind == IPC_SECRET_CERT || kind == IPC_SECRET_OCSP;
+	int	 fd;
 
-	if (fd != -1)
+	if (path != NULL && (fd = file_open(path, !public, msgs)) != -1)
 		CHAN_SEND_FD(c->chan, secret, fd, .kind = kind,
-		    .name = span_str(p->name), .path = span_str(path));
+		    .name = span_str(name), .path = span_str(path));
 }
 
+/* The users' tables are for keyd's second process, and all else is not. */
 void
 secrets_send(struct child *c, const struct conf *conf)
 {
 	struct buf	 msgs;
 
-	/* What can't be opened is missed by keyd, which then says no. */
 	buf_init(&msgs, 65536);
-	for (size_t i = 0; i < conf->npkis; i++) {
-		const struct conf_pki	*p = &conf->pkis[i];
+	if (c->role == IPC_PASSWD) {
+		for (size_t i = 0; i < conf->ntables; i++)
+			send_file(c, IPC_SECRET_USERS,
+			    table_name(conf->tables[i]),
+			    table_users(conf->tables[i]), &msgs);
+	} else {
+		for (size_t i = 0; i < conf->npkis; i++) {
+			const struct conf_pki	*p = &conf->pkis[i];
 
-		pki_send(c, p, IPC_SECRET_CERT, p->cert, &msgs);
-		pki_send(c, p, IPC_SECRET_KEY, p->key, &msgs);
-		if (p->ocsp != NULL)
-			pki_send(c, p, IPC_SECRET_OCSP, p->ocsp, &msgs);
-	}
-	if (conf->credentials != NULL) {
-		int fd = file_open(conf->credentials, true, &msgs);
-
-		if (fd != -1)
-			CHAN_SEND_FD(c->chan, secret, fd, .kind =
-			    IPC_SECRET_CREDENTIALS, .path =
-			    span_str(conf->credentials));
-	}
-	if (conf->srs_key != NULL) {
-		int fd = file_open(conf->srs_key, true, &msgs);
-
-		if (fd != -1)
-			CHAN_SEND_FD(c->chan, secret, fd, .kind =
-			    IPC_SECRET_SRS, .path = span_str(conf->srs_key));
+			send_file(c, IPC_SECRET_CERT, p->name, p->cert, &msgs);
+			send_file(c, IPC_SECRET_KEY, p->name, p->key, &msgs);
+			send_file(c, IPC_SECRET_OCSP, p->name, p->ocsp, &msgs);
+		}
+		send_file(c, IPC_SECRET_CREDENTIALS, "", conf->credentials,
+		    &msgs);
+		for (size_t i = 0; i < conf->ntokens; i++)
+			token_send(c->chan, &conf->tokens[i], IPC_SECRET_TOKEN,
+			    &msgs);
+		send_file(c, IPC_SECRET_SRS, "", conf->srs_key, &msgs);
 	}
 	log_lines("event=secret", buf_content(&msgs));
 	buf_clear(&msgs);
@@ -110,6 +110,10 @@ secrets_check(const struct conf *conf, struct buf *msgs)
 		ok = can_open(conf->pkis[i].ocsp, false, msgs) && ok;
 	}
 	ok = can_open(conf->credentials, true, msgs) && ok;
+	for (size_t i = 0; i < conf->ntokens; i++)
+		ok = can_open(conf->tokens[i].path, true, msgs) && ok;
+	for (size_t i = 0; i < conf->ntables; i++)
+		ok = can_open(table_users(conf->tables[i]), true, msgs) && ok;
 	return can_open(conf->srs_key, true, msgs) && ok;
 }
 
@@ -149,7 +153,7 @@ ask_providers(struct gateway *gw, const struct set *set, bool check)
 		CHAN_SEND_FD(c->chan, reload, fcntl(set->conf_fd,
 		    F_DUPFD_CLOEXEC, 3), .generation = set->generation,
 		    .check = check);
-		if (c->role == IPC_KEYD)
+		if (c->role == IPC_KEYD || c->role == IPC_PASSWD)
 			secrets_send(c, set->conf);
 		CHAN_SEND(c->chan, reload_end, .tid = 0);
 		c->asked = true;

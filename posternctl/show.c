@@ -42,6 +42,7 @@ static const struct column host_columns[] = {
 	{ "limit", "LIMIT", CELL_NUM, 5 },
 	{ "delivered", "DELIVERED", CELL_NUM, 9 },
 	{ "failed", "FAILED", CELL_NUM, 6 },
+	{ "tls", "TLS", CELL_TEXT, 44 },
 	{ "reason", "LAST FAILURE", CELL_TEXT, 0 },
 	{ NULL, NULL, 0, 0 }
 };
@@ -144,7 +145,7 @@ static int
 run_stats(const struct call *call)
 {
 	static const char *const names[] = { "smtpd", "proxyd", "deliverd",
-	    "lookupd", "keyd", NULL };
+	    "lookupd", "keyd", "passwd", NULL };
 	struct table	 t = { call, NULL, "", false, "stats", 0 };
 	int		 st;
 

@@ -27,7 +27,7 @@ pki mx.example.org cert "$T/ec.crt" key "$T/ec.key"
 pki mx.example.org cert "$T/rsa.crt" key "$T/rsa.key"
 pki two.example.org cert "$T/$1.crt" key "$T/$1.key"
 action "none" discard
-listen on $A port 2525 pki mx.example.org pki two.example.org
+listen on $A port 2525 tls pki mx.example.org pki two.example.org
 match from any for any action "none"
 E2
 }
@@ -49,6 +49,30 @@ check "a listener with certificates takes mail" send $A:2525 a@example.org \
     b@example.org
 [ "$(kinds)" = "EC P-256 Ed25519 RSA 3072 " ] && ok "keys of each kind" ||
     no "keys of each kind: $(kinds)"
+
+# hello OPTION ...: "subject | kind of signature" of a handshake.
+hello() {
+	echo QUIT | timeout 20 openssl s_client -connect $A:2525 \
+	    -starttls smtp "$@" >"$T/hello" 2>&1
+	sed -n 's/^subject=CN = //p; s/^Peer signature type: /| /p' "$T/hello" |
+	    tr '\n' ' '
+}
+# shakes WANTED OPTION ...
+shakes() {
+	_want=$1; shift
+	_got=$(hello "$@")
+	[ "$_got" = "$_want " ] && ok "s_client $*: $_want" || {
+		no "s_client $*: $_want, not $_got"
+		tail -n 20 "$T/hello"; tail -n 5 "$T/gw/log"
+	}
+}
+for v in -tls1_2 -tls1_3; do
+	shakes "ec.example.org | ECDSA" $v
+	shakes "rsa.example.org | RSA-PSS" $v -sigalgs rsa_pss_rsae_sha256
+	shakes "ed.example.org | ed25519" $v -servername ed.example.org
+	shakes "ec.example.org | ECDSA" $v -servername elsewhere.example.org
+done
+shakes "rsa.example.org | RSA" -tls1_2 -sigalgs RSA+SHA512
 
 # The secret of a key, as OpenSSL has it in memory: in either order of bytes.
 secret() {
@@ -83,6 +107,10 @@ has() {
 	python3 "$T/look.py" "$(pid_of "$1")" "rsa=$(secret rsa)" \
 	    "ec=$(secret ec)" "ed=$(secret ed)"
 }
+# Keys have been at work: handshakes, several at once.
+for i in 1 2 3 4 5 6 7 8; do
+	hello -sigalgs rsa_pss_rsae_sha256 >/dev/null
+done
 [ "$(has keyd)" = "ec ed rsa" ] && ok "the keys are found in keyd" ||
     no "the keys are found in keyd: $(has keyd)"
 for d in $(ctl -j status | grep -o '"title":"[^"]*"' | cut -d'"' -f4); do
@@ -117,11 +145,23 @@ logged 'event=certificate pki=two.example.org key="EC P-384" state="expires soon
 counted() { ctl -j stats 2>/dev/null | grep -q '"expiring":1[,}]'; }
 check "and counted" wait_until 20 counted
 check "mail is taken afterwards" send $A:2525 a@example.org b@example.org
+shakes "soon.example.org | ECDSA" -servername soon.example.org
 # keyd killed: its successor has all of it, and nobody else has noticed.
 kill -9 "$(pid_of keyd)"
 check "keyd comes back" wait_until 20 sh -c \
     "[ \"\$('$BUILD/posternctl' -s '$T/gw/run' -j keys | grep -c subject)\" = 3 ]"
 check "mail is taken after that" send $A:2525 a@example.org b@example.org
+shakes "soon.example.org | ECDSA" -servername soon.example.org
+# While keyd stands still others go on, and its handshake waits.
+kill -STOP "$(pid_of keyd)"
+echo QUIT | timeout 30 openssl s_client -connect $A:2525 -starttls smtp \
+    >"$T/waits" 2>&1 &
+waits=$!
+PIDS="$PIDS $waits"
+check "mail is taken beside a handshake that waits" send $A:2525 \
+    a@example.org b@example.org
+kill -CONT "$(pid_of keyd)"
+check "which ends well" wait "$waits"
 logged 'event=malformed|seccomp|event=pki ' && no "nothing was out of order" ||
     ok "nothing was out of order"
 gateway_stop

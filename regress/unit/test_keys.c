@@ -246,6 +246,7 @@ add(struct set *s, enum ipc_secret_kind kind, const char *name,
 static void
 sets(void **state)
 {
+	char		*longest;
 	char		 name[] = "mx", cert[] = "/x/c", key[] = "/x/k",
 			 creds[] = "/x/cred", anna[] = "anna",
 			 bert[] = "bert", carl[] = "carl", host[] = "h";
@@ -256,6 +257,12 @@ sets(void **state)
 	struct conf_pki	 pki = { .name = name, .cert = cert, .key = key };
 	struct conf	 c = { .pkis = &pki, .npkis = 1,
 			    .credentials = creds };
+	char		 path[] = "/x/token", u[] = "u";
+	struct conf_token token = { .label = anna, .user = u, .path = path };
+	const char *const renewed[] = { "new\n", "", "\n", "two words", "a\nb",
+	    "a\1b", "\xc3\xa4" };
+	struct span	 user, secret;
+	bool		 is_token;
 	struct key_info	 info;
 	struct set	*s;
 	const char	*why, *found;
@@ -314,6 +321,51 @@ sets(void **state)
 	    "by which an action logs in");
 	set_free(s);
 	c.nactions = 0;
+
+	c.tokens = &token;			/* a token */
+	c.ntokens = 1;
+	s = set_new();
+	add(s, IPC_SECRET_CERT, "mx", ec_cert.s);
+	add(s, IPC_SECRET_KEY, "mx", ec_key.s);
+	add(s, IPC_SECRET_CREDENTIALS, "", "a u s\n");
+	add(s, IPC_SECRET_TOKEN, "anna", " abc.def-1~2/=\r\n");
+	assert_true(set_finish(s, &c, &why));
+	assert_true(set_login(s, span_str("anna"), &user, &secret, &is_token));
+	assert_true(is_token && span_is(user, "u") &&
+	    span_is(secret, "abc.def-1~2/="));
+	assert_true(set_login(s, span_str("a"), &user, &secret, &is_token));
+	assert_true(!is_token && span_is(secret, "s"));
+	assert_false(set_login(s, span_str("b"), &user, &secret, &is_token));
+	/* Renewed, and not by what is none. */
+	for (size_t i = 0; i < sizeof(renewed) / sizeof(renewed[0]); i++) {
+		assert_int_equal(set_renew(s, "anna", "/x", memfd(renewed[i],
+		    strlen(renewed[i])), &why), i == 0);
+		assert_true(set_login(s, span_str("anna"), &user, &secret,
+		    &is_token) && span_is(secret, "new"));
+	}
+	longest = calloc(1, 8194);
+	memset(longest, 'x', 8193);
+	assert_false(set_renew(s, "anna", "/x", memfd(longest, 8193), &why));
+	assert_true(set_renew(s, "anna", "/x", memfd(longest, 8192), &why));
+	free(longest);
+	assert_false(set_renew(s, "other", "/x", memfd("x", 1), &why));
+	set_free(s);
+
+	s = set_new();				/* its label stands twice */
+	add(s, IPC_SECRET_CERT, "mx", ec_cert.s);
+	add(s, IPC_SECRET_KEY, "mx", ec_key.s);
+	add(s, IPC_SECRET_CREDENTIALS, "", "anna u s\n");
+	add(s, IPC_SECRET_TOKEN, "anna", "abc");
+	assert_false(set_finish(s, &c, &why));
+	set_free(s);
+	s = set_new();				/* it is empty */
+	add(s, IPC_SECRET_CERT, "mx", ec_cert.s);
+	add(s, IPC_SECRET_KEY, "mx", ec_key.s);
+	add(s, IPC_SECRET_CREDENTIALS, "", "a u s\n");
+	add(s, IPC_SECRET_TOKEN, "anna", " \n");
+	assert_false(set_finish(s, &c, &why));
+	set_free(s);
+	c.ntokens = 0;
 
 	s = set_new();				/* no regular file */
 	assert_int_equal(pipe(fds), 0);
