@@ -71,12 +71,12 @@ LIBS_all	:= $(shell pkg-config --libs libbsd-overlay libidn2) -lcdb
 LIBS_event	:= $(shell pkg-config --libs libevent_core)
 LIBS_proc	= $(LIBS_event) -lseccomp -lcap
 LIBS_postern	= $(LIBS_proc)
-LIBS_smtpd	= $(LIBS_proc) -lcrypto
+LIBS_smtpd	= $(LIBS_proc) -lssl -lcrypto
 LIBS_queued	= $(LIBS_proc) -ldb-5.3
 LIBS_deliverd	= $(LIBS_proc) -lssl -lcrypto
 LIBS_proxyd	= $(LIBS_proc) -lssl -lcrypto
 LIBS_lookupd	= $(LIBS_proc) -lcares
-LIBS_keyd	= $(LIBS_proc) -lssl -lcrypto
+LIBS_keyd	= $(LIBS_proc) -lssl -lcrypto -lcrypt
 LIBS_posternctl	= $(LIBS_event)
 
 all: $(PROGS:%=$(BUILD)/%)

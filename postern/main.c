@@ -293,7 +293,7 @@ static void
 run(struct gateway *gw)
 {
 	static const enum ipc_role	providers[] = { IPC_LOOKUPD, IPC_QUEUED,
-					    IPC_KEYD };
+					    IPC_KEYD, IPC_PASSWD };
 	sigset_t			none;
 
 	sigemptyset(&none);

@@ -14,7 +14,7 @@
 #include "common/ipc/ctl.h"
 
 #define WORKERS_MAX	8	/* of one kind and class */
-#define NROLES		7	/* bits of enum ipc_role below IPC_CTL */
+#define NROLES		8	/* bits of enum ipc_role below IPC_CTL */
 #define OLD_SETS_MAX	2	/* generations that still drain */
 #define GRACE_MS	10000	/* for sessions when the gateway ends */
 #define KILL_MS		20000	/* whatever then still lives is killed */

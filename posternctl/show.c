@@ -145,7 +145,7 @@ static int
 run_stats(const struct call *call)
 {
 	static const char *const names[] = { "smtpd", "proxyd", "deliverd",
-	    "lookupd", "keyd", NULL };
+	    "lookupd", "keyd", "passwd", NULL };
 	struct table	 t = { call, NULL, "", false, "stats", 0 };
 	int		 st;
 

@@ -13,6 +13,7 @@
 #define CONTROL_PATH_MAX	80	/* sockets' names lie below it */
 #define QUEUE_PATH_MAX		1000
 #define CA_PATH_MAX		1000
+#define USERS_PATH_MAX		1000
 #define GREET_DELAY_MAX_MS	(5 * 60000)	/* RFC 5321, 4.5.3.2.1: clients
 						 * wait five minutes */
 #define TTL_MIN_MS		10000	/* a number without its unit is less */
@@ -120,7 +121,9 @@ void	 build_subaddress(struct build *, const struct conf_pos *,
 	    const char *);
 void	 build_resolver(struct build *, const struct conf_pos *, const char *);
 void	 build_pki(struct build *, const struct conf_pos *, const char *name,
-	    const char *cert, const char *key);
+	    const char *cert, const char *key, const char *ocsp);
+void	 build_listen_pki(struct build *, const struct conf_pos *,
+	    const char *name);
 void	 build_ttl(struct build *, const struct conf_pos *, const char *,
 	    int64_t *);
 /* "1m..2h": the first at most the second. */
@@ -142,6 +145,9 @@ void	 build_limit_for(struct build *, const struct conf_pos *,
 /* Tables: by name, in place, of a file. */
 struct conf_table *build_table(struct build *, const struct conf_pos *,
 	    const char *name);
+/* The same, for logins. */
+struct conf_table *build_users(struct build *, const struct conf_pos *,
+	    const char *name);
 struct conf_table *build_inline(struct build *, const struct conf_pos *);
 void	 build_entry(struct build *, const struct conf_pos *,
 	    struct conf_table *, const char *key, const char *value);
@@ -150,6 +156,8 @@ void	 build_table_begin(struct build *, const struct conf_pos *,
 void	 build_table_file(struct build *, const struct conf_pos *,
 	    const char *path);
 void	 build_table_cdb(struct build *, const struct conf_pos *,
+	    const char *path);
+void	 build_table_users(struct build *, const struct conf_pos *,
 	    const char *path);
 
 void	 build_action_begin(struct build *, const struct conf_pos *,
@@ -223,6 +231,8 @@ void	 check_logins(struct build *);
 /* What the entries of `expand aliases` tables stand for, and the files that
  * they include. */
 void	 check_aliases(struct build *);
+/* Are the pkis of listeners there? */
+void	 check_pki(struct build *);
 /* The part of it that looks at the rules; `regular`: not all listeners on
  * addresses are proxied. */
 void	 check_rules(struct build *, bool regular);

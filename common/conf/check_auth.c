@@ -68,6 +68,20 @@ announce_check(struct span key, struct span value, void *arg)
 	return true;
 }
 
+/* With users of our own: what is not offered unless somebody asks for it. */
+static bool
+own_check(struct span key, struct span value, void *arg)
+{
+	struct announced	*a = arg;
+
+	(void)value;
+	if (!span_caseis(key, "CRAM-MD5"))
+		lex_error(&a->b->lex, &a->l->pos, "announce: \"%.*s\"; with "
+		    "auth <table> only CRAM-MD5 has to be asked for",
+		    (int)key.len, (const char *)key.p);
+	return true;
+}
+
 static void
 check_announce(struct build *b, const struct conf_listen *l)
 {
@@ -75,6 +89,10 @@ check_announce(struct build *b, const struct conf_listen *l)
 
 	if (l->announce == NULL)
 		return;
+	if (l->auth_users != NULL && l->proxy == NULL) {
+		table_each(l->announce, own_check, &a);
+		return;
+	}
 	if (l->proxy == NULL)
 		lex_error(&b->lex, &l->pos, "announce: only a proxied listener "
 		    "has keywords of a server");
@@ -95,24 +113,30 @@ check_judge(struct build *b, const struct conf_listen *l)
 	if (l->auth && l->kind == LISTEN_UNIX)
 		lex_error(&b->lex, &l->pos, "auth: who uses the socket is known "
 		    "by the system");
+	else if (l->auth_users != NULL && l->proxy != NULL)
+		lex_error(&b->lex, &l->pos, "auth <table>: the clients of a "
+		    "proxied listener authenticate at its own server");
 	else if (l->auth && l->proxy == NULL && l->auth_via == NULL &&
-	    b->lex.errors == 0)
+	    l->auth_users == NULL && b->lex.errors == 0)
 		lex_error(&b->lex, &l->pos, "auth: nobody here knows a "
-		    "password; a server does: auth via \"ACTION\"");
+		    "password; a table or a server does: auth <USERS>, auth "
+		    "via \"ACTION\"");
 }
 
 void
 check_auth(struct build *b, struct conf_listen *l)
 {
-	bool	 can = l->proxy != NULL || l->auth_via != NULL;
+	bool	 can = l->proxy != NULL || l->auth_via != NULL ||
+		    l->auth_users != NULL;
 
 	check_judge(b, l);
 	check_announce(b, l);
-	l->takes_passwords = can && l->auth_plaintext;
+	l->takes_passwords = can && (l->auth_plaintext ||
+	    l->tls != LISTEN_PLAIN);
 	if (l->auth_plaintext && !can)
 		lex_error(&b->lex, &l->pos, "auth-plaintext: this listener "
 		    "takes no passwords; see proxy and auth via");
-	else if (l->auth && can && !l->auth_plaintext)
+	else if (l->auth && can && !l->takes_passwords)
 		lex_warning(&b->lex, &l->pos, "nobody can log in here: "
 		    "passwords are taken over TLS, or with auth-plaintext");
 }

@@ -2,17 +2,19 @@
 UNIT_test_cache = lookupd/cache.o
 UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
-UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o keyd/token.o
+UNIT_test_keys = $(addprefix keyd/,key.o ocsp.o cred.o set.o token.o)
 UNITLIBS_test_keys = -lcrypto
 UNIT_test_sign = keyd/sign.o
 UNITLIBS_test_sign = -lcrypto
-UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o token.o login.o sign.o srs.o peer.o)
+UNIT_test_keypeer = $(addprefix keyd/,key.o ocsp.o cred.o set.o token.o login.o \
+	sign.o srs.o push.o peer.o)
 UNITLIBS_test_provider = -lssl -lcrypto
 UNITLIBS_test_keypeer = -lcrypto
 UNIT_test_saslclient = keyd/login.o
 UNITLIBS_test_saslclient = -lcrypto
 UNIT_fuzz_saslclient = keyd/login.o
 UNITLIBS_fuzz_saslclient = -lcrypto
+UNITLIBS_test_hash = -lcrypto -lcrypt
 UNIT_test_srs = keyd/srs.o
 UNITLIBS_test_srs = -lcrypto
 UNIT_test_stream_tls = regress/lib/tlshelp.o
@@ -138,6 +140,7 @@ SMTPD_TESTS = \
 	mirror \
 	notify_server \
 	peer \
+	prdr \
 	prepare \
 	proxied \
 	relay \
@@ -147,15 +150,18 @@ SMTPD_TESTS = \
 	session_content \
 	session_limits \
 	session_options \
+	starttls \
 	tee \
 	verify \
 	verify_away \
 	window
 $(foreach t,$(SMTPD_TESTS),$(eval UNIT_test_$t = $(SMTPD)))
-$(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lcrypto))
-UNITLIBS_fuzz_session = -lcrypto
+$(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lssl -lcrypto))
+UNITLIBS_fuzz_session = -lssl -lcrypto
 UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
 UNIT_test_verify_away = regress/lib/loghelp.o $(SMTPD)
+UNIT_test_starttls = regress/lib/loghelp.o regress/lib/tlshelp.o $(SMTPD)
+UNITLIBS_test_starttls = -Wl,--wrap=pki_ssl -lssl -lcrypto
 UNIT_test_source = smtpd/source.o
 UNIT_test_guess = smtpd/guess.o smtpd/digest.o queued/guesses.o
 UNITLIBS_test_guess = -lcrypto
