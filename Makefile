@@ -71,12 +71,12 @@ LIBS_all	:= $(shell pkg-config --libs libbsd-overlay libidn2) -lcdb
 LIBS_event	:= $(shell pkg-config --libs libevent_core)
 LIBS_proc	= $(LIBS_event) -lseccomp -lcap
 LIBS_postern	= $(LIBS_proc)
-LIBS_smtpd	= $(LIBS_proc) -lcrypto
+LIBS_smtpd	= $(LIBS_proc) -lssl -lcrypto
 LIBS_queued	= $(LIBS_proc) -ldb-5.3
-LIBS_deliverd	= $(LIBS_proc)
-LIBS_proxyd	= $(LIBS_proc)
+LIBS_deliverd	= $(LIBS_proc) -lssl -lcrypto
+LIBS_proxyd	= $(LIBS_proc) -lssl -lcrypto
 LIBS_lookupd	= $(LIBS_proc) -lcares
-LIBS_keyd	= $(LIBS_proc) -lssl -lcrypto
+LIBS_keyd	= $(LIBS_proc) -lssl -lcrypto -lcrypt
 LIBS_posternctl	= $(LIBS_event)
 
 all: $(PROGS:%=$(BUILD)/%)
@@ -95,7 +95,7 @@ $O/%.o: %.c
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(addprefix $O/,common/smtp/%.o common/mime/%.o common/dns/%.o common/ipc/%.o): CFLAGS += $(TRAP)
+$(addprefix $O/,common/smtp/%.o common/mime/%.o common/dns/%.o common/tls/%.o common/ipc/%.o): CFLAGS += $(TRAP)
 
 $(GRAM): common/conf/gram.y
 	@mkdir -p $(@D)
@@ -112,10 +112,10 @@ TOOLS	= $(BUILD)/regress/lib/inject $(BUILD)/regress/lib/confdump
 -include regress/unit/units.mk
 $(UNITS): $(BUILD)/regress/%: $O/regress/%.o $$(addprefix $O/,$$(UNIT_$$(notdir $$*))) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_proc) $(UNITLIBS_$(notdir $*)) $(LIBS_all)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_proc) -lssl -lcrypto $(UNITLIBS_$(notdir $*)) $(LIBS_all)
 $(FUZZERS): $(BUILD)/regress/fuzz/%: $O/regress/fuzz/%.o $O/regress/lib/replay.o $$(addprefix $O/,$$(UNIT_$$*)) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_proc) $(UNITLIBS_$*) $(LIBS_all)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_proc) -lssl -lcrypto $(UNITLIBS_$*) $(LIBS_all)
 $(TOOLS): $(BUILD)/%: $O/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_all)
@@ -171,11 +171,14 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/postern \
 	    $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5 \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	    $(DESTDIR)$(SYSCONFDIR)/postern
 	install -m 755 $(BUILD)/postern $(BUILD)/posternctl $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(DAEMONS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/libexec/postern
 	install -m 644 man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 posternctl/completion.bash \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/posternctl
 	postern/names $(DESTDIR)$(PREFIX)
 	install -m 644 postern/postern.sysusers \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf

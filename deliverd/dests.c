@@ -25,8 +25,11 @@ static struct event		*ticker, *rechecker;
 static void
 dest_forget(struct dest *d)
 {
-	for (size_t i = 0; i < d->ncands; i++)
+	for (size_t i = 0; i < d->ncands; i++) {
 		srv_unref(d->cands[i].srv);
+		free(d->cands[i].refused);
+		logins_unref(d->cands[i].login);
+	}
 	free(d->cands);
 	d->cands = NULL;
 	d->ncands = 0;
@@ -41,12 +44,19 @@ dest_free(struct dest *d)
 }
 
 bool
+dest_refuses(const struct cand *c)
+{
+	return c->refused != NULL && clock_mono().ms < c->refused_ms;
+}
+
+bool
 dest_wants_probe(const struct dest *d)
 {
 	if (d->pool == NULL)
 		return false;
 	for (size_t i = 0; i < d->ncands; i++) {
-		if (health_is_down(&d->cands[i].srv->health))
+		if (health_is_down(&d->cands[i].srv->health) ||
+		    logins_refused(d->cands[i].login) != NULL)
 			return true;
 	}
 	return d->told_down;
@@ -139,6 +149,7 @@ dests_init(struct proc *p, const struct conf *c, struct ask *a)
 	    event_add(ticker, &tv) == -1)
 		fatalx("event_new");
 	srvs_init(server_changed);
+	logins_init(server_changed);
 }
 
 void
@@ -287,6 +298,24 @@ label(const struct dest *d)
 	    d->action->name;
 }
 
+/* What its TLS was like outlives the list. */
+static void
+keep_refusal(struct dest *d, struct cand *now)
+{
+	struct cand	*c;
+
+	for (size_t i = 0; i < d->ncands; i++) {
+		c = &d->cands[i];
+		if (c->srv != now->srv || c->refused == NULL ||
+		    strcmp(c->id.name, now->id.name) != 0)
+			continue;
+		now->refused_ms = c->refused_ms;
+		now->refused = c->refused;
+		c->refused = NULL;
+		return;
+	}
+}
+
 static void
 found(void *arg, const struct hosts_list *l)
 {
@@ -310,7 +339,14 @@ found(void *arg, const struct hosts_list *l)
 		v[n].id = l->cand[i];
 		v[n].srv = srv_ref(&l->cand[i].addr, l->cand[i].name,
 		    label(d), &d->times);
-		n += v[n].srv != NULL;
+		v[n].login = v[n].id.login != NULL ? logins_ref(&v[n].id) :
+		    NULL;
+		/* Without its login it is of no use. */
+		if (v[n].srv != NULL && v[n].id.login != NULL &&
+		    v[n].login == NULL)
+			srv_unref(v[n].srv);
+		else if (v[n].srv != NULL)
+			keep_refusal(d, &v[n++]);
 	}
 	dest_forget(d);
 	d->cands = v;

@@ -72,17 +72,25 @@ struct answer *
 answer_pack(const struct dns_answer *d)
 {
 	struct answer	*a;
-	size_t		 n = pack(NULL, d);
+	size_t		 n = pack(NULL, d), canon = strlen(d->canon);
 
-	if ((a = malloc(sizeof(*a) + n)) == NULL)
+	if ((a = malloc(sizeof(*a) + n + canon)) == NULL)
 		return NULL;
 	*a = (struct answer){ .status = d->status, .ad = d->ad,
-	    .nrr = (uint16_t)d->nrr, .size = n };
+	    .nrr = (uint16_t)d->nrr, .size = n,
+	    .canon_len = (uint8_t)canon };
 	a->ttl = d->status == DNS_OK ? clamp(d->ttl, CACHE_TTL_MAX_S) :
 	    d->status == DNS_TEMPFAIL ? CACHE_FAIL_S :
 	    clamp(d->ttl, CACHE_NEG_MAX_S);
 	pack(a->data, d);
+	put(a->data + n, d->canon, canon);
 	return a;
+}
+
+struct span
+answer_canon(const struct answer *a)
+{
+	return span(a->data + a->size, a->canon_len);
 }
 
 struct answer *
@@ -210,7 +218,8 @@ cache_put(struct cache *c, enum dns_type type, struct span name,
 	e->keylen = make_key(e->key, type, name);
 	e->answer = a;
 	e->expires_ms = now.ms + (int64_t)a->ttl * 1000;
-	e->cost = ENTRY_BYTES + sizeof(*e) + e->keylen + sizeof(*a) + a->size;
+	e->cost = ENTRY_BYTES + sizeof(*e) + e->keylen + sizeof(*a) + a->size +
+	    a->canon_len;
 	while (c->bytes + e->cost > c->bytes_max && !TAILQ_EMPTY(&c->lru))
 		drop(c, TAILQ_LAST(&c->lru, entries));
 	if (e->cost > c->bytes_max ||
@@ -227,7 +236,7 @@ size_t
 cache_flush(struct cache *c, struct span name)
 {
 	static const enum dns_type types[] = { DNS_A, DNS_AAAA, DNS_MX,
-	    DNS_TXT, DNS_PTR, DNS_CNAME };
+	    DNS_TXT, DNS_PTR, DNS_CNAME, DNS_TLSA };
 	struct entry	*e;
 	size_t		 n = 0;
 

@@ -21,8 +21,9 @@ struct answer {
 	bool		 ad;
 	uint32_t	 ttl;		/* seconds from when it was made */
 	uint16_t	 nrr;
-	size_t		 size;		/* of data */
-	uint8_t		 data[];
+	size_t		 size;		/* of the records in data */
+	uint8_t		 canon_len;	/* the name where a chain of CNAMEs */
+	uint8_t		 data[];	/* ended stands behind them */
 };
 struct answer_rr {			/* borrowed from the answer */
 	uint8_t		 type;
@@ -35,6 +36,8 @@ struct answer_rr {			/* borrowed from the answer */
 struct answer *answer_pack(const struct dns_answer *);
 /* One with this status and no records. */
 struct answer *answer_none(enum dns_status, uint32_t ttl);
+/* Empty: the name that was asked for is no alias. */
+struct span answer_canon(const struct answer *);
 /* The record at *pos (0 to begin with), which moves on. False at the end. */
 bool	 answer_next(const struct answer *, size_t *pos, struct answer_rr *);
 

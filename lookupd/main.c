@@ -39,7 +39,8 @@ asker_answer(struct asker *a, uint32_t tid, const struct answer *ans,
 		    .pref = r.pref, .addr = r.addr, .name = r.name,
 		    .text = r.text);
 	CHAN_SEND(a->chan, lookup_end, .tid = tid,
-	    .status = (uint8_t)ans->status, .ttl = ttl, .ad = ans->ad);
+	    .status = (uint8_t)ans->status, .ttl = ttl, .ad = ans->ad,
+	    .canon = answer_canon(ans));
 }
 
 /* Owners are askers, or requests of posternctl, which have tid 0 and say so. */
@@ -64,6 +65,8 @@ on_lookup(struct chan *c, const void *msg, int fd)
 	case DNS_MX:
 	case DNS_PTR:
 	case DNS_TXT:
+	case DNS_CNAME:
+	case DNS_TLSA:
 		resolve_ask(a->resolver, (enum dns_type)m->type, m->name, a,
 		    m->tid);
 		break;

@@ -325,6 +325,9 @@ on_packet(struct question *q, struct span packet)
 	if (follow(q, d))
 		return;
 	d->ad = q->ad && r->trust_ad;
+	/* The chain ended in an earlier packet: at the name asked for last. */
+	if (q->cnames > 0 && d->cnames == 0)
+		strlcpy(d->canon, q->next, sizeof(d->canon));
 	if (q->ttl < d->ttl)
 		d->ttl = q->ttl;
 	finish(q, answer_pack(d), true);
@@ -419,6 +422,7 @@ localhost(struct resolver *r, enum dns_type type, struct span name,
 	d->status = type == DNS_A || type == DNS_AAAA ? DNS_OK : DNS_NODATA;
 	d->ttl = CACHE_NEG_MAX_S;
 	d->ad = false;
+	d->canon[0] = '\0';
 	d->nrr = d->status == DNS_OK ? 1 : 0;
 	d->rr[0] = (struct dns_rr){ .type = type };
 	if (type == DNS_A) {

@@ -8,6 +8,8 @@
 
 #include "lookupd/verbs.h"
 
+#include "common/tls/dane.h"
+
 /* A "dns query" that waits for its answer. */
 struct query {
 	LIST_ENTRY(query) link;
@@ -20,7 +22,8 @@ static LIST_HEAD(, query)	 queries = LIST_HEAD_INITIALIZER(queries);
 
 static const struct { const char *name; enum dns_type type; } types[] = {
 	{ "A", DNS_A }, { "AAAA", DNS_AAAA }, { "MX", DNS_MX },
-	{ "PTR", DNS_PTR }, { "TXT", DNS_TXT },
+	{ "PTR", DNS_PTR }, { "TXT", DNS_TXT }, { "CNAME", DNS_CNAME },
+	{ "TLSA", DNS_TLSA },
 };
 
 static const char *
@@ -37,7 +40,7 @@ static void
 one_row(struct ctl *c, const char *name, const struct answer_rr *r,
     uint32_t ttl)
 {
-	char	addr[ADDR_STRLEN];
+	char	addr[ADDR_STRLEN], tlsa[DANE_TEXT_MAX];
 
 	ctl_row(c, "record");
 	ctl_str(c, "name", name);
@@ -55,6 +58,9 @@ one_row(struct ctl *c, const char *name, const struct answer_rr *r,
 		break;
 	case DNS_TXT:
 		ctl_field(c, "value", r->text);
+		break;
+	case DNS_TLSA:
+		ctl_str(c, "value", dane_text(r->text, tlsa, sizeof(tlsa)));
 		break;
 	default:
 		ctl_field(c, "value", r->name);
@@ -125,7 +131,8 @@ run_query(struct ctl *c, int argc, char **argv)
 			break;
 	}
 	if (i == sizeof(types) / sizeof(types[0])) {
-		ctl_end(c, EX_USAGE, "TYPE is A, AAAA, MX, PTR or TXT");
+		ctl_end(c, EX_USAGE,
+		    "TYPE is A, AAAA, CNAME, MX, PTR, TLSA or TXT");
 		return;
 	}
 	if ((q = calloc(1, sizeof(*q))) == NULL) {

@@ -78,6 +78,8 @@ hosts_report(unsigned agent, const struct ipc_d_server *m)
 		span_cstr(m->name, h->name, sizeof(h->name));
 	if (m->label.len > 0)
 		span_cstr(m->label, h->label, sizeof(h->label));
+	if (m->tls.len > 0)
+		span_cstr(m->tls, h->tls, sizeof(h->tls));
 	h->heard_ms = now;
 	h->delivered += m->delivered;
 	h->failed += m->failed;
@@ -92,6 +94,19 @@ hosts_report(unsigned agent, const struct ipc_d_server *m)
 	h->probe_ms = now + duration(m->probe_ms);
 	span_cstr(m->why, h->why, sizeof(h->why));
 	return news;
+}
+
+void
+hosts_login(const struct ipc_d_login *m)
+{
+	struct host	*h = m->addr.family == 0 ? NULL : find(&m->addr);
+
+	/* What another label is refused for stays. */
+	if (h == NULL || (m->why.len == 0 && h->login_why[0] != '\0' &&
+	    !span_is(m->label, h->login)))
+		return;
+	span_cstr(m->label, h->login, sizeof(h->login));
+	span_cstr(m->why, h->login_why, sizeof(h->login_why));
 }
 
 static bool

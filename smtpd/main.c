@@ -9,6 +9,7 @@
 #include "common/lookup/ask.h"
 #include "common/proc/confine.h"
 #include "common/proc/start.h"
+#include "common/tls/trust.h"
 #include "smtpd/digest.h"
 #include "smtpd/ctl.h"
 #include "smtpd/failover.h"
@@ -17,6 +18,7 @@
 #include "smtpd/learn.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
+#include "smtpd/login.h"
 #include "smtpd/relay.h"
 #include "smtpd/source.h"
 #include "smtpd/srs.h"
@@ -45,6 +47,8 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 		link_peer(worker, fd);
 	else if (role == IPC_KEYD)
 		srs_peer(worker, fd);
+	else if (role == IPC_PASSWD)
+		login_peer(worker, fd);
 	else {
 		close(fd);
 		proc_report(p, role, worker, "no peer of smtpd");
@@ -70,6 +74,17 @@ fallback(struct proc *p, struct span action, bool on)
 {
 	(void)p;
 	failover_force(action, on);
+}
+
+/* Whose certificates clients may have. */
+static void
+trust(struct proc *p, enum ipc_trust_kind kind, const char *path, int fd)
+{
+	(void)p;
+	if (kind == IPC_TRUST_CLIENTS)
+		trust_add(path, fd);
+	else
+		close(fd);
 }
 
 /* Who does nothing is told to come again; in the end everybody is. */
@@ -111,6 +126,7 @@ main(int argc, char **argv)
 		.listener = listener,
 		.pause_listener = pause_listener,
 		.fallback = fallback,
+		.trust = trust,
 		.drain = drain,
 		.drained = drained,
 		.verbs = ctl_verbs
@@ -134,6 +150,7 @@ main(int argc, char **argv)
 	queue_init(p);
 	link_init(p, conf);
 	srs_init(p, conf);
+	login_init(p, conf);
 	verify_init(p, conf);
 	learn_init(conf);
 	failover_init(conf);

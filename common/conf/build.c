@@ -268,25 +268,6 @@ build_resolver(struct build *b, const struct conf_pos *pos, const char *s)
 }
 
 void
-build_pki(struct build *b, const struct conf_pos *pos, const char *name,
-    const char *cert, const char *key)
-{
-	struct conf	*c = b->conf;
-	struct conf_pki	*p = build_grow(b, c->pkis, c->npkis, sizeof(*p));
-
-	if (p == NULL)
-		return;
-	for (size_t i = 0; i < c->npkis; i++)
-		if (strcmp(p[i].name, name) == 0)
-			lex_error(&b->lex, pos, "pki \"%s\" is defined twice, "
-			    "first at %s:%u", name, p[i].pos.file,
-			    p[i].pos.line);
-	p[c->npkis++] = (struct conf_pki){ build_hostname(b, pos, name),
-	    build_str(b, span_str(cert)), build_str(b, span_str(key)), *pos };
-	c->pkis = p;
-}
-
-void
 build_ttl(struct build *b, const struct conf_pos *pos, const char *s,
     int64_t *ms)
 {

@@ -12,6 +12,8 @@
 #define SOCKET_PATH_MAX		107	/* sun_path without its NUL */
 #define CONTROL_PATH_MAX	80	/* sockets' names lie below it */
 #define QUEUE_PATH_MAX		1000
+#define CA_PATH_MAX		1000
+#define USERS_PATH_MAX		1000
 #define GREET_DELAY_MAX_MS	(5 * 60000)	/* RFC 5321, 4.5.3.2.1: clients
 						 * wait five minutes */
 #define TTL_MIN_MS		10000	/* a number without its unit is less */
@@ -54,6 +56,7 @@ struct build {
 	struct conf_listen	*listen;
 	struct build_action	*action;
 	struct conf_pool	*pool;		/* its destinations */
+	struct conf_tls		 tls;
 	struct conf_archive	*archive;
 	struct conf_rule	*rule;
 	struct conf_table	*table;
@@ -118,7 +121,9 @@ void	 build_subaddress(struct build *, const struct conf_pos *,
 	    const char *);
 void	 build_resolver(struct build *, const struct conf_pos *, const char *);
 void	 build_pki(struct build *, const struct conf_pos *, const char *name,
-	    const char *cert, const char *key);
+	    const char *cert, const char *key, const char *ocsp);
+void	 build_listen_pki(struct build *, const struct conf_pos *,
+	    const char *name);
 void	 build_ttl(struct build *, const struct conf_pos *, const char *,
 	    int64_t *);
 /* "1m..2h": the first at most the second. */
@@ -140,6 +145,9 @@ void	 build_limit_for(struct build *, const struct conf_pos *,
 /* Tables: by name, in place, of a file. */
 struct conf_table *build_table(struct build *, const struct conf_pos *,
 	    const char *name);
+/* The same, for logins. */
+struct conf_table *build_users(struct build *, const struct conf_pos *,
+	    const char *name);
 struct conf_table *build_inline(struct build *, const struct conf_pos *);
 void	 build_entry(struct build *, const struct conf_pos *,
 	    struct conf_table *, const char *key, const char *value);
@@ -148,6 +156,8 @@ void	 build_table_begin(struct build *, const struct conf_pos *,
 void	 build_table_file(struct build *, const struct conf_pos *,
 	    const char *path);
 void	 build_table_cdb(struct build *, const struct conf_pos *,
+	    const char *path);
+void	 build_table_users(struct build *, const struct conf_pos *,
 	    const char *path);
 
 void	 build_action_begin(struct build *, const struct conf_pos *,
@@ -165,6 +175,10 @@ void	 build_to_table(struct build *, const struct conf_pos *,
 	    const char *name, enum conf_by);
 void	 build_known(struct build *, enum conf_known, struct conf_table *);
 void	 build_unknown(struct build *, const struct conf_pos *, const char *);
+/* `credentials LABEL user … file …` */
+void	 build_token(struct build *, const struct conf_pos *,
+	    const char *label, const char *user, const char *path);
+char	*build_label(struct build *, const struct conf_pos *, const char *);
 void	 build_mail_from(struct build *, const struct conf_pos *,
 	    const char *);
 /* One more action of the rule. */
@@ -174,6 +188,16 @@ void	 build_archive_begin(struct build *, const struct conf_pos *,
 	    const char *action);
 const struct conf_action *build_action_named(struct build *,
 	    const struct conf_pos *, const char *name);
+
+/* tls.c: a word behind `tls`, which build.tls collects. */
+void	 build_tls_begin(struct build *);
+void	 build_tls_ca(struct build *, const struct conf_pos *, const char *);
+void	 build_tls_pin(struct build *, const struct conf_pos *, const char *);
+/* The whole of it; and what schemes of destinations say beside it. */
+void	 check_tls(struct build *, const struct conf_pos *,
+	    const struct conf_tls *);
+void	 check_schemes(struct build *, const struct conf_action *,
+	    const struct conf_pool *);
 
 void	 build_listen_begin(struct build *, const struct conf_pos *,
 	    const char *where);
@@ -202,9 +226,13 @@ void	 check_senders(struct build *, const struct conf_pos *,
 	    const struct conf_table *);
 /* Who authenticates where, and what is announced. */
 void	 check_auth(struct build *, struct conf_listen *);
+/* Who logs in where, by which label. */
+void	 check_logins(struct build *);
 /* What the entries of `expand aliases` tables stand for, and the files that
  * they include. */
 void	 check_aliases(struct build *);
+/* Are the pkis of listeners there? */
+void	 check_pki(struct build *);
 /* The part of it that looks at the rules; `regular`: not all listeners on
  * addresses are proxied. */
 void	 check_rules(struct build *, bool regular);

@@ -17,7 +17,15 @@ check_tables(struct build *b)
 		if (!t->defined)
 			lex_error(&b->lex, &t->pos, "table \"%s\" is not "
 			    "defined", table_name(t));
-		else if (!t->used)
+		else if (t->judges && !t->is_users)
+			lex_error(&b->lex, &t->pos, "table \"%s\" has no "
+			    "passwords for auth: table … passwd \"PATH\"",
+			    table_name(t));
+		else if (t->is_users && t->used)
+			lex_error(&b->lex, &t->pos, "table \"%s\" has users "
+			    "with passwords; it can stand behind auth alone",
+			    table_name(t));
+		else if (!t->used && !t->judges)
 			lex_warning(&b->lex, &t->pos, "table \"%s\" is not "
 			    "used", table_name(t));
 	}
@@ -105,6 +113,7 @@ value_is_dests(struct span key, struct span value, void *arg)
 
 	if (p != NULL && value.len < CONF_TARGET_MAX) {
 		check_loops(b, &b->action->act.pos, p->dests, p->ndests);
+		check_schemes(b, &b->action->act, p);
 		dest_list_free(p);
 		return true;
 	}
@@ -235,6 +244,7 @@ check_actions(struct build *b)
 		check_relay_only(b, a);
 		check_on_failure(b, a);
 		check_dests(b, a);
+		check_schemes(b, a, a->pool);
 		check_mode(b, a);
 	}
 	for (size_t i = 0; i < b->conf->nactions; i++)
@@ -367,6 +377,12 @@ check_listen(struct build *b, struct conf_listen *l)
 	if (strlen(l->tag) > NAME_MAX_LEN)
 		lex_error(&b->lex, &l->pos, "a tag has at most %d bytes",
 		    NAME_MAX_LEN);
+	if (l->tls_verify && c->ca == NULL)
+		lex_error(&b->lex, &l->pos, "tls-require verify needs `ca "
+		    "\"PATH\"`: whose certificates are enough");
+	if (l->tls != LISTEN_PLAIN && l->kind == LISTEN_UNIX)
+		lex_error(&b->lex, &l->pos, "tls is not for the submission "
+		    "socket");
 	check_auth(b, l);
 	check_beside(b, l);
 }
@@ -452,7 +468,9 @@ check_all(struct build *b)
 
 	check_tables(b);
 	check_listens(b);
+	check_pki(b);
 	check_actions(b);
+	check_logins(b);
 	check_aliases(b);
 	check_archives(b);
 	check_rules(b, has_regular(c));

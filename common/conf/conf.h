@@ -26,6 +26,21 @@ struct conf_table;
 enum conf_dest_kind { DEST_HOST, DEST_MX, DEST_UNIX };
 enum conf_scheme { SCHEME_NONE, SCHEME_SMTP, SCHEME_SMTP_NOTLS,
     SCHEME_SMTP_TLS, SCHEME_SMTPS, SCHEME_LMTP };
+
+/* `tls` of an action or a pool: what is asked of a session with a server. */
+enum conf_tls_mode { TLS_UNSET, TLS_OFF, TLS_OPPORTUNISTIC, TLS_REQUIRE,
+    TLS_VERIFY, TLS_DANE };
+#define CONF_PINS_MAX	4
+#define CONF_PIN_LEN	32		/* SHA-256 */
+struct conf_tls {
+	enum conf_tls_mode mode;	/* TLS_UNSET: no word was said */
+	bool		 at_once;	/* smtps: before the greeting */
+	char		*name;		/* of the certificate; NULL: the host's */
+	char		*ca;		/* path; NULL: that of `ca` */
+	uint8_t		 pins[CONF_PINS_MAX][CONF_PIN_LEN];
+	unsigned	 npins;		/* 0: the CAs decide */
+};
+
 struct conf_dest {
 	enum conf_dest_kind kind;
 	enum conf_scheme scheme;
@@ -34,6 +49,9 @@ struct conf_dest {
 	uint16_t	 port;		/* 25 by default */
 	unsigned	 weight;	/* its share; 0: none was given */
 	bool		 standby;	/* only while no other one answers */
+	char		*auth;		/* label of the credentials to log in with;
+					 * NULL: the action's */
+	bool		 auth_plaintext;	/* over any connection */
 };
 
 /* Servers that stand for each other: a `pool`, or the list of one action. */
@@ -44,6 +62,7 @@ struct conf_pool {
 	size_t		 ndests;
 	int64_t		 probe_min_ms, probe_max_ms;	/* 10s..5m */
 	unsigned	 max_connections;	/* to each server; 0: none */
+	struct conf_tls	 tls;
 };
 
 enum conf_action_type { ACT_RELAY, ACT_PROXY, ACT_DISCARD, ACT_EXPAND,
@@ -91,8 +110,11 @@ struct conf_action {
 	char		*mail_from;
 	const struct conf_table *mail_from_table;
 	bool		 srs;
+	char		*auth;		/* label to log in with; NULL: no login */
+	bool		 auth_plaintext;	/* over any connection */
 	const struct conf_table *aliases;	/* ACT_EXPAND */
 	enum conf_identity identity;
+	struct conf_tls	 tls;		/* before that of its pool */
 	/* ACT_PROXY */
 	const struct conf_action *on_failure;	/* NULL: 4xx */
 	const struct conf_action *on_slow;	/* NULL: 4xx */
@@ -107,6 +129,9 @@ struct conf_action {
 enum conf_listen_kind { LISTEN_INET, LISTEN_UNIX };
 /* `on-conflict`: recipients of one transaction whose ways differ. */
 enum conf_conflict { CONFLICT_DEFER, CONFLICT_QUEUE, CONFLICT_FAN_OUT };
+/* `tls`, `tls-require`: STARTTLS; `smtps`: before the greeting. */
+enum conf_listen_tls { LISTEN_PLAIN, LISTEN_TLS, LISTEN_TLS_REQUIRE,
+    LISTEN_SMTPS };
 enum conf_long_lines { LONG_PASS, LONG_FOLD, LONG_REJECT };
 struct conf_listen {
 	unsigned	 index;		/* counts listen statements from 0 */
@@ -126,10 +151,17 @@ struct conf_listen {
 					 * beyond the usual; NULL: none */
 	enum conf_conflict on_conflict;
 	const struct conf_action *copy;	/* NULL: none */
+	enum conf_listen_tls tls;
+	bool		 tls_verify;	/* clients by certificates of `ca` */
 	bool		 auth;		/* before MAIL, unless `optional` */
 	bool		 auth_optional;
 	const struct conf_action *auth_via;	/* whose server is asked */
+	const struct conf_table *auth_users;	/* `auth <T>`; or NULL */
 	bool		 auth_plaintext;
+	/* Whose certificates; the first is for clients that name no other. Names
+	 * as in conf_pki, borrowed. */
+	const char	**pkis;
+	size_t		 npkis;
 	bool		 takes_passwords; /* can offer AUTH: own workers */
 	const struct conf_table *recipients;	/* NULL: all */
 	uint64_t	 max_message_size;
@@ -158,7 +190,9 @@ struct conf_rule {
 	enum conf_for	 fors;
 	struct conf_cond for_table;
 	struct conf_cond auth_user, mail_from, helo, tag;
-	bool		 tls_set, tls_not;	/* not before TLS is there */
+	bool		 tls_set, tls_not;
+	const struct conf_table *tls_certs;	/* SHA-256 of certificates, in
+					 * hex; NULL: TLS is enough */
 	const struct conf_action *action;	/* the first; NULL: reject */
 	const struct conf_action **actions;	/* each gets a copy */
 	size_t		 nactions;
@@ -207,6 +241,8 @@ struct conf_limits {
 	int64_t		 rate_per_ms;
 };
 
+#define PKI_KEYS_MAX	3		/* of one name: RSA, EC, Ed25519 */
+
 /* A file that an :include: of an alias names; in the bundle. */
 struct conf_list {
 	struct span	 path;		/* as written */
@@ -251,7 +287,16 @@ struct conf {
 	char		*control_path;	/* /run/postern */
 	int		 log_level;	/* enum log_level */
 	char		*credentials;	/* path or NULL */
-	struct conf_pki	{ char *name, *cert, *key; struct conf_pos pos; } *pkis;
+	/* Credentials whose secret is a token in a file of its own. */
+	struct conf_token { char *label, *user, *path; } *tokens;
+	size_t		 ntokens;
+	char		*ca;		/* path; NULL: the system's */
+	bool		 tls_certs;	/* a rule asks for a client's */
+	/* Those of one name stand side by side for different kinds of key. */
+	struct conf_pki	{ char *name, *cert, *key;
+		char		*ocsp;		/* NULL: none */
+		struct conf_pos	 pos;
+	} *pkis;
 	size_t		 npkis;
 };
 
@@ -269,6 +314,22 @@ struct conf *conf_parse(struct span bundle, struct buf *msgs);
 void	 conf_free(struct conf *);
 const struct conf_action *conf_action_find(const struct conf *,
 	    struct span name);
+/* What a session with a server asks of TLS: the action's `tls`, else its pool's
+ * (NULL: it has none), else what is usual (a relay: opportunistic; a proxy: off),
+ * and tighter where the destination's scheme says so. The mode is never
+ * TLS_UNSET. Strings are borrowed from the tree. */
+struct conf_tls conf_tls_of(const struct conf_action *,
+	    const struct conf_pool *, enum conf_scheme);
+/* The file of CAs that stands for a NULL. */
+#define CONF_CA_SYSTEM	"/etc/ssl/certs/ca-certificates.crt"
+const char *conf_ca(const struct conf *, const struct conf_tls *);
+/* The next file of CAs that actions or pools name; *at begins with 0. NULL:
+ * there are no more. */
+const char *conf_ca_next(const struct conf *, size_t *at);
+/* Each label of the credentials that an action or a destination logs in with,
+ * maybe several times; pos: of the statement. False from f: no more. */
+void	 conf_labels(const struct conf *, bool (*f)(const char *label,
+	    const struct conf_pos *, void *arg), void *arg);
 /* Is there an action with a mirror: a second session behind some sessions? */
 bool	 conf_mirrors(const struct conf *);
 /*

@@ -10,6 +10,8 @@
 #define LIST_PROBE_MIN_MS	10000
 #define LIST_PROBE_MAX_MS	(5 * 60000)
 #define LIST_WEIGHT_MAX		100
+#define PORT_SMTP		25
+#define PORT_SMTPS		465	/* RFC 8314, 7.3 */
 
 /* A scheme in front of a destination; *s moves behind it. */
 static enum conf_scheme
@@ -22,8 +24,8 @@ scheme(struct span *s, const char **later)
 	} schemes[] = {
 		{ "smtp://", SCHEME_SMTP, false },
 		{ "smtp+notls://", SCHEME_SMTP_NOTLS, false },
-		{ "smtp+tls://", SCHEME_SMTP_TLS, true },
-		{ "smtps://", SCHEME_SMTPS, true },
+		{ "smtp+tls://", SCHEME_SMTP_TLS, false },
+		{ "smtps://", SCHEME_SMTPS, false },
 		{ "lmtp://", SCHEME_LMTP, true }
 	};
 
@@ -43,13 +45,15 @@ dest_read(struct span s, struct conf_dest *d, char host[DEST_NAME_MAX],
     const char **later)
 {
 	char		 text[ADDR_STRLEN];
-	uint64_t	 port = 25;
+	uint64_t	 port;
 	size_t		 colon;
 
 	*later = NULL;
 	host[0] = '\0';
-	*d = (struct conf_dest){ .host = host, .port = 25 };
+	*d = (struct conf_dest){ .host = host };
 	d->scheme = scheme(&s, later);
+	port = d->scheme == SCHEME_SMTPS ? PORT_SMTPS : PORT_SMTP;
+	d->port = (uint16_t)port;
 	if (span_casestarts(s, span_str("mx:"))) {
 		d->kind = DEST_MX;
 		span_skip(&s, 3);
@@ -57,7 +61,7 @@ dest_read(struct span s, struct conf_dest *d, char host[DEST_NAME_MAX],
 		d->kind = DEST_UNIX;
 		*later = "unix: destinations";
 		return true;
-	} else if (addr_parse_port(s, 25, &d->addr)) {
+	} else if (addr_parse_port(s, d->port, &d->addr)) {
 		d->port = d->addr.port;
 		strlcpy(host, addr_str(&d->addr, text), DEST_NAME_MAX);
 		return d->port != 0;
@@ -88,9 +92,17 @@ options(struct span s, struct conf_dest *d, const char **why)
 		    span_word(&s, " \t", &word)) &&
 		    span_u64(word, LIST_WEIGHT_MAX, &n) && n > 0) {
 			d->weight = (unsigned)n;
+		} else if (span_is(word, "auth") && d->auth == NULL &&
+		    (s = span_trim(s), span_word(&s, " \t", &word)) &&
+		    word.len <= DEST_LABEL_MAX) {
+			if ((d->auth = span_dup(word)) == NULL)
+				return false;
+		} else if (span_is(word, "auth-plaintext") &&
+		    d->auth != NULL) {
+			d->auth_plaintext = true;
 		} else {
-			*why = "behind a destination stand weight N and "
-			    "standby";
+			*why = "behind a destination stand weight N, standby "
+			    "and auth LABEL";
 			return false;
 		}
 	}
@@ -156,8 +168,10 @@ dest_list_free(struct conf_pool *p)
 {
 	if (p == NULL)
 		return;
-	for (size_t i = 0; i < p->ndests; i++)
+	for (size_t i = 0; i < p->ndests; i++) {
 		free(p->dests[i].host);
+		free(p->dests[i].auth);
+	}
 	free(p->dests);
 	free(p);
 }

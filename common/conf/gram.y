@@ -87,10 +87,10 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_MATCH "match" K_MAX_CONNECTIONS "max-connections"
    K_MAX_MESSAGE_SIZE "max-message-size" K_MESSAGE_SIZE "message-size"
    K_MESSAGES "messages" K_MILTER "milter" K_MIRROR "mirror" K_MODE "mode"
-   K_NAME "name" K_NONE "none" K_NORMALIZE "normalize" K_NOT "not" K_OFF "off"
+   K_NAME "name" K_NONE "none" K_NORMALIZE "normalize" K_NOT "not" K_OCSP "ocsp" K_OFF "off"
    K_ON "on" K_ON_CONFLICT "on-conflict" K_ON_FAILURE "on-failure"
    K_ON_SLOW "on-slow" K_OPEN "open" K_OPPORTUNISTIC "opportunistic"
-   K_PASS "pass" K_PATH "path" K_PATIENCE "patience" K_PER "per"
+   K_PASS "pass" K_PASSWD "passwd" K_PATH "path" K_PATIENCE "patience" K_PER "per"
    K_PHASE "phase" K_PIN "pin" K_PKI "pki" K_PLAIN "plain" K_POLICY "policy"
    K_POOL "pool" K_PORT "port" K_POSTMASTER "postmaster" K_PROBE "probe" K_PROXY "proxy"
    K_PROXY_PROTOCOL "proxy-protocol" K_PROXY_V1 "proxy-v1"
@@ -115,9 +115,9 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_WARN_AFTER "warn-after" K_WEIGHT "weight" K_WHEN "when"
    K_XCLIENT "xclient"
 
-%type <string> word
+%type <string> word ocsp
 %type <table> tspec for_opt
-%type <flag> not double_bounces
+%type <flag> not double_bounces auth_clear
 %type <by> by
 %type <identity> identity
 %type <conflict> conflict
@@ -165,6 +165,13 @@ global:	  K_HOSTNAME word	{
 	| K_CREDENTIALS word	{
 		build_once_all(b, &@1, K_CREDENTIALS, "credentials");
 		b->conf->credentials = KEEP($2);
+	}
+	| K_CA word		{
+		build_once_all(b, &@1, K_CA, "ca");
+		b->conf->ca = build_path(b, &@2, $2, CA_PATH_MAX);
+	}
+	| K_CREDENTIALS word K_USER word K_FILE word {
+		build_token(b, &@2, $2, $4, $6);
 	}
 	| K_CONTROL K_PATH word	{
 		build_once_all(b, &@1, K_CONTROL, "control path");
@@ -217,6 +224,7 @@ table_body: '{' table_list opt_comma '}'
 	| K_CDB word		{ build_table_cdb(b, &@2, $2); }
 	| K_REGEX word		{ LATER(@1, "table … regex"); }
 	| K_DOVECOT word	{ LATER(@1, "table … dovecot"); }
+	| K_PASSWD word		{ build_table_users(b, &@2, $2); }
 	;
 table_list: table_item | table_list ',' table_item
 	;
@@ -237,9 +245,12 @@ for_opt:  %empty		{ $$ = NULL; }
 	| K_FOR tspec		{ $$ = $2; }
 	;
 
-pki:	  K_PKI word K_CERT word K_KEY word {
-		build_pki(b, &@2, $2, $4, $6);
+pki:	  K_PKI word K_CERT word K_KEY word ocsp {
+		build_pki(b, &@2, $2, $4, $6, $7);
 	}
+	;
+ocsp:	  %empty		{ $$ = NULL; }
+	| K_OCSP word		{ $$ = $2; }
 	;
 
 listen:	  K_LISTEN K_ON word { build_listen_begin(b, &@3, $3); }
@@ -288,9 +299,18 @@ listen_opt:
 		ONCE(@1, K_AUTH_PLAINTEXT);
 		b->listen->auth_plaintext = true;
 	}
-	| K_TLS			{ LATER(@1, "listen … tls"); }
-	| K_TLS_REQUIRE verify	{ LATER(@1, "listen … tls-require"); }
-	| K_SMTPS		{ LATER(@1, "listen … smtps"); }
+	| K_TLS			{
+		ONCE(@1, K_TLS);
+		b->listen->tls = LISTEN_TLS;
+	}
+	| K_TLS_REQUIRE		{
+		ONCE(@1, K_TLS);
+		b->listen->tls = LISTEN_TLS_REQUIRE;
+	  } verify
+	| K_SMTPS		{
+		ONCE(@1, K_TLS);
+		b->listen->tls = LISTEN_SMTPS;
+	}
 	| K_PKI word		{ LATER(@1, "listen … pki"); }
 	| K_AUTH		{
 		ONCE(@1, K_AUTH);
@@ -351,10 +371,13 @@ conflict: K_DEFER		{ $$ = CONFLICT_DEFER; }
 	| K_QUEUE		{ $$ = CONFLICT_QUEUE; }
 	| K_FAN_OUT		{ $$ = CONFLICT_FAN_OUT; }
 	;
-verify:	  %empty | K_VERIFY
+verify:	  %empty
+	| K_VERIFY		{ b->listen->tls_verify = true; }
 	;
 auth_by:  %empty
-	| tspec			{ LATER(@1, "listen … auth <table>"); }
+	| TABLEREF		{
+		b->listen->auth_users = build_users(b, &@1, $1);
+	}
 	| K_VIA word		{
 		b->listen->auth_via = build_action_named(b, &@2, $2);
 	}
@@ -420,8 +443,12 @@ action_opt:
 		build_ttl(b, &@2, $2, &b->action->act.ttl_ms);
 	}
 	| K_OPEN		{ b->action->act.open = true; }
-	| tls_use		{ LATER(@1, "tls on an action"); }
-	| K_AUTH word		{ LATER(@1, "auth on an action"); }
+	| tls_use		{ b->action->act.tls = b->tls; }
+	| K_AUTH word auth_clear {
+		ONCE(@1, K_AUTH);
+		b->action->act.auth = build_label(b, &@2, $2);
+		b->action->act.auth_plaintext = $3;
+	}
 	| K_RECIPIENTS { ONCE(@1, K_RECIPIENTS); } known
 	| K_UNKNOWN NUMBER	{
 		ONCE(@1, K_UNKNOWN);
@@ -484,13 +511,31 @@ by:	  K_RCPT_DOMAIN		{ $$ = BY_RCPT_DOMAIN; }
 	| K_MAIL_FROM		{ $$ = BY_MAIL_FROM; }
 	| K_AUTH_USER		{ $$ = BY_AUTH_USER; }
 	;
-tls_use:  K_TLS tls_mode tls_opts
+tls_use:  K_TLS {
+		ONCE(@1, K_TLS);
+		build_tls_begin(b);
+	  } tls_mode tls_opts	{ check_tls(b, &@1, &b->tls); }
 	;
-tls_mode: K_OFF | K_OPPORTUNISTIC | K_REQUIRE | K_VERIFY | K_DANE
+tls_mode: K_OFF			{ b->tls.mode = TLS_OFF; }
+	| K_OPPORTUNISTIC	{ b->tls.mode = TLS_OPPORTUNISTIC; }
+	| K_REQUIRE		{ b->tls.mode = TLS_REQUIRE; }
+	| K_VERIFY		{ b->tls.mode = TLS_VERIFY; }
+	| K_DANE		{
+		b->tls.mode = TLS_DANE;
+		LATER(@1, "tls dane");
+	}
 	;
 tls_opts: %empty | tls_opts tls_opt
 	;
-tls_opt:  K_NAME word | K_CA word | K_PIN word
+tls_opt:  K_NAME word		{
+		ONCE(@1, K_NAME);
+		b->tls.name = build_hostname(b, &@2, $2);
+	}
+	| K_CA word		{
+		ONCE(@1, K_CA);
+		build_tls_ca(b, &@2, $2);
+	}
+	| K_PIN word		{ build_tls_pin(b, &@2, $2); }
 	;
 known:	  '{' known_list opt_comma '}' | known_one
 	;
@@ -529,7 +574,13 @@ dest_opts: %empty
 		    WEIGHT_MAX);
 	}
 	| dest_opts K_STANDBY	{ build_dest_last(b)->standby = true; }
-	| dest_opts K_AUTH word	{ LATER(@2, "auth of a destination"); }
+	| dest_opts K_AUTH word auth_clear {
+		build_dest_last(b)->auth = build_label(b, &@3, $3);
+		build_dest_last(b)->auth_plaintext = $4;
+	}
+	;
+auth_clear: %empty		{ $$ = 0; }
+	| K_AUTH_PLAINTEXT	{ $$ = 1; }
 	;
 
 match:	  K_MATCH { build_rule_begin(b, &@1); } conditions outcome {
@@ -568,7 +619,11 @@ condition:
 		b->rule->tls_not = $1;
 	  } tls_certs
 	;
-tls_certs: %empty | tspec	{ LATER(@1, "tls <table>"); }
+tls_certs: %empty
+	| tspec			{
+		b->rule->tls_certs = $1;
+		b->conf->tls_certs = true;
+	}
 	;
 from:	  K_ANY			{ b->rule->from = FROM_ANY; }
 	| K_LOCAL		{ b->rule->from = FROM_LOCAL; }
@@ -683,7 +738,7 @@ pool_opt: K_PROBE word		{
 		ONCE(@1, K_MAX_CONNECTIONS);
 		b->pool->max_connections = build_number(b, &@2, $2, 1, 10000);
 	}
-	| tls_use		{ LATER(@1, "tls on a pool"); }
+	| tls_use		{ b->pool->tls = b->tls; }
 	;
 
 archive:  K_ARCHIVE K_TO word { build_archive_begin(b, &@3, $3); }
@@ -708,8 +763,7 @@ archive_failure: K_TEMPFAIL	{ b->archive->ignore = false; }
 
 /* ---- later versions: parsed whole, refused at their first word ---------- */
 
-later:	  K_CA word		{ LATER(@1, "ca"); }
-	| K_TLS K_POLICY tspec	{ LATER(@1, "tls policy"); }
+later:	  K_TLS K_POLICY tspec	{ LATER(@1, "tls policy"); }
 	;
 
 dkim:	  K_DKIM { LATER(@1, "dkim"); } word K_DOMAIN tspec K_SELECTOR word

@@ -1,8 +1,19 @@
 /*
  * Pools and actions written back: see print_i.h.
  */
+#include "common/base/enc.h"
 #include "common/conf/print_i.h"
 #include "common/conf/table_i.h"
+
+static void
+print_auth(struct buf *b, const char *label, bool plaintext)
+{
+	if (label == NULL)
+		return;
+	buf_str(b, " auth ");
+	put_quoted(b, label);
+	buf_str(b, plaintext ? " auth-plaintext" : "");
+}
 
 static void
 print_dest(struct buf *b, const struct conf_dest *d)
@@ -21,6 +32,7 @@ print_dest(struct buf *b, const struct conf_dest *d)
 	if (d->weight != 0)
 		buf_fmt(b, " weight %u", d->weight);
 	buf_str(b, d->standby ? " standby" : "");
+	print_auth(b, d->auth, d->auth_plaintext);
 }
 
 static void
@@ -31,6 +43,30 @@ print_dests(struct buf *b, const struct conf_pool *p)
 		print_dest(b, &p->dests[i]);
 	}
 	buf_str(b, " }");
+}
+
+static void
+print_tls(struct buf *b, const struct conf_tls *t)
+{
+	static const char *const modes[] = { "", "off", "opportunistic",
+	    "require", "verify", "dane" };
+
+	if (t->mode == TLS_UNSET)
+		return;
+	buf_fmt(b, " tls %s", modes[t->mode]);
+	if (t->name != NULL) {
+		buf_str(b, " name ");
+		put_quoted(b, t->name);
+	}
+	if (t->ca != NULL) {
+		buf_str(b, " ca ");
+		put_quoted(b, t->ca);
+	}
+	for (unsigned i = 0; i < t->npins; i++) {
+		buf_str(b, " pin \"");
+		enc_hex(b, span(t->pins[i], CONF_PIN_LEN));
+		buf_byte(b, '"');
+	}
 }
 
 void
@@ -46,6 +82,7 @@ print_pool(struct buf *b, const struct conf_pool *p)
 	put_duration(b, p->probe_max_ms);
 	if (p->max_connections > 0)
 		buf_fmt(b, " max-connections %u", p->max_connections);
+	print_tls(b, &p->tls);
 	buf_str(b, "\n");
 }
 
@@ -140,6 +177,7 @@ print_action(struct buf *b, const struct conf_action *a)
 		buf_str(b, " helo ");
 		put_quoted(b, a->helo);
 	}
+	print_auth(b, a->auth, a->auth_plaintext);
 	if (a->source.family != 0) {
 		buf_str(b, " source ");
 		put_addr(b, &a->source);
@@ -150,6 +188,7 @@ print_action(struct buf *b, const struct conf_action *a)
 		buf_str(b, " ttl ");
 		put_duration(b, a->ttl_ms);
 	}
+	print_tls(b, &a->tls);
 	print_proxied(b, a);
 	buf_str(b, a->open ? " open\n" : "\n");
 }

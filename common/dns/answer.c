@@ -228,6 +228,20 @@ get_txt(struct span rdata, struct dns_answer *a, size_t *used,
 	return 1;
 }
 
+/* The data as it is; as above. */
+static int
+get_bytes(struct span rdata, struct dns_answer *a, size_t *used,
+    struct dns_rr *rr)
+{
+	if (rdata.len > DNS_TXT_MAX || rdata.len > sizeof(a->store) - *used)
+		return 0;
+	rr->text = a->store + *used;
+	rr->text_len = rdata.len;
+	memcpy(rr->text, rdata.p, rdata.len);
+	*used += rdata.len;
+	return 1;
+}
+
 /* One record of the type asked for into the answer; false: malformed. */
 static bool
 keep(struct span pkt, const struct record *r, struct dns_answer *a,
@@ -260,7 +274,9 @@ keep(struct span pkt, const struct record *r, struct dns_answer *a,
 			return true;
 		break;
 	case DNS_TXT:
-		switch (get_txt(rdata, a, used, &rr)) {
+	case DNS_TLSA:
+		switch (r->type == DNS_TXT ? get_txt(rdata, a, used, &rr) :
+		    get_bytes(rdata, a, used, &rr)) {
 		case -1:
 			return false;
 		case 0:
@@ -371,6 +387,8 @@ answer_section(struct cursor *c, unsigned an, unsigned ns, struct wire *cur,
 	}
 	if (a->status == DNS_TEMPFAIL)
 		return PARSE_OK;
+	if (a->cnames > 0 && !wire_text(cur, a->canon))
+		a->canon[0] = '\0';
 	if (a->nrr > 0) {
 		a->status = DNS_OK;
 		return PARSE_OK;
@@ -418,7 +436,7 @@ dns_answer_parse(struct span packet, const char *name, enum dns_type type,
 	a->status = DNS_NODATA;
 	a->ttl = INT32_MAX;
 	a->nrr = a->cnames = 0;
-	a->next[0] = '\0';
+	a->next[0] = a->canon[0] = '\0';
 	get16(&c);			/* id: the transport's business */
 	flags = get16(&c);
 	qd = get16(&c);

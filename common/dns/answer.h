@@ -8,7 +8,7 @@
 #include "common/base/addr.h"
 
 enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15,
-    DNS_TXT = 16, DNS_AAAA = 28 };
+    DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
 enum dns_status {
 	DNS_OK,			/* records of the type asked for */
 	DNS_NODATA,		/* the name exists without such records */
@@ -18,7 +18,7 @@ enum dns_status {
 
 #define DNS_NAME_MAX	255
 #define DNS_RRS_MAX	100	/* records kept of one answer */
-#define DNS_TXT_MAX	4096	/* bytes of one TXT, its strings joined */
+#define DNS_TXT_MAX	4096	/* of one TXT, its strings joined; TLSA */
 #define DNS_CNAMES_MAX	8
 
 struct dns_rr {
@@ -26,8 +26,8 @@ struct dns_rr {
 	uint32_t	 ttl;
 	uint16_t	 pref;			/* MX */
 	struct addr	 addr;			/* A, AAAA */
-	char		 name[DNS_NAME_MAX + 1];/* MX, PTR; "" is the root */
-	uint8_t		*text;			/* TXT; points into store */
+	char		 name[DNS_NAME_MAX + 1];/* MX, PTR, CNAME; "" is the root */
+	uint8_t		*text;			/* TXT, TLSA's data; in store */
 	size_t		 text_len;
 };
 struct dns_answer {
@@ -37,6 +37,8 @@ struct dns_answer {
 	/* DNS_NODATA where a CNAME chain leaves this packet: the name to ask
 	 * for next; else empty. cnames counts the links followed. */
 	char		 next[DNS_NAME_MAX + 1];
+	/* Where the chain ends, if there is one that can be written; else "". */
+	char		 canon[DNS_NAME_MAX + 1];
 	unsigned	 cnames;
 	size_t		 nrr;
 	struct dns_rr	 rr[DNS_RRS_MAX];

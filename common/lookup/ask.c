@@ -24,6 +24,7 @@ struct question {
 	void		(*done)(void *, const struct ask_answer *);
 	void		*arg;
 	struct ask_rr	*rr;
+	uint8_t		*texts[ASK_RRS_MAX];	/* of the n records, or NULL */
 	size_t		 n, cap;
 	char		 name[DNS_NAME_MAX + 1];
 };
@@ -49,9 +50,18 @@ ask_new(struct proc *p, enum ipc_role role)
 }
 
 static void
+forget_records(struct question *q)
+{
+	for (size_t i = 0; i < q->n; i++)
+		free(q->texts[i]);
+	q->n = 0;
+}
+
+static void
 question_free(struct question *q)
 {
 	event_free(q->timer);
+	forget_records(q);
 	free(q->rr);
 	free(q);
 }
@@ -72,7 +82,7 @@ again(uint32_t tid, void *owner, void *arg)
 
 	(void)tid;
 	(void)arg;
-	q->n = 0;
+	forget_records(q);
 	question_send(q);
 }
 
@@ -174,6 +184,13 @@ on_rr(struct chan *c, const void *msg, int fd)
 	*rr = (struct ask_rr){ .pref = m->pref, .addr = m->addr };
 	if (!span_cstr(m->name, rr->name, sizeof(rr->name)))
 		return;
+	q->texts[q->n] = NULL;
+	if (m->text.len > 0) {
+		if ((q->texts[q->n] = malloc(m->text.len)) == NULL)
+			return;
+		memcpy(q->texts[q->n], m->text.p, m->text.len);
+		rr->text = span(q->texts[q->n], m->text.len);
+	}
 	q->n++;
 }
 
@@ -183,6 +200,7 @@ on_end(struct chan *c, const void *msg, int fd)
 	const struct ipc_lookup_end	*m = msg;
 	struct ask			*a = chan_arg(c);
 	struct question			*q = wait_get(a->wait, m->tid);
+	struct ask_answer		 ans;
 
 	(void)fd;
 	if (m->status > DNS_TEMPFAIL) {
@@ -191,6 +209,9 @@ on_end(struct chan *c, const void *msg, int fd)
 	}
 	if (q == NULL)
 		return;
-	finish(q, &(struct ask_answer){ .status = (enum dns_status)m->status,
-	    .ttl = m->ttl, .ad = m->ad, .n = q->n, .rr = q->rr });
+	ans = (struct ask_answer){ .status = (enum dns_status)m->status,
+	    .ttl = m->ttl, .ad = m->ad, .n = q->n, .rr = q->rr };
+	if (!span_cstr(m->canon, ans.canon, sizeof(ans.canon)))
+		ans.canon[0] = '\0';
+	finish(q, &ans);
 }

@@ -18,13 +18,16 @@ struct ask;
 struct ask_rr {
 	uint16_t	 pref;			/* MX */
 	struct addr	 addr;			/* A, AAAA */
-	char		 name[DNS_NAME_MAX + 1];/* MX, PTR */
+	char		 name[DNS_NAME_MAX + 1];/* MX, PTR, CNAME */
+	struct span	 text;			/* TXT, TLSA */
 };
 /* Borrowed until the callback returns. */
 struct ask_answer {
 	enum dns_status	 status;
 	uint32_t	 ttl;
 	bool		 ad;
+	char		 canon[DNS_NAME_MAX + 1];/* where a chain of CNAMEs
+						 * ended; "": no alias */
 	size_t		 n;
 	const struct ask_rr *rr;
 };

@@ -14,8 +14,10 @@ struct source {				/* one entry of the list */
 	char		 name[DNS_NAME_MAX + 1];
 	struct addr	 addr;		/* family 0: a name */
 	uint16_t	 port;
-	uint8_t		 weight;
+	uint8_t		 scheme, weight;
 	bool		 standby;
+	const char	*login;
+	bool		 login_plaintext;
 	enum mx_result	 result;
 	struct mx_host	*hosts;		/* of the MX answer */
 	size_t		 nhosts;
@@ -77,13 +79,18 @@ literal(const char *domain, struct addr *a)
 }
 
 static void
-source_dest(struct source *s, const struct conf_dest *d)
+source_dest(struct source *s, const struct conf_dest *d,
+    const struct conf_action *a)
 {
 	s->mx = d->kind == DEST_MX;
 	s->port = d->port != 0 ? d->port : 25;
 	s->addr = d->addr;
+	s->scheme = (uint8_t)d->scheme;
 	s->weight = (uint8_t)d->weight;
 	s->standby = d->standby;
+	s->login = d->auth != NULL ? d->auth : a->auth;
+	s->login_plaintext = d->auth != NULL ? d->auth_plaintext :
+	    a->auth_plaintext;
 	strlcpy(s->name, d->host, sizeof(s->name));
 	s->result = s->mx ? MX_TEMPFAIL : MX_IMPLICIT;
 }
@@ -112,7 +119,8 @@ hosts_new(const struct conf *conf, const struct conf_action *action,
 	h->listed = ndests > 0;
 	for (size_t i = 0; i < ndests; i++) {
 		if (dests[i].kind != DEST_UNIX)
-			source_dest(&h->sources[h->nsources++], &dests[i]);
+			source_dest(&h->sources[h->nsources++], &dests[i],
+			    action);
 	}
 	if (ndests == 0) {
 		s = &h->sources[h->nsources++];
@@ -148,8 +156,11 @@ host_add(struct hosts *h, size_t source, const char *name, uint16_t pref)
 	host->source = source;
 	host->pref = pref;
 	host->id.group = (uint16_t)source;
+	host->id.scheme = s->scheme;
 	host->id.weight = s->weight;
 	host->id.standby = s->standby;
+	host->id.login = s->login;
+	host->id.login_plaintext = s->login_plaintext;
 	if (s->addr.family != 0) {
 		host->addrs[host->naddrs++] = s->addr;
 		addr_str(&s->addr, host->id.name);

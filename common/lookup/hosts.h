@@ -19,8 +19,12 @@ struct hosts_cand {
 	struct addr	 addr;			/* with port */
 	char		 name[DNS_NAME_MAX + 1];/* a literal: the address */
 	uint16_t	 group;		/* those of one destination share it */
+	uint8_t		 scheme;	/* enum conf_scheme, its destination's */
 	uint8_t		 weight;	/* its destination's; 0: none given */
 	bool		 standby;
+	const char	*login;		/* label of the credentials, or NULL; the
+					 * configuration's or the list's */
+	bool		 login_plaintext;	/* over any connection */
 };
 struct hosts_list {
 	size_t		 n;

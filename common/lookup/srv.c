@@ -3,6 +3,8 @@
  */
 #include "common/lookup/srv.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/clock.h"
@@ -36,17 +38,31 @@ tell(struct srv *s)
 	    .since_ms = (uint64_t)(now - s->health.since_ms),
 	    .probe_ms = s->health.probe_ms > now ?
 	    (uint64_t)(s->health.probe_ms - now) : 0, .why = span_str(s->why),
-	    .conns = s->conns, .delivered = s->delivered, .failed = s->failed);
+	    .conns = s->conns, .delivered = s->delivered, .failed = s->failed,
+	    .tls = span_str(s->tls));
 	s->news = false;
 	s->delivered = s->failed = 0;
+}
+
+static void
+tell_login(struct srv *s)
+{
+	if (queued != NULL)
+		CHAN_SEND(queued, d_login, .addr = s->addr,
+		    .label = span_str(s->login),
+		    .why = span_str(s->login_why));
 }
 
 static bool
 tell_one(struct span key, void *v, void *arg)
 {
+	struct srv	*s = v;
+
 	(void)key;
 	(void)arg;
-	tell(v);
+	tell(s);
+	if (s->login_why[0] != '\0')
+		tell_login(s);
 	return true;
 }
 
@@ -172,6 +188,17 @@ srv_count(struct srv *s, bool delivered)
 	s->news = true;
 }
 
+void
+srv_tls(struct srv *s, const char *fmt, ...)
+{
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->tls, sizeof(s->tls), fmt, ap);
+	va_end(ap);
+	s->news = true;
+}
+
 static void
 log_health(const struct srv *s)
 {
@@ -220,6 +247,16 @@ srv_probe(struct srv *s)
 	    rand_below(UINT32_MAX));
 	/* The others leave this one to us. */
 	tell(s);
+}
+
+void
+srv_login(struct srv *s, const char *label, const char *why)
+{
+	strlcpy(s->login, label, sizeof(s->login));
+	strlcpy(s->login_why, why, sizeof(s->login_why));
+	/* Of a server that queued has heard of. */
+	tell(s);
+	tell_login(s);
 }
 
 /*

@@ -108,7 +108,7 @@ on_secret(struct chan *chan, const void *msg, int fd)
 {
 	const struct ipc_secret	*m = msg;
 	struct proc		*p = chan_arg(chan);
-	char			 name[65], path[1025];
+	char			 name[256], path[1025];
 
 	span_cstr(m->name, name, sizeof(name));
 	span_cstr(m->path, path, sizeof(path));
@@ -260,6 +260,12 @@ hand_over(struct proc *p, struct proc_kept *k)
 		if (p->ops->peer != NULL)
 			p->ops->peer(p, k->role, k->worker, k->name, k->fd);
 		break;
+	case IPC_T_trust:
+		if (p->ops->trust != NULL)
+			p->ops->trust(p, k->trust, k->path, k->fd);
+		else
+			close(k->fd);
+		break;
 	case IPC_T_secret:
 		if (p->ops->secret != NULL)
 			p->ops->secret(p, k->secret, k->name, k->path, k->fd);
@@ -287,7 +293,7 @@ proc_run(struct proc *p, const struct proc_ops *ops, void *arg)
 	}
 	/* A daemon with secrets holds them against the configuration now, as
 	 * at a reload. */
-	if (p->role == IPC_KEYD && ops->reload != NULL &&
+	if ((p->role == IPC_KEYD || p->role == IPC_PASSWD) && ops->reload != NULL &&
 	    !ops->reload(p, p->conf, false, &why))
 		fatalx("%s", why);
 	CHAN_SEND(p->parent, ready, .id_floor_ms =

@@ -21,7 +21,8 @@ struct proc_kept {
 	struct addr		 addr;
 	enum ipc_role		 role;
 	enum ipc_secret_kind	 secret;
-	char			 name[65];
+	enum ipc_trust_kind	 trust;
+	char			 name[256];
 	char			 path[1025];
 };
 

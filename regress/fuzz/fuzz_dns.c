@@ -13,7 +13,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct dns_answer a;
 	static const enum dns_type types[] = { DNS_A, DNS_AAAA, DNS_MX,
-	    DNS_TXT, DNS_PTR };
+	    DNS_TXT, DNS_PTR, DNS_CNAME, DNS_TLSA };
 	char		 name[256] = "";
 	const char	*why;
 	size_t		 n = 0, at = 12;
@@ -33,6 +33,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		if ((a.status == DNS_OK) != (a.nrr > 0) ||
 		    a.nrr > DNS_RRS_MAX)
+			abort();
+		if (a.canon[0] != '\0' && (a.cnames == 0 ||
+		    !dns_name_ok(span_str(a.canon))))
 			abort();
 		for (size_t k = 0; k < a.nrr; k++) {
 			if (a.rr[k].name[0] != '\0' &&

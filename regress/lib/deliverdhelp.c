@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "deliverd/logins.h"
 #include "regress/lib/confhelp.h"
 #include "regress/lib/deliverdhelp.h"
 
@@ -24,6 +25,7 @@ size_t			 ngot, nrunning, nsynced, ndone, nback;
 uint64_t		 back[8];
 uint32_t		 tid;
 struct told		 told[65536];
+char			 login_label[256], login_why[512];
 unsigned		 nback_up;
 char			 back_up[65];
 bool			 record;
@@ -74,7 +76,8 @@ on_result(struct chan *ch, const void *msg, int fd)
 	    .status = (enum d_status)m->status, .remote = m->remote,
 	    .dsn = m->dsn };
 	if (!span_cstr(m->reply, g->reply, sizeof(g->reply)) ||
-	    !span_cstr(m->server, g->server, sizeof(g->server)))
+	    !span_cstr(m->server, g->server, sizeof(g->server)) ||
+	    !span_cstr(m->tls, g->tls, sizeof(g->tls)))
 		abort();
 	if (record)
 		CHAN_SEND(ch, d_recorded, .tid = m->tid, .id = m->id,
@@ -134,6 +137,18 @@ on_server(struct chan *ch, const void *msg, int fd)
 	t->conns = m->conns;
 	t->delivered += m->delivered;
 	t->failed += m->failed;
+	span_cstr(m->tls, t->tls, sizeof(t->tls));
+}
+
+static void
+on_login(struct chan *ch, const void *msg, int fd)
+{
+	const struct ipc_d_login	*m = msg;
+
+	(void)ch;
+	(void)fd;
+	span_cstr(m->label, login_label, sizeof(login_label));
+	span_cstr(m->why, login_why, sizeof(login_why));
 }
 
 static void
@@ -154,6 +169,7 @@ static const struct chan_row queued_rows[] = {
 	{ IPC_T_d_synced, on_synced },
 	{ IPC_T_d_back, on_back },
 	{ IPC_T_d_server, on_server },
+	{ IPC_T_d_login, on_login },
 	{ IPC_T_d_back_up, on_back_up },
 	{ 0, NULL }
 };
@@ -315,6 +331,8 @@ deliverdhelp_teardown(void **state)
 	script_time(6000);
 	UNTIL(pool_count_conns() == 0 && job_count() == 0);
 	srvs_clear();
+	tls_plain_forget();
+	logins_clear();
 	script_settle(20);	/* queued hears of it */
 	return 0;
 }

@@ -243,6 +243,38 @@ txt(void **state)
 }
 
 static void
+tlsa(void **state)
+{
+	size_t	at;
+
+	(void)state;
+	begin(AD, 3, 0, "_25._tcp.mx.example", DNS_TLSA);
+	rr_name("*12", DNS_CNAME, 300, "_dane.example");
+	at = rr("_dane.example", DNS_TLSA, 60);
+	buf_add(&p, "\3\1\1\0abc", 7);
+	rr_end(at);
+	at = rr("_dane.example", DNS_TLSA, 60);
+	rr_end(at);
+	assert_int_equal(parse("_25._tcp.mx.example", DNS_TLSA), PARSE_OK);
+	assert_int_equal(a.status, DNS_OK);
+	assert_true(a.ad);
+	assert_int_equal(a.nrr, 2);
+	assert_int_equal(a.rr[0].text_len, 7);
+	assert_memory_equal(a.rr[0].text, "\3\1\1\0abc", 7);
+	assert_int_equal(a.rr[1].text_len, 0);
+	assert_string_equal(a.canon, "_dane.example");
+
+	/* Too long to be kept: that is not "no records". */
+	begin(0, 1, 0, "mx.example", DNS_TLSA);
+	at = rr("*12", DNS_TLSA, 60);
+	for (int i = 0; i <= DNS_TXT_MAX; i++)
+		buf_byte(&p, 3);
+	rr_end(at);
+	assert_int_equal(parse("mx.example", DNS_TLSA), PARSE_OK);
+	assert_int_equal(a.status, DNS_TEMPFAIL);
+}
+
+static void
 cnames(void **state)
 {
 	char	from[16], to[16];
@@ -256,6 +288,17 @@ cnames(void **state)
 	assert_int_equal(a.status, DNS_OK);
 	assert_int_equal(a.cnames, 2);
 	assert_int_equal(a.ttl, 20);
+	assert_string_equal(a.canon, "c.example");
+
+	/* A question for the link itself. */
+	assert_int_equal(parse("w.example", DNS_CNAME), PARSE_BAD);
+	begin(AD, 1, 0, "w.example", DNS_CNAME);
+	rr_name("*12", DNS_CNAME, 300, "b.example");
+	assert_int_equal(parse("w.example", DNS_CNAME), PARSE_OK);
+	assert_int_equal(a.nrr, 1);
+	assert_string_equal(a.rr[0].name, "b.example");
+	assert_string_equal(a.canon, "");
+	assert_string_equal(a.next, "");
 
 	/* The chain leaves the packet. */
 	begin(0, 1, 0, "w.example", DNS_A);
@@ -441,7 +484,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(addresses), T(mx), T(txt), T(cnames), T(negative),
+		T(addresses), T(mx), T(txt), T(tlsa), T(cnames),
+		T(negative),
 		T(not_an_answer), T(lies), T(cuts), T(names),
 	};
 

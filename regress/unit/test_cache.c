@@ -45,6 +45,7 @@ packing(void **state)
 	memcpy(d.store, "a\0b", 3);
 	d.rr[2].text = d.store;
 	d.rr[3] = (struct dns_rr){ .type = DNS_MX };
+	strlcpy(d.canon, "canon.example", sizeof(d.canon));
 	a = answer_pack(&d);
 	assert_non_null(a);
 	assert_true(a->ad && a->nrr == 4 && a->ttl == 60);
@@ -59,6 +60,11 @@ packing(void **state)
 	assert_true(answer_next(a, &pos, &r));
 	assert_int_equal(r.name.len, 0);
 	assert_false(answer_next(a, &pos, &r));
+	assert_true(span_is(answer_canon(a), "canon.example"));
+	free(a);
+	one_a(60);
+	a = answer_pack(&d);
+	assert_int_equal(answer_canon(a).len, 0);
 	free(a);
 }
 

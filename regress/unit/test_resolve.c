@@ -40,6 +40,7 @@ static struct {
 	uint32_t	 tid;
 	enum dns_status	 status;
 	bool		 ad;
+	char		 canon[DNS_NAME_MAX + 1];
 	size_t		 nrr;
 	char		 name[256];
 	uint8_t		 ip[16];
@@ -57,6 +58,7 @@ done(void *owner, uint32_t tid, const struct answer *a, uint32_t ttl)
 	seen.tid = tid;
 	seen.status = a->status;
 	seen.ad = a->ad;
+	span_cstr(answer_canon(a), seen.canon, sizeof(seen.canon));
 	seen.nrr = a->nrr;
 	if (answer_next(a, &pos, &r)) {
 		span_cstr(r.name, seen.name, sizeof(seen.name));
@@ -319,6 +321,7 @@ aliases(void **state)
 	wait_for(1);
 	assert_int_equal(seen.status, DNS_OK);
 	assert_int_equal(one.asked, 2);
+	assert_string_equal(seen.canon, "a.example");
 	ask("ring.example", DNS_A, 1);
 	wait_for(2);
 	assert_int_equal(seen.status, DNS_TEMPFAIL);
