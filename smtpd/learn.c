@@ -89,13 +89,13 @@ is_unknown(uint16_t code, struct span text)
 	return false;
 }
 
-/* ---- domains ----------------------------------------------------------------- */
+/* ---- domains ---- */
 
 /*
  * A server may take from this client what it takes from no stranger: one that
  * relays for inner machines takes whole foreign domains. So before a good
- * recipient is told, his domain is proven: the server is asked for him once as a
- * stranger would be. In `told` for each domain:
+ * recipient is told, his domain is proven: the server is asked for him once as
+ * a stranger would be. In `told` for each domain:
  */
 static char	 proven, asked, denied;
 
@@ -153,7 +153,7 @@ domain_set(const struct conf_action *a, struct span domain, char *state)
 	buf_clear(&key);
 }
 
-/* ---- what is told ------------------------------------------------------------ */
+/* ---- what is told ---- */
 
 static void
 tell(const struct conf_action *a, struct span target, struct span to,
