@@ -77,7 +77,7 @@ LIBS_deliverd	= $(LIBS_proc)
 LIBS_proxyd	= $(LIBS_proc)
 LIBS_lookupd	= $(LIBS_proc) -lcares
 LIBS_keyd	= $(LIBS_proc) -lssl -lcrypto -lcrypt
-LIBS_posternctl	= $(LIBS_event)
+LIBS_posternctl	= $(LIBS_event) -lcrypto -lcrypt
 
 all: $(PROGS:%=$(BUILD)/%)
 
