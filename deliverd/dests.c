@@ -27,6 +27,7 @@ dest_forget(struct dest *d)
 {
 	for (size_t i = 0; i < d->ncands; i++) {
 		srv_unref(d->cands[i].srv);
+		free(d->cands[i].refused);
 		logins_unref(d->cands[i].login);
 	}
 	free(d->cands);
@@ -40,6 +41,12 @@ dest_free(struct dest *d)
 	dest_forget(d);
 	dest_list_free(d->own);
 	free(d);
+}
+
+bool
+dest_refuses(const struct cand *c)
+{
+	return c->refused != NULL && clock_mono().ms < c->refused_ms;
 }
 
 bool
@@ -291,6 +298,24 @@ label(const struct dest *d)
 	    d->action->name;
 }
 
+/* What its TLS was like outlives the list. */
+static void
+keep_refusal(struct dest *d, struct cand *now)
+{
+	struct cand	*c;
+
+	for (size_t i = 0; i < d->ncands; i++) {
+		c = &d->cands[i];
+		if (c->srv != now->srv || c->refused == NULL ||
+		    strcmp(c->id.name, now->id.name) != 0)
+			continue;
+		now->refused_ms = c->refused_ms;
+		now->refused = c->refused;
+		c->refused = NULL;
+		return;
+	}
+}
+
 static void
 found(void *arg, const struct hosts_list *l)
 {
@@ -320,8 +345,8 @@ found(void *arg, const struct hosts_list *l)
 		if (v[n].srv != NULL && v[n].id.login != NULL &&
 		    v[n].login == NULL)
 			srv_unref(v[n].srv);
-		else
-			n += v[n].srv != NULL;
+		else if (v[n].srv != NULL)
+			keep_refusal(d, &v[n++]);
 	}
 	dest_forget(d);
 	d->cands = v;

@@ -12,7 +12,7 @@
 
 #define LOGINS_MAX	100000
 #define LOGINS_MIN_MS	60000		/* of the back-off: */
-#define LOGINS_MAX_MS	3600000
+#define LOGINS_MAX_MS	900000
 
 struct logins;
 

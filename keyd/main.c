@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/proc/confine.h"
@@ -17,10 +18,11 @@
 
 #define WARN_BEFORE_MS	(14LL * 86400 * 1000)	/* an expiry in 14 days */
 #define BEFORE_S	60	/* longer than any handshake takes */
+#define DAY_S		86400
 
 static struct set	*current;	/* of the configuration in force */
 static struct set	*before;	/* of the one replaced a moment ago */
-static struct event	*before_end;
+static struct event	*before_end, *every_day;
 static struct set	*next;		/* what is arriving */
 static unsigned		 reloads;
 static char		 refused[1024];	/* why the last set was not taken */
@@ -56,23 +58,61 @@ validity(const struct key_info *info)
 	    "valid";
 }
 
-/* An expired certificate is better than none: it is said, and used. */
+/* An expired certificate is better than none: it is said, and used. An OCSP
+ * response that is out of date is not. */
 static void
 warn_expiry(const struct set *s)
 {
-	struct key_info	 info;
-	const char	*name, *is;
-	char		 date[32];
+	const struct ocsp_info	*ocsp;
+	const struct pki	*p;
+	struct key_info		 info;
+	const char		*name, *is;
+	char			 date[32];
 
 	for (size_t i = 0; i < set_pkis(s); i++) {
-		name = set_pki(s, i, &info);
+		p = set_at(s, i, &name);
+		pki_info(p, &info);
 		is = validity(&info);
 		if (strcmp(is, "valid") != 0)
-			log_warnx("event=certificate pki=%s state=%s "
+			log_warnx("event=certificate pki=%s key=%s state=%s "
 			    "not_after=%s", log_quote(span_str(name)),
+			    log_quote(span_str(info.type)),
 			    log_quote(span_str(is)),
 			    utc(info.not_after, date, sizeof(date)));
+		if ((ocsp = pki_ocsp(p)) == NULL)
+			continue;
+		is = ocsp_state(ocsp, clock_wall());
+		if (strcmp(is, "valid") != 0)
+			log_warnx("event=ocsp pki=%s key=%s state=%s "
+			    "next_update=%s", log_quote(span_str(name)),
+			    log_quote(span_str(info.type)),
+			    log_quote(span_str(is)),
+			    utc(ocsp->next_update, date, sizeof(date)));
 	}
+}
+
+static void
+daily(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	warn_expiry(current);
+}
+
+/* Certificates that are not valid, or not for long. */
+static unsigned
+expiring(const struct set *s)
+{
+	struct key_info	 info;
+	const char	*name;
+	unsigned	 n = 0;
+
+	for (size_t i = 0; i < set_pkis(s); i++) {
+		pki_info(set_at(s, i, &name), &info);
+		n += strcmp(validity(&info), "valid") != 0;
+	}
+	return n;
 }
 
 /* Handshakes that were begun with the keys of before are over. */
@@ -91,16 +131,18 @@ drop_before(evutil_socket_t fd, short what, void *arg)
 static void
 change(struct proc *p, struct set *s)
 {
-	const struct timeval	 tv = { BEFORE_S, 0 };
+	const struct timeval	 tv = { BEFORE_S, 0 }, day = { DAY_S, 0 };
 
-	if (before_end == NULL && (before_end = evtimer_new(proc_base(p),
-	    drop_before, NULL)) == NULL)
+	if (before_end == NULL && ((before_end = evtimer_new(proc_base(p),
+	    drop_before, NULL)) == NULL || (every_day = event_new(proc_base(p),
+	    -1, EV_PERSIST, daily, NULL)) == NULL))
 		fatalx("evtimer_new");
 	peer_set(s, current);
 	set_free(before);
 	before = current;
 	current = s;
-	if (before != NULL && evtimer_add(before_end, &tv) == -1)
+	if ((before != NULL && evtimer_add(before_end, &tv) == -1) ||
+	    evtimer_add(every_day, &day) == -1)
 		fatalx("evtimer_add");
 }
 
@@ -108,7 +150,18 @@ static void
 on_secret(struct proc *p, enum ipc_secret_kind kind, const char *name,
     const char *path, int fd)
 {
+	const char	*why;
+
 	(void)p;
+	if (kind == IPC_SECRET_TOKEN_NEW) {
+		if (current == NULL)
+			close(fd);
+		else if (!set_renew(current, name, path, fd, &why))
+			log_warnx("event=secret label=%s why=%s",
+			    log_quote(span_str(name)),
+			    log_quote(span_str(why)));
+		return;
+	}
 	if (next == NULL && (next = set_new()) == NULL)
 		fatal("secrets");
 	set_add(next, kind, name, path, fd);
@@ -150,6 +203,17 @@ on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 }
 
 static void
+credential_row(struct ctl *c, struct span label, struct span user,
+    const char *kind)
+{
+	ctl_row(c, "credential");
+	ctl_field(c, "label", label);
+	ctl_field(c, "user", user);
+	ctl_str(c, "kind", kind);
+	ctl_row_end(c);
+}
+
+static void
 run_check(struct ctl *c, int argc, char **argv)
 {
 	struct key_info	 info;
@@ -159,8 +223,11 @@ run_check(struct ctl *c, int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	for (size_t i = 0; i < set_pkis(current); i++) {
-		const char	*name = set_pki(current, i, &info);
+		const char		*name;
+		const struct pki	*p = set_at(current, i, &name);
+		const struct ocsp_info	*ocsp = pki_ocsp(p);
 
+		pki_info(p, &info);
 		ctl_row(c, "pki");
 		ctl_str(c, "name", name);
 		ctl_str(c, "subject", info.subject);
@@ -169,14 +236,17 @@ run_check(struct ctl *c, int argc, char **argv)
 		ctl_str(c, "not_after", utc(info.not_after, date,
 		    sizeof(date)));
 		ctl_str(c, "state", validity(&info));
+		ctl_str(c, "ocsp", ocsp == NULL ? "" : ocsp_state(ocsp,
+		    clock_wall()));
 		ctl_row_end(c);
 	}
 	for (size_t i = 0; i < creds_count(set_creds(current)); i++) {
 		creds_at(set_creds(current), i, &label, &user, &secret);
-		ctl_row(c, "credential");
-		ctl_field(c, "label", label);
-		ctl_field(c, "user", user);
-		ctl_row_end(c);
+		credential_row(c, label, user, "password");
+	}
+	for (size_t i = 0; i < set_tokens(current); i++) {
+		set_token(current, i, &label, &user);
+		credential_row(c, label, user, "token");
 	}
 	ctl_end(c, EX_OK, NULL);
 }
@@ -190,6 +260,7 @@ run_stats(struct ctl *c, int argc, char **argv)
 	(void)argv;
 	ctl_row(c, "stats");
 	ctl_num(c, "pkis", (int64_t)set_pkis(current));
+	ctl_num(c, "expiring", expiring(current));
 	ctl_num(c, "credentials", (int64_t)creds_count(set_creds(current)));
 	ctl_num(c, "loads", reloads);
 	ctl_num(c, "senders", (int64_t)counts->senders);

@@ -12,6 +12,7 @@
 
 #include "keyd/set.h"
 #include "keyd/srs.h"
+#include "keyd/token.h"
 
 #define TEXT_SECURE_MAX	(32 << 10)	/* larger ones are no keys */
 
@@ -32,8 +33,9 @@ struct set {
 	TAILQ_HEAD(, file) files;
 	size_t		 nfiles;
 	struct entry	*pkis;
-	size_t		 npkis;
+	size_t		 npkis, der;	/* der: bytes of certificates */
 	struct creds	*creds;
+	struct tokens	*tokens;
 	struct span	 srs;		/* of its file's text */
 	char		 srs_domain[256];
 	char		 why[768];	/* the first fault */
@@ -70,6 +72,7 @@ set_free(struct set *s)
 	if (s == NULL)
 		return;
 	creds_free(s->creds);
+	tokens_free(s->tokens);
 	for (size_t i = 0; i < s->npkis; i++) {
 		free(s->pkis[i].name);
 		pki_free(s->pkis[i].pki);
@@ -147,7 +150,8 @@ read_text(struct set *s, struct file *f, int fd)
 		return fault(s, f->path, f->secure ?
 		    "no protected memory is left" : "out of memory");
 	return read_all(s, f, fd) && (!f->secure ||
-	    f->kind != IPC_SECRET_CERT || unprotect(s, f));
+	    (f->kind != IPC_SECRET_CERT && f->kind != IPC_SECRET_OCSP) ||
+	    unprotect(s, f));
 }
 
 void
@@ -208,6 +212,32 @@ is_alone(const struct set *s, const struct entry *e)
 }
 
 static bool
+make_ocsp(struct set *s, const struct conf_pki *p, struct pki *pki)
+{
+	const struct file	*f;
+	const char		*why;
+
+	if (p->ocsp == NULL)
+		return true;
+	if ((f = find(s, IPC_SECRET_OCSP, p->name, p->ocsp)) == NULL)
+		return fault(s, p->ocsp, "was not handed over");
+	return pki_set_ocsp(pki, span(f->text, f->len), &why) ||
+	    fault(s, f->path, why);
+}
+
+/* A channel takes so much at once (ipc/chan.h). */
+static bool
+can_be_sent(struct set *s, const struct pki *p)
+{
+	size_t	 n;
+
+	for (unsigned i = 0; (n = pki_cert(p, i).len) > 0; i++)
+		s->der += n;
+	s->der += pki_ocsp_der(p).len;
+	return s->der <= SET_DER_MAX;
+}
+
+static bool
 make_pki(struct set *s, const struct conf_pki *p)
 {
 	const struct file	*cert, *key;
@@ -224,15 +254,20 @@ make_pki(struct set *s, const struct conf_pki *p)
 	if (e->pki == NULL)
 		return fault(s, strstr(why, "ertificate") != NULL ?
 		    cert->path : key->path, why);
-	if ((e->name = strdup(p->name)) == NULL || !is_alone(s, e)) {
-		fault(s, key->path, e->name == NULL ? "out of memory" :
-		    "another key of this pki is of the same kind");
-		pki_free(e->pki);
-		free(e->name);
-		return false;
+	if ((e->name = strdup(p->name)) == NULL)
+		fault(s, key->path, "out of memory");
+	else if (!is_alone(s, e))
+		fault(s, key->path, "another key of this pki is of the same "
+		    "kind");
+	else if (!can_be_sent(s, e->pki))
+		fault(s, cert->path, "all certificates are more than 4 MiB");
+	else if (make_ocsp(s, p, e->pki)) {
+		s->npkis++;
+		return true;
 	}
-	s->npkis++;
-	return true;
+	pki_free(e->pki);
+	free(e->name);
+	return false;
 }
 
 static bool
@@ -256,14 +291,87 @@ make_creds(struct set *s, const struct conf *c)
 }
 
 static bool
+make_tokens(struct set *s, const struct conf *c)
+{
+	const struct file	*f;
+	struct span		 user, secret;
+	const char		*why;
+
+	if (c->ntokens == 0)
+		return true;
+	if ((s->tokens = tokens_new(c->ntokens)) == NULL)
+		return fault(s, "tokens", "out of memory");
+	for (size_t i = 0; i < c->ntokens; i++) {
+		const struct conf_token	*t = &c->tokens[i];
+
+		if (creds_get(s->creds, span_str(t->label), &user, &secret))
+			return fault(s, t->path, "its label stands in the "
+			    "credentials too");
+		if ((f = find(s, IPC_SECRET_TOKEN, t->label, NULL)) == NULL)
+			return fault(s, t->path, "was not handed over");
+		if (!tokens_add(s->tokens, t->label, t->user) ||
+		    !tokens_set(s->tokens, t->label, span(f->text, f->len),
+		    &why))
+			return fault(s, t->path, why);
+	}
+	return true;
+}
+
+bool
+set_login(const struct set *s, struct span label, struct span *user,
+    struct span *secret, bool *token)
+{
+	*token = tokens_get(s->tokens, label, user, secret);
+	return *token || creds_get(s->creds, label, user, secret);
+}
+
+bool
+set_renew(struct set *s, const char *label, const char *path, int fd,
+    const char **why)
+{
+	struct set	*tmp = set_new();	/* one that reads it */
+	bool		 ok;
+
+	*why = "out of memory";
+	if (tmp == NULL) {
+		close(fd);
+		return false;
+	}
+	set_add(tmp, IPC_SECRET_TOKEN, label, path, fd);
+	ok = tmp->why[0] == '\0' && !TAILQ_EMPTY(&tmp->files);
+	if (!ok)
+		*why = "the file can't be read";
+	else
+		ok = tokens_set(s->tokens, label,
+		    span(TAILQ_FIRST(&tmp->files)->text,
+		    TAILQ_FIRST(&tmp->files)->len), why);
+	set_free(tmp);
+	return ok;
+}
+
+size_t
+set_tokens(const struct set *s)
+{
+	return tokens_count(s->tokens);
+}
+
+void
+set_token(const struct set *s, size_t n, struct span *label,
+    struct span *user)
+{
+	tokens_at(s->tokens, n, label, user);
+}
+
+static bool
 has_label(const char *label, const struct conf_pos *pos, void *arg)
 {
 	struct set	*s = arg;
 	struct span	 user, secret;
 	char		 text[160];
+	bool		 token;
 
 	(void)pos;
-	if (creds_get(s->creds, span_str(label), &user, &secret))
+	if (set_login(s, span_str(label), &user, &secret, &token))
 		return true;
 	snprintf(text, sizeof(text), "there is no label \"%s\", by which an "
 	    "action logs in", label);
@@ -301,16 +409,17 @@ set_finish(struct set *s, const struct conf *c, const char **why)
 		ok = fault(s, "pki", "out of memory");
 	for (size_t i = 0; ok && i < c->npkis; i++)
 		ok = make_pki(s, &c->pkis[i]);
-	ok = ok && make_creds(s, c) && make_srs(s, c);
+	ok = ok && make_creds(s, c) && make_tokens(s, c) && make_srs(s, c);
 	if (ok) {
 		conf_labels(c, has_label, s);
 		ok = s->why[0] == '\0';
 	}
-	/* What OpenSSL has read is in its own form now; the others are spans
-	 * of their text. */
+	/* What OpenSSL has read is in its own form now, and a token copied; the
+	 * others are spans of their text. */
 	for (f = TAILQ_FIRST(&s->files); f != NULL; f = next) {
 		next = TAILQ_NEXT(f, link);
-		if (f->kind == IPC_SECRET_CERT || f->kind == IPC_SECRET_KEY)
+		if (f->kind == IPC_SECRET_CERT || f->kind == IPC_SECRET_KEY ||
+		    f->kind == IPC_SECRET_OCSP || f->kind == IPC_SECRET_TOKEN)
 			file_free(s, f);
 	}
 	return ok;
@@ -322,16 +431,10 @@ set_pkis(const struct set *s)
 	return s->npkis;
 }
 
-const char *
-set_pki(const struct set *s, size_t n, struct key_info *info)
-{
-	pki_info(s->pkis[n].pki, info);
-	return s->pkis[n].name;
-}
-
 const struct pki *
-set_key_at(const struct set *s, size_t n)
+set_at(const struct set *s, size_t n, const char **name)
 {
+	*name = s->pkis[n].name;
 	return s->pkis[n].pki;
 }
 

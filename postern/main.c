@@ -309,6 +309,7 @@ run(struct gateway *gw)
 	control_open(gw);
 	for (size_t i = 0; i < sizeof(providers) / sizeof(providers[0]); i++)
 		child_start(child_new(gw, providers[i], 0, NULL));
+	tokens_watch(gw);
 	event_base_dispatch(gw->base);
 }
 

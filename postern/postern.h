@@ -194,6 +194,11 @@ void	 secrets_send(struct child *, const struct conf *);
  * against them get them. The system's own file may be missing. */
 bool	 trust_check(const struct conf *, struct buf *msgs);
 void	 trust_send(struct child *, const struct conf *);
+/* token.c: one of the credentials whose secret is in a file that others renew,
+ * to keyd; from now on they are looked at, and a new one is handed over. */
+void	 token_send(struct chan *, const struct conf_token *,
+	    enum ipc_secret_kind, struct buf *msgs);
+void	 tokens_watch(struct gateway *);
 
 /* main.c */
 void	 gateway_child_ready(struct gateway *, struct child *);

@@ -12,8 +12,8 @@
 #define SOCKET_PATH_MAX		107	/* sun_path without its NUL */
 #define CONTROL_PATH_MAX	80	/* sockets' names lie below it */
 #define QUEUE_PATH_MAX		1000
-#define USERS_PATH_MAX		1000
 #define CA_PATH_MAX		1000
+#define USERS_PATH_MAX		1000
 #define GREET_DELAY_MAX_MS	(5 * 60000)	/* RFC 5321, 4.5.3.2.1: clients
 						 * wait five minutes */
 #define TTL_MIN_MS		10000	/* a number without its unit is less */
@@ -121,7 +121,9 @@ void	 build_subaddress(struct build *, const struct conf_pos *,
 	    const char *);
 void	 build_resolver(struct build *, const struct conf_pos *, const char *);
 void	 build_pki(struct build *, const struct conf_pos *, const char *name,
-	    const char *cert, const char *key);
+	    const char *cert, const char *key, const char *ocsp);
+void	 build_listen_pki(struct build *, const struct conf_pos *,
+	    const char *name);
 void	 build_ttl(struct build *, const struct conf_pos *, const char *,
 	    int64_t *);
 /* "1m..2h": the first at most the second. */
@@ -173,6 +175,9 @@ void	 build_to_table(struct build *, const struct conf_pos *,
 	    const char *name, enum conf_by);
 void	 build_known(struct build *, enum conf_known, struct conf_table *);
 void	 build_unknown(struct build *, const struct conf_pos *, const char *);
+/* `credentials LABEL user … file …` */
+void	 build_token(struct build *, const struct conf_pos *,
+	    const char *label, const char *user, const char *path);
 char	*build_label(struct build *, const struct conf_pos *, const char *);
 void	 build_mail_from(struct build *, const struct conf_pos *,
 	    const char *);
@@ -226,6 +231,8 @@ void	 check_logins(struct build *);
 /* What the entries of `expand aliases` tables stand for, and the files that
  * they include. */
 void	 check_aliases(struct build *);
+/* Are the pkis of listeners there? */
+void	 check_pki(struct build *);
 /* The part of it that looks at the rules; `regular`: not all listeners on
  * addresses are proxied. */
 void	 check_rules(struct build *, bool regular);

@@ -14,7 +14,7 @@ struct source {				/* one entry of the list */
 	char		 name[DNS_NAME_MAX + 1];
 	struct addr	 addr;		/* family 0: a name */
 	uint16_t	 port;
-	uint8_t		 weight;
+	uint8_t		 scheme, weight;
 	bool		 standby;
 	const char	*login;
 	bool		 login_plaintext;
@@ -85,6 +85,7 @@ source_dest(struct source *s, const struct conf_dest *d,
 	s->mx = d->kind == DEST_MX;
 	s->port = d->port != 0 ? d->port : 25;
 	s->addr = d->addr;
+	s->scheme = (uint8_t)d->scheme;
 	s->weight = (uint8_t)d->weight;
 	s->standby = d->standby;
 	s->login = d->auth != NULL ? d->auth : a->auth;
@@ -155,6 +156,7 @@ host_add(struct hosts *h, size_t source, const char *name, uint16_t pref)
 	host->source = source;
 	host->pref = pref;
 	host->id.group = (uint16_t)source;
+	host->id.scheme = s->scheme;
 	host->id.weight = s->weight;
 	host->id.standby = s->standby;
 	host->id.login = s->login;

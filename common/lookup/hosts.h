@@ -19,6 +19,7 @@ struct hosts_cand {
 	struct addr	 addr;			/* with port */
 	char		 name[DNS_NAME_MAX + 1];/* a literal: the address */
 	uint16_t	 group;		/* those of one destination share it */
+	uint8_t		 scheme;	/* enum conf_scheme, its destination's */
 	uint8_t		 weight;	/* its destination's; 0: none given */
 	bool		 standby;
 	const char	*login;		/* label of the credentials, or NULL; the

@@ -23,7 +23,7 @@ struct tls_facts {
 /* OpenSSL is set up; before the process is confined. Fatal if it can't be. */
 void	 tls_client_init(void);
 /* A session to the host of that name (or address), SNI and all; for
- * stream_tls(). NULL: no memory. */
+ * stream_tls(); `name` of the configuration goes before. NULL: no memory. */
 SSL	*tls_client_new(const struct conf_tls *, const char *host);
 /* The handshake is done. False: what is asked for is not there, and why tells
  * what is missing. */
@@ -40,6 +40,7 @@ enum tls_way {
 };
 enum tls_way tls_client_way(const struct conf_tls *, bool offered,
 	    const struct addr *);
+#define TLS_NOT_OFFERED	"STARTTLS is not offered"
 /* "off" … "dane" */
 const char *tls_mode_name(const struct conf_tls *);
 

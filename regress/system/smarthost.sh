@@ -37,6 +37,15 @@ postfix_start "$T/pf" "$A" 2600
 wait_until 20 listening "$A:2600" || { no "Postfix starts"; exit 1; }
 peer odd "$A:2602" --caps "AUTH GSSAPI NTLM"
 
+# A token is good until it is renewed.
+echo token-eins >"$T/token"
+chmod 600 "$T/token"
+peer bearer "$A:2603" --caps "AUTH PLAIN XOAUTH2 OAUTHBEARER" \
+    --on "auth=OAUTHBEARER $(printf 'n,a=anna@example.org,\1auth=Bearer token-zwei\1\1' |
+    base64 -w 0)" "reply:235 2.7.0 the second one" \
+    --on "auth=OAUTHBEARER $(printf 'n,a=anna@example.org,\1auth=Bearer token-eins\1\1' |
+    base64 -w 0)" "reply:235 2.7.0 the first one" \
+    --on auth "reply:535 5.7.8 no good"
 cat >"$T/credentials" <<E2
 # label user secret
 anna		anna		geheim-sesam
@@ -47,6 +56,7 @@ chmod 600 "$T/credentials"
 gateway_start <<E2 || exit 1
 hostname gw.example.org
 credentials "$T/credentials"
+credentials token user "anna@example.org" file "$T/token"
 queue retry 1s..2s
 action "best" relay to { "$A:2600" } auth anna auth-plaintext
 action "plain" relay to { "$A:2610" auth bert auth-plaintext } auth wrong
@@ -60,11 +70,12 @@ action "second" relay to { "$A:2612" auth wrong auth-plaintext, "$A:2613" auth a
 action "noauth" relay to { "$A:2620" } auth anna auth-plaintext
 action "odd" relay to { "$A:2602" } auth anna auth-plaintext
 action "bare" relay to { "$A:2600" } auth anna
+action "bearer" relay to { "$A:2603" } auth token auth-plaintext
 table bysender { anna@example.org = "$A:2614 auth anna auth-plaintext", bert@example.org = "$A:2614 auth bert auth-plaintext" }
 action "bysender" relay to <bysender> by mail-from
 listen on $A port 2525
 $(for a in best plain login cram scram1 scram256 three wrong second noauth odd \
-    bare bysender; do
+    bare bearer bysender; do
 	echo "match from source { $A, 127.0.0.0/8 } helo $a.example.org for any action \"$a\""
 done)
 E2
@@ -95,6 +106,21 @@ check "by a table: two senders" by bysender anna@example.org
 check "the other one" by bysender bert@example.org
 check "each arrives" wait_until 15 sh -c "grep -rqs '^Subject: by bysender anna' \
     '$T/pf/mail/user/new' && grep -rqs '^Subject: by bysender bert' '$T/pf/mail/user/new'"
+
+# ---- a token that is renewed ----------------------------------------------
+check "a token: taken" by bearer first@example.org
+check "a token: arrives" wait_until 15 got bearer "by bearer first"
+echo "token-zwei" >"$T/token.new"
+chmod 600 "$T/token.new"
+mv "$T/token.new" "$T/token"
+# It is looked at each 5 seconds, and a connection is kept for 10.
+sleep 17
+check "renewed: taken" by bearer second@example.org
+check "renewed: arrives" wait_until 15 got bearer "by bearer second"
+check "with the new one" grep -aq "$(printf 'n,a=anna@example.org,\1auth=Bearer token-zwei\1\1' |
+    base64 -w 0)" "$T/peer/bearer"
+check "keys shows whose it is, and no more" sh -c "'$BUILD/posternctl' -s '$T/gw/run' \
+    -j keys | grep '\"label\":\"token\",\"user\":\"anna@example.org\",\"kind\":\"token\"'"
 
 # ---- refused -------------------------------------------------------------
 check "a wrong password: the mail is taken" by wrong
@@ -135,7 +161,8 @@ check "with its name" logged 'there is no label .*bert'
 # ---- secrets -------------------------------------------------------------
 python3 - >"$T/secrets" <<'E2'
 import base64
-for w in (b"geheim-sesam", b"streng-geheim", b"falsch-geraten"):
+for w in (b"geheim-sesam", b"streng-geheim", b"falsch-geraten", b"token-eins",
+          b"token-zwei"):
     print(w.decode())
     for n in range(3):
         b = base64.b64encode(b"\0" * n + w).decode().rstrip("=")

@@ -246,6 +246,7 @@ add(struct set *s, enum ipc_secret_kind kind, const char *name,
 static void
 sets(void **state)
 {
+	char		*longest;
 	char		 name[] = "mx", cert[] = "/x/c", key[] = "/x/k",
 			 creds[] = "/x/cred", anna[] = "anna",
 			 bert[] = "bert", carl[] = "carl", host[] = "h";
@@ -256,9 +257,15 @@ sets(void **state)
 	struct conf_pki	 pki = { .name = name, .cert = cert, .key = key };
 	struct conf	 c = { .pkis = &pki, .npkis = 1,
 			    .credentials = creds };
+	char		 path[] = "/x/token", u[] = "u";
+	struct conf_token token = { .label = anna, .user = u, .path = path };
+	const char *const renewed[] = { "new\n", "", "\n", "two words", "a\nb",
+	    "a\1b", "\xc3\xa4" };
+	struct span	 user, secret;
+	bool		 is_token;
 	struct key_info	 info;
 	struct set	*s;
-	const char	*why;
+	const char	*why, *found;
 	char		*large;
 	int		 fds[2];
 
@@ -269,7 +276,8 @@ sets(void **state)
 	add(s, IPC_SECRET_CREDENTIALS, "", "a u s\n");
 	assert_true(set_finish(s, &c, &why));
 	assert_int_equal(set_pkis(s), 1);
-	assert_string_equal(set_pki(s, 0, &info), "mx");
+	pki_info(set_at(s, 0, &found), &info);
+	assert_string_equal(found, "mx");
 	assert_int_equal(creds_count(set_creds(s)), 1);
 	set_free(s);
 
@@ -314,6 +322,51 @@ sets(void **state)
 	set_free(s);
 	c.nactions = 0;
 
+	c.tokens = &token;			/* a token */
+	c.ntokens = 1;
+	s = set_new();
+	add(s, IPC_SECRET_CERT, "mx", ec_cert.s);
+	add(s, IPC_SECRET_KEY, "mx", ec_key.s);
+	add(s, IPC_SECRET_CREDENTIALS, "", "a u s\n");
+	add(s, IPC_SECRET_TOKEN, "anna", " abc.def-1~2/=\r\n");
+	assert_true(set_finish(s, &c, &why));
+	assert_true(set_login(s, span_str("anna"), &user, &secret, &is_token));
+	assert_true(is_token && span_is(user, "u") &&
+	    span_is(secret, "abc.def-1~2/="));
+	assert_true(set_login(s, span_str("a"), &user, &secret, &is_token));
+	assert_true(!is_token && span_is(secret, "s"));
+	assert_false(set_login(s, span_str("b"), &user, &secret, &is_token));
+	/* Renewed, and not by what is none. */
+	for (size_t i = 0; i < sizeof(renewed) / sizeof(renewed[0]); i++) {
+		assert_int_equal(set_renew(s, "anna", "/x", memfd(renewed[i],
+		    strlen(renewed[i])), &why), i == 0);
+		assert_true(set_login(s, span_str("anna"), &user, &secret,
+		    &is_token) && span_is(secret, "new"));
+	}
+	longest = calloc(1, 8194);
+	memset(longest, 'x', 8193);
+	assert_false(set_renew(s, "anna", "/x", memfd(longest, 8193), &why));
+	assert_true(set_renew(s, "anna", "/x", memfd(longest, 8192), &why));
+	free(longest);
+	assert_false(set_renew(s, "other", "/x", memfd("x", 1), &why));
+	set_free(s);
+
+	s = set_new();				/* its label stands twice */
+	add(s, IPC_SECRET_CERT, "mx", ec_cert.s);
+	add(s, IPC_SECRET_KEY, "mx", ec_key.s);
+	add(s, IPC_SECRET_CREDENTIALS, "", "anna u s\n");
+	add(s, IPC_SECRET_TOKEN, "anna", "abc");
+	assert_false(set_finish(s, &c, &why));
+	set_free(s);
+	s = set_new();				/* it is empty */
+	add(s, IPC_SECRET_CERT, "mx", ec_cert.s);
+	add(s, IPC_SECRET_KEY, "mx", ec_key.s);
+	add(s, IPC_SECRET_CREDENTIALS, "", "a u s\n");
+	add(s, IPC_SECRET_TOKEN, "anna", " \n");
+	assert_false(set_finish(s, &c, &why));
+	set_free(s);
+	c.ntokens = 0;
+
 	s = set_new();				/* no regular file */
 	assert_int_equal(pipe(fds), 0);
 	set_add(s, IPC_SECRET_KEY, "mx", "/x/pipe", fds[0]);
@@ -339,8 +392,8 @@ side_by_side(void **state)
 {
 	char		 name[] = "mx", other[] = "mx2", c1[] = "/c1",
 			 k1[] = "/k1", c2[] = "/c2", k2[] = "/k2";
-	struct conf_pki	 pki[] = { { name, c1, k1, { 0 } },
-			    { name, c2, k2, { 0 } } };
+	struct conf_pki	 pki[] = { { .name = name, .cert = c1, .key = k1 },
+			    { .name = name, .cert = c2, .key = k2 } };
 	struct conf	 c = { .pkis = pki, .npkis = 2 };
 	const struct {
 		const char	*cert, *key;
@@ -355,7 +408,7 @@ side_by_side(void **state)
 	const struct pki	*found;
 	struct key_info		 info;
 	struct set		*s;
-	const char		*why;
+	const char		*why, *at;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
@@ -372,7 +425,8 @@ side_by_side(void **state)
 			set_free(s);
 			continue;
 		}
-		assert_string_equal(set_pki(s, 0, &info), "mx");
+		pki_info(set_at(s, 0, &at), &info);
+		assert_string_equal(at, "mx");
 		assert_string_equal(info.type, "EC P-256");
 		set_free(s);
 	}
@@ -384,12 +438,10 @@ side_by_side(void **state)
 	add_at(s, IPC_SECRET_KEY, "mx2", "/k2", ec2_key.s);
 	add_at(s, IPC_SECRET_CERT, "mx2", "/c2", ec2_cert.s);
 	assert_true(set_finish(s, &c, &why));
-	found = NULL;
-	for (size_t i = 0; i < set_pkis(s); i++)
-		if (strcmp(set_pki(s, i, &info), "mx2") == 0)
-			found = set_key(s, span_str("mx2"),
-			    span(pki_id(set_key_at(s, i)), KEY_ID_LEN));
-	assert_non_null(found);
+	found = set_at(s, 1, &at);
+	assert_string_equal(at, "mx2");
+	assert_ptr_equal(set_key(s, span_str("mx2"), span(pki_id(found),
+	    KEY_ID_LEN)), found);
 	assert_null(set_key(s, span_str("mx"), span(pki_id(found),
 	    KEY_ID_LEN)));
 	assert_null(set_key(s, span_str("mx2"), span(pki_id(found),

@@ -2,7 +2,7 @@
 UNIT_test_cache = lookupd/cache.o
 UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
-UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o
+UNIT_test_keys = $(addprefix keyd/,key.o ocsp.o cred.o set.o token.o)
 UNITLIBS_test_keys = -lcrypto
 UNITLIBS_test_hash = -lcrypto -lcrypt
 UNIT_test_judge = $(addprefix keyd/,judge.o check.o lately.o scrams.o tables.o)
@@ -11,13 +11,15 @@ UNITLIBS_fuzz_users = -lcrypto -lcrypt
 UNITLIBS_fuzz_scram = -lcrypto -lcrypt
 UNIT_test_sign = keyd/sign.o
 UNITLIBS_test_sign = -lcrypto
-UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o login.o sign.o srs.o peer.o)
+UNIT_test_keypeer = $(addprefix keyd/,key.o ocsp.o cred.o set.o token.o login.o \
+	sign.o srs.o push.o peer.o)
 UNITLIBS_test_provider = -lssl -lcrypto
 UNITLIBS_test_keypeer = -lcrypto
 UNIT_test_saslclient = keyd/login.o
 UNITLIBS_test_saslclient = -lcrypto
 UNIT_fuzz_saslclient = keyd/login.o
 UNITLIBS_fuzz_saslclient = -lcrypto
+UNITLIBS_test_hash = -lcrypto -lcrypt
 UNIT_test_srs = keyd/srs.o
 UNITLIBS_test_srs = -lcrypto
 UNIT_test_stream_tls = regress/lib/tlshelp.o
@@ -34,7 +36,7 @@ UNITLIBS_test_confine = $(addprefix -Wl$(comma)--wrap=,stat chroot chdir prctl \
 # The parent, in parts.
 UNIT_test_boot = postern/boot.o
 UNIT_test_dirs = postern/dirs.o postern/bind.o postern/load.o postern/boot.o
-UNIT_test_reload = postern/reload.o postern/trust.o
+UNIT_test_reload = postern/reload.o postern/token.o postern/trust.o
 UNITLIBS_test_reload = $(addprefix -Wl$(comma)--wrap=,chan_send ctl_end kill \
 	event_del)
 UNIT_test_wire = postern/wire.o
@@ -103,6 +105,7 @@ UNIT_test_idle = $(PROXYD)
 UNIT_test_workers = $(PROXYD)
 UNIT_test_relaytest = $(PROXYD)
 UNIT_test_identity = $(PROXYD)
+UNIT_test_tls_proxyd = regress/lib/pkihelp.o $(PROXYD)
 # deliverd, all but its main(), and the world around it.
 DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o loghelp.o) \
 	$(filter-out deliverd/main.o deliverd/ctl.o,\
@@ -110,6 +113,7 @@ DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o loghelp.o) \
 UNIT_test_deliverd = $(DELIVERD)
 UNIT_test_deliverd_content = $(DELIVERD)
 UNIT_test_pool = $(DELIVERD)
+UNIT_test_tls_deliverd = regress/lib/pkihelp.o $(DELIVERD)
 UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
@@ -141,6 +145,7 @@ SMTPD_TESTS = \
 	mirror \
 	notify_server \
 	peer \
+	prdr \
 	prepare \
 	proxied \
 	relay \
@@ -150,15 +155,18 @@ SMTPD_TESTS = \
 	session_content \
 	session_limits \
 	session_options \
+	starttls \
 	tee \
 	verify \
 	verify_away \
 	window
 $(foreach t,$(SMTPD_TESTS),$(eval UNIT_test_$t = $(SMTPD)))
-$(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lcrypto))
-UNITLIBS_fuzz_session = -lcrypto
+$(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lssl -lcrypto))
+UNITLIBS_fuzz_session = -lssl -lcrypto
 UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
 UNIT_test_verify_away = regress/lib/loghelp.o $(SMTPD)
+UNIT_test_starttls = regress/lib/loghelp.o regress/lib/tlshelp.o $(SMTPD)
+UNITLIBS_test_starttls = -Wl,--wrap=pki_ssl -lssl -lcrypto
 UNIT_test_source = smtpd/source.o
 UNIT_test_guess = smtpd/guess.o smtpd/digest.o queued/guesses.o
 UNITLIBS_test_guess = -lcrypto
@@ -169,4 +177,3 @@ UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
     options.o spill.o submit.o)
 # TLS towards servers.
 UNIT_test_tls_verify = regress/lib/pkihelp.o
-UNITLIBS_test_tls_verify = -lssl -lcrypto
