@@ -180,6 +180,8 @@ install: all
 	install -m 644 posternctl/completion.bash \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/posternctl
 	postern/names $(DESTDIR)$(PREFIX)
+	install -D -m 644 postern/postern.fail2ban \
+	    $(DESTDIR)$(SYSCONFDIR)/fail2ban/filter.d/postern.conf
 	install -m 644 postern/postern.sysusers \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	sed 's,@PREFIX@,$(PREFIX),' postern/postern.service \

@@ -36,6 +36,8 @@ hostname gw.example.org
 table "people" passwd "$users"
 table "scram" passwd "$T/gw/scram"
 table "cram" passwd "$T/gw/cram"
+table owners { "anna" = "anna@own.example, other.example" }
+listen on $A port 2530 auth-optional <people> senders <owners> auth-plaintext
 listen on $A port 2528 auth <scram> auth-plaintext
 listen on $A port 2529 auth <cram> auth-plaintext announce "CRAM-MD5"
 limit auth-failures per source 10000
@@ -216,8 +218,28 @@ s, _ = hello(sys.argv[6])
 c.code("CRAM-MD5 with an initial response", s.cmd("AUTH CRAM-MD5 " +
                                                  b("anna 00")), 501)
 s.close()
+
+
+s, _ = hello(sys.argv[7])
+c.code("senders: who has not logged in is not asked",
+       s.cmd("MAIL FROM:<x@y.example>"), 250)
+s.cmd("RSET")
+c.code("senders: anna", s.cmd(plain("anna", "geheim")), 235)
+for sender, code in (("anna@own.example", 250), ("ANNA@Own.example", 250),
+                     ("x@other.example", 250), ("", 250),
+                     ("bert@own.example", 553), ("x@sub.other.example", 553),
+                     ("anna", 553), ("other.example@own.example", 553)):
+    got = s.cmd("MAIL FROM:<%s>" % sender)
+    c.check("senders: <%s> gets %d" % (sender, code), got[0] == code, got)
+    s.cmd("RSET")
+s.close()
+s, _ = hello(sys.argv[7])
+c.code("senders: emil", s.cmd(plain("emil", "geheim")), 235)
+c.code("senders: who has no entry has no address",
+       s.cmd("MAIL FROM:<anna@own.example>"), 553)
+s.close()
 E2
-python3 "$T/users.py" "$TOP/regress/lib" $A:2525 $A:2526 $A:2527 $A:2528 $A:2529 ||
+python3 "$T/users.py" "$TOP/regress/lib" $A:2525 $A:2526 $A:2527 $A:2528 $A:2529 $A:2530 ||
     FAILED=1
 check "the log says why, the client was not told" \
     logged 'result=failed mech=PLAIN user=nemo client=127.0.0.1 reply="535 [^"]*" why="no such user"'
@@ -268,3 +290,29 @@ for w in geheim neuer falsch; do
 	check "no password is in the log: $w" sh -c \
 	    "! grep -q -e $w -e $(printf %s "$w" | base64) '$T/gw/log'"
 done
+
+# fail2ban's filter on this log: its tags made what fail2ban makes of them.
+cat >"$T/fail2ban.py" <<'E2'
+import configparser
+import re
+import sys
+
+p = configparser.ConfigParser(interpolation=None)
+p.read(sys.argv[1])
+rules = [re.compile(x.strip().replace("<HOST>", r"(?P<host>[0-9a-fA-F:.]+)"))
+         for x in p["Definition"]["failregex"].splitlines()]
+found = failed = 0
+for line in open(sys.argv[2], encoding="utf-8", errors="replace"):
+    hit = [m for r in rules if (m := r.search(line))]
+    want = "event=auth result=failed" in line and (
+        'reply="535' in line or "too many failed" in line)
+    failed += want
+    if bool(hit) != want or (hit and hit[0]["host"] != "127.0.0.1"):
+        print("wrongly", "found" if hit else "passed over", line)
+        sys.exit(1)
+    found += bool(hit)
+print(found, "found of", failed)
+sys.exit(found < 10)
+E2
+check "fail2ban's filter finds the failures and nothing else" \
+    python3 "$T/fail2ban.py" "$TOP/postern/postern.fail2ban" "$T/gw/log"

@@ -4,7 +4,6 @@ UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
 UNIT_test_keys = $(addprefix keyd/,key.o ocsp.o cred.o set.o token.o)
 UNITLIBS_test_keys = -lcrypto
-UNITLIBS_test_hash = -lcrypto -lcrypt
 UNIT_test_judge = $(addprefix keyd/,judge.o check.o lately.o scrams.o tables.o)
 UNITLIBS_test_judge = -lcrypto -lcrypt
 UNITLIBS_fuzz_users = -lcrypto -lcrypt
