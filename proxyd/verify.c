@@ -215,12 +215,13 @@ is_target(const struct conf_action *a, struct span target)
 }
 
 static struct vdest *
-dest_find(const struct conf_action *a, struct span target)
+dest_find(const struct conf_action *a, struct span target, bool stranger)
 {
 	struct vdest	*d;
 
 	LIST_FOREACH(d, &dests, entry)
-		if (d->action == a && span_is(target, d->target))
+		if (d->action == a && d->stranger == stranger &&
+		    span_is(target, d->target))
 			return d;
 	return NULL;
 }
@@ -243,10 +244,10 @@ dest_new(const struct conf_action *a, struct span target)
 }
 
 static struct vdest *
-dest_get(const struct conf_action *a, struct span target)
+dest_get(const struct conf_action *a, struct span target, bool stranger)
 {
 	struct conf_pool *list = NULL;
-	struct vdest	*d = dest_find(a, target);
+	struct vdest	*d = dest_find(a, target, stranger);
 	const char	*why;
 
 	if (d != NULL)
@@ -257,6 +258,7 @@ dest_get(const struct conf_action *a, struct span target)
 	if (a->by != BY_NONE && (list = dest_list(target, &why)) == NULL)
 		return NULL;
 	d = dest_new(a, target);
+	d->stranger = d->fresh = stranger;
 	if (list != NULL) {
 		d->list = list;
 		d->to.dests = list->dests;
@@ -474,12 +476,13 @@ verify_ask(struct chan *c, const void *msg, int fd)
 	struct vquestion		*q;
 
 	(void)fd;
-	if (a == NULL || !conf_verifies(a)) {
+	if (a == NULL || (m->stranger ? a->type != ACT_PROXY :
+	    !conf_verifies(a))) {
 		refuse(c, m->tid, V_LATER, "4.3.5 No action that asks");
 		return;
 	}
 	if (nquestions >= VERIFY_QUESTIONS ||
-	    (d = dest_get(a, m->target)) == NULL ||
+	    (d = dest_get(a, m->target, m->stranger)) == NULL ||
 	    d->nwaiting >= VERIFY_WAITING) {
 		refuse(c, m->tid, V_BUSY, "4.3.2 Too many questions");
 		return;
@@ -506,7 +509,7 @@ verify_at(const struct conf_action *a, const struct hosts_cand *cand,
 	    addr_str_port(&cand->addr, ip));
 	if (nquestions >= VERIFY_QUESTIONS)
 		return false;
-	if ((d = dest_find(a, span_str(target))) == NULL) {
+	if ((d = dest_find(a, span_str(target), false)) == NULL) {
 		if (!dest_room())
 			return false;
 		d = dest_new(a, span_str(target));

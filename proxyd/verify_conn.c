@@ -9,7 +9,6 @@
 #include "common/base/rand.h"
 #include "common/io/tls.h"
 #include "proxyd/caps.h"
-#include "proxyd/identity.h"
 #include "proxyd/servers.h"
 #include "proxyd/verify_i.h"
 
@@ -107,6 +106,7 @@ vconn_next(struct vconn *v, const char *why)
 	while (v->next < v->ncands && clock_mono().ms - v->since.ms <
 	    VERIFY_OPEN_MS) {
 		hang_up(v);
+		v->told = false;
 		c = &v->cands[v->next++];
 		snprintf(server, sizeof(server), "%s[%s]:%u", c->name,
 		    addr_str(&c->addr, ip), c->addr.port);
@@ -122,15 +122,14 @@ vconn_next(struct vconn *v, const char *why)
 		if (v->s != NULL) {
 			if ((v->c = smtp_client_new(stream_out(v->s))) == NULL)
 				fatal("smtp_client_new");
-			/* No client's: our own question. */
-			identity_connect(NULL, d->action->identity,
-			    stream_out(v->s));
+			stranger_connect(v);
 			stream_timeout(v->s, VERIFY_CONNECT_MS);
 			return;
 		}
 		snprintf(text, sizeof(text), "%s: %s", server,
 		    strerror(errno));
-		servers_failed(d->action, c, text);
+		if (!d->stranger)
+			servers_failed(d->action, c, text);
 	}
 	vconn_free(v);
 	/* The others of its connections may still do their work. */
@@ -165,7 +164,9 @@ vconn_unusable(struct vconn *v, const char *why)
 	snprintf(text, sizeof(text), "%s: %s", v->server, why);
 	log_debug("event=connect server=%s result=failed why=%s",
 	    log_quote(span_str(v->server)), log_quote_reply(span_str(why)));
-	servers_failed(v->dest->action, &v->cands[v->next - 1], text);
+	/* Whom it does not like is no word about itself. */
+	if (!v->dest->stranger)
+		servers_failed(v->dest->action, &v->cands[v->next - 1], text);
 	vconn_next(v, text);
 }
 
@@ -223,15 +224,22 @@ greeted(struct vconn *v, const struct smtp_client_event *ev)
 static void
 helloed(struct vconn *v, const struct smtp_client_event *ev)
 {
-	if (ev->code / 100 == 2 && v->secured.protocol[0] == '\0' &&
-	    vtls_helloed(v))
+	if (ev->step != STEP_XCLIENT && ev->code / 100 == 2 &&
+	    v->secured.protocol[0] == '\0' && vtls_helloed(v))
 		return;
-	if (ev->code / 100 == 2) {
+	if (ev->step == STEP_XCLIENT && (ev->code == 220 ||
+	    (ev->code / 100 == 5 && ev->code != 554 && ev->code != 521)) &&
+	    smtp_client_ehlo(v->c, helo(v), true)) {
+		stream_kick(v->s);
+	} else if (ev->code / 100 == 2 && ev->step != STEP_XCLIENT) {
+		if (stranger_helloed(v))
+			return;
 		servers_works(v->dest->action, &v->cands[v->next - 1]);
 		free(v->cands);
 		v->cands = NULL;
 		v->ncands = v->next = 0;
-		caps_learn(v->server, smtp_client_caps(v->c));
+		if (!v->dest->stranger)
+			caps_learn(v->server, smtp_client_caps(v->c));
 		verify_up(v->dest);
 		idle(v);
 	} else if (ev->step == STEP_EHLO && ev->code / 100 == 5 &&

@@ -51,6 +51,7 @@ struct vconn {
 	unsigned	 left;		/* replies that the batch waits for */
 	bool		 mail_ok;
 	unsigned	 refused;
+	bool		 told;		/* who the stranger is */
 };
 
 struct vdest {
@@ -61,6 +62,7 @@ struct vdest {
 	struct conf_pool *list;		/* of a table's value, or NULL */
 	/* No connection is kept: a session has the rules of its beginning. */
 	bool		 fresh;
+	bool		 stranger;	/* asks; see stranger.c */
 	struct vquestions waiting;
 	size_t		 nwaiting;
 	LIST_HEAD(, vconn) conns;
@@ -103,6 +105,12 @@ void	 vconn_new(struct vdest *);	/* with the destination's addresses */
 void	 vconn_batch(struct vconn *);	/* of what waits; it was idle */
 void	 vconn_quit(struct vconn *);	/* an idle one; frees */
 size_t	 vconn_count(void);
+
+/* ---- stranger.c ---- */
+/* A new connection: what is to be sent before all else. */
+void	 stranger_connect(struct vconn *);
+/* EHLO was answered. True: XCLIENT is on its way, EHLO is to follow. */
+bool	 stranger_helloed(struct vconn *);
 
 /* ---- verify_tls.c: its TLS; each may free the connection ---- */
 /* EHLO has been answered in plain. True: the rest is done here. */

@@ -1,10 +1,11 @@
 /*
  * Success that an actual server without DSN tells nobody of (RFC 3461, 5.2.2:
  * who passes a recipient with NOTIFY=SUCCESS on to one has to tell the sender
- * himself). The message of such a recipient is prepared in queued (fan.h), which
- * tells the sender once the server has taken it. The rest needs nothing: without
- * NOTIFY a server tells of failures, what it refuses is told by its reply, and to
- * leave ENVID, RET and ORCPT away, or NEVER unheard, is what the RFC allows.
+ * himself). The message of such a recipient is prepared in queued (fan.h),
+ * which tells the sender once the server has taken it. The rest needs nothing:
+ * without NOTIFY a server tells of failures, what it refuses is told by its
+ * reply, and to leave ENVID, RET and ORCPT away, or NEVER unheard, is what the
+ * RFC allows.
  */
 #ifndef SMTPD_NOTIFY_H
 #define SMTPD_NOTIFY_H

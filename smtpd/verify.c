@@ -32,6 +32,7 @@ struct question {
 	uint32_t	 qtid, ptid;	/* 0: not asked there */
 	struct chan	*proxy;
 	bool		 memory;	/* no server is asked */
+	bool		 stranger;	/* he is asked for as one would be */
 	bool		 must_tell;	/* queued waits for the answer */
 	/* What is known of him. */
 	uint8_t		 state;		/* enum v_state */
@@ -195,7 +196,8 @@ question_free(struct question *q)
 }
 
 static struct question *
-question_new(const struct conf_action *a, struct span to, struct span target)
+question_new(const struct conf_action *a, struct span to, struct span target,
+    bool share)
 {
 	struct question	*q = calloc(1, sizeof(*q));
 
@@ -206,7 +208,7 @@ question_new(const struct conf_action *a, struct span to, struct span target)
 	q->action = a;
 	LIST_INIT(&q->waiting);
 	make_key(&q->key, a, to, target);
-	q->shared = map_set(asked, buf_content(&q->key), q);
+	q->shared = share && map_set(asked, buf_content(&q->key), q);
 	nquestions++;
 	return q;
 }
@@ -259,7 +261,8 @@ ask_server(struct question *q, bool to, bool probe)
 	CHAN_SEND(c, p_verify, .tid = q->ptid,
 	    .action = span_str(q->action->name),
 	    .target = span_str(q->target),
-	    .to = to ? span_str(q->to) : none, .probe = probe);
+	    .to = to ? span_str(q->to) : none, .probe = probe,
+	    .stranger = q->stranger);
 }
 
 static void
@@ -352,7 +355,7 @@ verify_start(const struct conf_action *a, struct span to, struct span target,
 		    arg);
 		return NULL;
 	}
-	q = question_new(a, to, target);
+	q = question_new(a, to, target, true);
 	w = wait_for(q, next, done, arg);
 	ask(q);
 	return w;
@@ -376,11 +379,26 @@ verify_remembered(const struct conf_action *a, struct span to,
 		    done, arg);
 		return NULL;
 	}
-	q = question_new(a, to, target);
+	q = question_new(a, to, target, true);
 	q->memory = true;
 	w = wait_for(q, 0, done, arg);
 	ask(q);
 	return w;
+}
+
+bool
+verify_stranger(const struct conf_action *a, struct span to,
+    struct span target, verify_done *done, void *arg)
+{
+	struct question	*q;
+
+	if (nquestions >= VERIFY_QUESTIONS || link_proxy() == NULL)
+		return false;
+	q = question_new(a, to, target, false);
+	q->stranger = true;
+	wait_for(q, 0, done, arg);
+	ask_server(q, true, false);
+	return true;
 }
 
 void

@@ -45,6 +45,11 @@ struct verify *verify_start(const struct conf_action *, struct span to,
  * known to its server (learn.h) within known-good, all others are "later". */
 struct verify *verify_remembered(const struct conf_action *, struct span to,
 	    struct span target, verify_done *done, void *arg);
+/* Would the server of a proxied action take the recipient from a stranger: not
+ * from us, nor from a client that it knows? done is called once, perhaps from
+ * within. False: nobody can be asked. */
+bool	 verify_stranger(const struct conf_action *, struct span to,
+	    struct span target, verify_done *done, void *arg);
 /* The verdict is not wanted any more; done is not called. Takes NULL. */
 void	 verify_cancel(struct verify *);
 size_t	 verify_count(void);	/* questions at this time */

@@ -4,7 +4,8 @@
 #	exim_start DIR ADDRESS PORT <ROUTERS
 #				ROUTERS are what stands behind "begin routers";
 #				the transport "out" speaks SMTP to the port of
-#				$EXIM_OUT; sets EXIM (pid)
+#				$EXIM_OUT, $EXIM_TLS may be main options of
+#				TLS; sets EXIM (pid)
 #	exim_stop DIR
 
 . "$TOP/regress/lib/jail.sh"
@@ -26,7 +27,7 @@ exim_start() {
 	acl_smtp_data = take
 	host_lookup =
 	rfc1413_hosts =
-	tls_advertise_hosts =
+	${EXIM_TLS:-tls_advertise_hosts =}
 	keep_environment =
 	deliver_drop_privilege = true
 	message_logs = false

@@ -133,6 +133,8 @@ struct proxyd {
 	/* Instead of all of the above; may answer. */
 	void		(*asked)(uint32_t tid, enum asked);
 	void		(*verify)(const struct ipc_p_verify *);	/* as v_ask */
+	unsigned	 proofs;	/* strangers that were asked for … */
+	uint8_t		 strange;	/* … and the answer, enum v_state */
 	void		(*relay)(const struct ipc_p_relay *);	/* or: closed */
 };
 extern struct proxyd	 proxyd;

@@ -421,8 +421,16 @@ p_close(struct chan *c, const void *msg, int fd)
 static void
 p_verify(struct chan *c, const void *msg, int fd)
 {
-	(void)c;
+	const struct ipc_p_verify	*m = msg;
+
 	(void)fd;
+	if (m->stranger) {
+		proxyd.proofs++;
+		CHAN_SEND(c, p_verified, .tid = m->tid, .state = proxyd.strange,
+		    .reply = span_str("554 5.7.1 as it likes"),
+		    .server = span_str("as named"));
+		return;
+	}
 	must(proxyd.verify != NULL, "p_verify: nobody verifies here");
 	proxyd.verify(msg);
 }
@@ -501,6 +509,8 @@ proxyd_reset(void)
 	proxyd.hold = proxyd.stingy = false;
 	proxyd.asked = NULL;
 	proxyd.others = NULL;
+	proxyd.proofs = 0;
+	proxyd.strange = V_GOOD;
 	memset(proxyd.on, 0, sizeof(proxyd.on));
 	proxyd.caps = (struct smtp_caps){ .bits = CAP_ESMTP | CAP_PIPELINING |
 	    CAP_8BITMIME | CAP_DSN | CAP_SMTPUTF8 | CAP_ENHANCED | CAP_AUTH |

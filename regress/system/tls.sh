@@ -33,10 +33,11 @@ listen on $A port 2587 tls-require pki gw.example.org
 listen on $A port 2465 smtps pki gw.example.org
 listen on $A port 2526 tls pki gw.example.org proxy "live"
 listen on $A port 2588 tls-require verify pki gw.example.org
-listen on $A port 2589 smtps pki gw.example.org proxy-protocol from $A
+listen on $A port 2589 smtps pki gw.example.org proxy-protocol from 127.0.0.0/8
 listen on $A port 2590
 match from any tls "$print" for domain "cert.example" action "out"
-match from any for domain "example.org" action "out"
+match from any for domain { "example.org", "elsewhere.example" } \\
+    action "out"
 E2
 CA=$T/pki/gw.crt
 # talk PORT OPTIONS: openssl's client; the session comes from stdin.
@@ -184,14 +185,14 @@ if need_peers "a real Postfix as a client"; then
 	POSTFIX_MORE="relayhost = [$A]:2587
 smtp_tls_security_level = encrypt
 smtp_tls_loglevel = 1
-default_transport = smtp
-smtp_bind_address ="
-	# The last word counts.
-	POSTFIX_MORE="$POSTFIX_MORE
+smtpd_relay_restrictions = permit_mynetworks, reject
 smtp_tls_CAfile = $CA"
+	POSTFIX_SERVICES="tlsmgr unix - - n 1000 1 tlsmgr"
 	postfix_start "$T/pf" "$A" 2600
 	wait_until 20 listening "$A:2600" || no "Postfix starts"
 	send "$A:2600" a@b.example user@elsewhere.example >"$T/s" 2>&1
+	check "Postfix's message has come" wait_until 20 \
+	    logged 'event=accepted .*to=<user@elsewhere.example> .* tls=TLSv1.3'
 	check "Postfix speaks TLS with the gateway" wait_until 20 \
 	    grep -q 'TLS connection established to .*TLSv1.3' "$T/pf/log"
 	postfix_stop "$T/pf"

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "proxyd/servers.h"
 #include "proxyd/verify.h"
 #include "regress/lib/confhelp.h"
 #include "regress/lib/proxydhelp.h"
@@ -92,6 +93,15 @@ says(uint32_t t, uint8_t state, const char *reply)
 	if (h->state != state || strncmp(h->reply, reply, strlen(reply)) != 0)
 		fail_msg("%u: state %u \"%s\", not %u \"%s\"", t, h->state,
 		    h->reply, state, reply);
+}
+
+/* Would a stranger be taken? */
+static uint32_t
+strange(const char *action, const char *to)
+{
+	CHAN_SEND(smtpd, p_verify, .tid = ++tid, .action = span_str(action),
+	    .to = span_str(to), .stranger = true);
+	return tid;
 }
 
 #define WELCOME	"S 220 hi", "C EHLO mail.example.org", "S 250-x", \
@@ -346,12 +356,67 @@ by_table(void **state)
 	    "4.3.2 ");
 }
 
+#define XHELLO	"S 220 hi", "C EHLO mail.example.org", \
+	"R 250-x\r\n250 XCLIENT NAME ADDR PORT\r\n"
+#define XCLIENT	"C XCLIENT ADDR=192.0.2.1 NAME=[UNAVAILABLE]"
+
+/* As who the server sees behind real sessions; each time by a new connection. */
+static void
+strangers(void **state)
+{
+	(void)state;
+	SERVE(sa, "S 220 hi", "C EHLO mail.example.org", "S 250 x",
+	    FROM_NOBODY, "S 250 ok", "C RCPT TO:<u@x.example>", "S 250 yes",
+	    RSET, BYE);
+	says(strange("seen", "u@x.example"), V_GOOD, "250 yes");
+	UNTIL(verify_conns() == 0);
+	SERVED(sa);
+	server_reset(sa);
+	SERVE(sa, "C PROXY TCP4 192.0.2.1 192.0.2.2 25 25", "S 220 hi",
+	    "C EHLO mail.example.org", "S 250 x", FROM_NOBODY, "S 250 ok",
+	    "C RCPT TO:<u@x.example>", "S 554 5.7.1 relaying denied", RSET,
+	    BYE);
+	says(strange("v1", "u@x.example"), V_BAD, "554 5.7.1 relaying");
+	UNTIL(verify_conns() == 0);
+	SERVED(sa);
+	server_reset(sa);
+	SERVE(sa, XHELLO, XCLIENT, "S 220 again", "C EHLO mail.example.org",
+	    "S 250 x", FROM_NOBODY, "S 250 ok", "C RCPT TO:<u@x.example>",
+	    "S 554 5.7.1 relaying denied", RSET, BYE);
+	says(strange("xc", "u@x.example"), V_BAD, "554 5.7.1 relaying");
+	UNTIL(verify_conns() == 0);
+	SERVED(sa);
+}
+
+/* It takes us for all clients, or does not talk to this one, which is no reason
+ * not to send it others. */
+static void
+strangers_not_told(void **state)
+{
+	struct addr	at;
+
+	(void)state;
+	SERVE(sa, XHELLO, XCLIENT, "S 503 5.5.1 no", "C EHLO mail.example.org",
+	    "S 250 x", FROM_NOBODY, "S 250 ok", "C RCPT TO:<u@x.example>",
+	    "S 250 yes", RSET, BYE);
+	says(strange("xc", "u@x.example"), V_GOOD, "250 yes");
+	UNTIL(verify_conns() == 0);
+	SERVED(sa);
+	server_reset(sa);
+	SERVE(sa, XHELLO, XCLIENT, "S 554 5.7.1 you are listed");
+	says(strange("xc", "u@x.example"), V_DOWN, "");
+	UNTIL(verify_conns() == 0);
+	addr_parse_port(span_str("127.0.0.1"), server_port(sa), &at);
+	assert_false(servers_is_down(&at));
+}
+
 static void
 refused(void **state)
 {
 	(void)state;
 	says(asks("nowhere", "u@x.example"), V_LATER, "4.3.5 ");
 	says(asks("live", "u@x.example"), V_LATER, "4.3.5 ");
+	says(strange("a", "u@x.example"), V_LATER, "4.3.5 ");
 	assert_int_equal(verify_questions(), 0);
 }
 
@@ -450,11 +515,15 @@ group_setup(void **state)
 	    "action \"table\" relay to <t> by rcpt-domain "
 	    "recipients { server }\n"
 	    "action \"live\" proxy to \"127.0.0.1\"\n"
+	    "action \"seen\" proxy to \"127.0.0.1:%u\"\n"
+	    "action \"v1\" proxy to \"127.0.0.1:%u\" identity proxy-v1\n"
+	    "action \"xc\" proxy to \"127.0.0.1:%u\" identity xclient\n"
 	    "listen on 127.0.0.1 port 1\n"
 	    "match for any action \"a\"\n",
 	    server_port(sa), server_port(sb), server_closed_port(),
 	    server_port(sa), server_port(sb), server_closed_port(),
-	    server_closed_port(), server_port(sb));
+	    server_closed_port(), server_port(sb), server_port(sa),
+	    server_port(sa), server_port(sa));
 	buf_init(&msgs, 1 << 16);
 	if ((conf = confhelp_parse(text, &msgs)) == NULL) {
 		fprintf(stderr, "%s\n", buf_cstr(&msgs));
@@ -488,6 +557,8 @@ main(void)
 		ASKS(next_server),
 		ASKS(is_it_there),
 		ASKS(by_table),
+		ASKS(strangers),
+		ASKS(strangers_not_told),
 		ASKS(refused),
 		ASKS(too_many),
 		ASKS(smtpd_gone),

@@ -8,6 +8,7 @@
 
 #include "common/ipc/codec.h"
 #include "smtpd/failover.h"
+#include "smtpd/learn.h"
 
 enum { RULES = 25, WHOLE = 26, LOGIN = 27, COPIED = 28 };
 static const char	conf_text[] =
@@ -78,6 +79,43 @@ learns(void **state)
 	say(c, "MAIL FROM:<a@b.example>", "250");
 	say(c, "RCPT TO:<l@live.example>", "250");
 	assert_string_equal(queued.log, "");
+	quit(c);
+}
+
+/* Whom the server takes from this client alone is not one of its own; of each
+ * domain that is asked for once. */
+static void
+learns_not(void **state)
+{
+	struct client	*c = hello(WHOLE);
+
+	(void)state;
+	proxyd.strange = V_BAD;
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	say(c, "RCPT TO:<u@far.example>", "250");
+	say(c, "RCPT TO:<v@FAR.example>", "250");
+	on(ASKED_RCPT, 550, "5.1.1 who");
+	say(c, "RCPT TO:<w@far.example>", "550");
+	on(ASKED_RCPT, 0, NULL);
+	proxyd.strange = V_LATER;
+	say(c, "RCPT TO:<u@later.example>", "250");
+	say(c, "RCPT TO:<v@later.example>", "250");
+	assert_string_equal(queued.log, "learn -w@far.example action live;");
+	assert_int_equal(proxyd.proofs, 2);
+	proxyd.strange = V_GOOD;
+	say(c, "RCPT TO:<u@near.example>", "250");
+	say(c, "RCPT TO:<v@Near.example>", "250");
+	assert_string_equal(queued.log, "learn -w@far.example action live;"
+	    "learn +u@near.example action live;"
+	    "learn +v@near.example action live;");
+	assert_int_equal(proxyd.proofs, 3);
+	/* Asked for anew with all else. */
+	world_skip_ms(LEARN_AGAIN_MS + 1);
+	client_free(c);
+	c = hello(WHOLE);
+	say(c, "MAIL FROM:<a@b.example>", "250");
+	say(c, "RCPT TO:<u@far.example>", "250");
+	assert_non_null(strstr(queued.log, "learn +u@far.example"));
 	quit(c);
 }
 
@@ -337,7 +375,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(learns), T(at_connect), T(in_between), T(content),
+		T(learns), T(learns_not), T(at_connect), T(in_between), T(content),
 		T(by_rule), T(copied), T(no_queue)
 	};
 
