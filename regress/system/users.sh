@@ -228,7 +228,7 @@ c.code("senders: anna", s.cmd(plain("anna", "geheim")), 235)
 for sender, code in (("anna@own.example", 250), ("ANNA@Own.example", 250),
                      ("x@other.example", 250), ("", 250),
                      ("bert@own.example", 553), ("x@sub.other.example", 553),
-                     ("anna", 553), ("other.example@own.example", 553)):
+                     ("other.example@own.example", 553)):
     got = s.cmd("MAIL FROM:<%s>" % sender)
     c.check("senders: <%s> gets %d" % (sender, code), got[0] == code, got)
     s.cmd("RSET")
@@ -285,7 +285,8 @@ check "a file that others may read is not taken" sh -c "! '$BUILD/posternctl' -s
 chmod 640 "$users"
 ctl reload
 
-check "statistics of passwd" sh -c "'$BUILD/posternctl' -s '$T/gw/run' -j stats | grep -q '\"good\":'"
+# Workers of the generations before end meanwhile.
+check "statistics of passwd" wait_until 20 sh -c "'$BUILD/posternctl' -s '$T/gw/run' -j stats | grep -q '\"good\":'"
 for w in geheim neuer falsch; do
 	check "no password is in the log: $w" sh -c \
 	    "! grep -q -e $w -e $(printf %s "$w" | base64) '$T/gw/log'"
