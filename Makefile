@@ -77,7 +77,7 @@ LIBS_deliverd	= $(LIBS_proc) -lssl -lcrypto
 LIBS_proxyd	= $(LIBS_proc) -lssl -lcrypto
 LIBS_lookupd	= $(LIBS_proc) -lcares
 LIBS_keyd	= $(LIBS_proc) -lssl -lcrypto -lcrypt
-LIBS_posternctl	= $(LIBS_event)
+LIBS_posternctl	= $(LIBS_event) -lcrypto -lcrypt
 
 all: $(PROGS:%=$(BUILD)/%)
 
@@ -180,6 +180,8 @@ install: all
 	install -m 644 posternctl/completion.bash \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/posternctl
 	postern/names $(DESTDIR)$(PREFIX)
+	install -D -m 644 postern/postern.fail2ban \
+	    $(DESTDIR)$(SYSCONFDIR)/fail2ban/filter.d/postern.conf
 	install -m 644 postern/postern.sysusers \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	sed 's,@PREFIX@,$(PREFIX),' postern/postern.service \

@@ -22,8 +22,8 @@
 static _Noreturn void
 usage(void)
 {
-	fprintf(stderr, "usage: posternctl [-jpqy] [-f FILE] [-s DIR] "
-	    "command [argument ...]\n       posternctl help\n");
+	fprintf(stderr, "usage: posternctl [-jpqy] [-f FILE] [-S SCHEME] "
+	    "[-s DIR] command [argument ...]\n       posternctl help\n");
 	exit(EX_USAGE);
 }
 
@@ -40,7 +40,7 @@ main(int argc, char **argv)
 	name = basename(argv[0] != NULL ? argv[0] : "");
 	if (sendmail_named(name))
 		return sendmail_main(name, argc, argv);
-	while ((ch = getopt(argc, argv, "+f:jpqys:V")) != -1)
+	while ((ch = getopt(argc, argv, "+f:jpqS:s:Vy")) != -1)
 		switch (ch) {
 		case 'f':
 			conf = optarg;
@@ -56,6 +56,9 @@ main(int argc, char **argv)
 			break;
 		case 'y':
 			call.yes = true;
+			break;
+		case 'S':
+			call.scheme = optarg;
 			break;
 		case 's':
 			call.dir = optarg;
@@ -76,6 +79,7 @@ main(int argc, char **argv)
 	}
 	if ((c = words_find(argc, argv, &used)) == NULL)
 		return EX_USAGE;
+	call.conf = conf;
 	call.argc = argc - used;
 	call.argv = argv + used;
 	if (call.argc < c->min || (c->max != -1 && call.argc > c->max)) {

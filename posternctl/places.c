@@ -97,15 +97,14 @@ include(struct found *f, const char *pattern)
 	free(path);
 }
 
-void
-places_find(const char *file, struct conf_places *p)
+/* The file with all that it includes. NULL: no memory. */
+static struct found *
+found_new(const char *file)
 {
 	struct found	*f = calloc(1, sizeof(*f));
 
-	if (f == NULL) {
-		conf_places(span(NULL, 0), p);
-		return;
-	}
+	if (f == NULL)
+		return NULL;
 	f->file = file;
 	buf_init(&f->bundle, BUNDLE_MAX);
 	bundle_begin(&f->bundle);
@@ -117,9 +116,36 @@ places_find(const char *file, struct conf_places *p)
 			while (f->done < f->npatterns)
 				include(f, f->patterns[f->done++]);
 		} while (!f->bundle.failed);
-	conf_places(buf_content(&f->bundle), p);
+	return f;
+}
+
+static void
+found_free(struct found *f)
+{
 	for (size_t i = 0; i < f->npatterns; i++)
 		free(f->patterns[i]);
 	buf_clear(&f->bundle);
 	free(f);
+}
+
+void
+places_find(const char *file, struct conf_places *p)
+{
+	struct found	*f = found_new(file);
+
+	conf_places(f == NULL ? span(NULL, 0) : buf_content(&f->bundle), p);
+	if (f != NULL)
+		found_free(f);
+}
+
+bool
+places_users(const char *file, const char *name, char path[USERS_PATH_LEN])
+{
+	struct found	*f = found_new(file);
+	bool		 ok;
+
+	ok = f != NULL && conf_users(buf_content(&f->bundle), name, path);
+	if (f != NULL)
+		found_free(f);
+	return ok;
 }

@@ -9,5 +9,8 @@
 
 /* By the configuration in this file and those that it includes. */
 void	 places_find(const char *file, struct conf_places *);
+/* The same for the file of a users' table; see conf_users(). */
+bool	 places_users(const char *file, const char *name,
+	    char path[USERS_PATH_LEN]);
 
 #endif

@@ -10,7 +10,7 @@
 static const struct command *const tables[] = {
 	commands_show, commands_queue, commands_message, commands_recipient,
 	commands_backup, commands_offline, commands_gateway, commands_table,
-	commands_mirror, NULL
+	commands_mirror, commands_user, NULL
 };
 
 /*

@@ -9,6 +9,8 @@
 
 struct call {
 	const char	*dir;		/* control directory */
+	const char	*conf;		/* the configuration's file */
+	const char	*scheme;	/* of -S; or NULL */
 	bool		 json, quiet, yes, progress;
 	int		 argc;		/* words behind the command's own */
 	char	       **argv;
@@ -25,7 +27,7 @@ struct command {
 extern const struct command commands_show[], commands_queue[],
     commands_message[], commands_recipient[], commands_backup[],
     commands_offline[], commands_gateway[], commands_table[],
-    commands_mirror[];
+    commands_mirror[], commands_user[];
 
 /* Finds the command at the front of the words; *used tells how many words it
  * took. NULL: none, and what is possible has been said on standard error. */

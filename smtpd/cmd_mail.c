@@ -6,6 +6,7 @@
 #include "smtpd/cmd.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
+#include "smtpd/senders.h"
 
 static void
 refuse(struct cmd *c, struct span arg, uint16_t code, const char *enhanced,
@@ -56,6 +57,20 @@ masquerade(const struct session *s, struct buf *from)
 		buf_span(from, buf_content(&to));
 	}
 	buf_clear(&to);
+}
+
+/* `senders`: with the address as it was said, before it is rewritten. */
+static bool
+is_another_s(const struct session *s, const struct smtp_path *path)
+{
+	struct buf	from;
+	bool		may;
+
+	buf_init(&from, SMTP_PATH_MAX + 64);
+	may = smtp_path_write(&from, path) &&
+	    senders_may(s, buf_content(&from));
+	buf_clear(&from);
+	return !may;
 }
 
 static bool
@@ -119,6 +134,10 @@ cmd_mail(struct cmd *c, struct span arg)
 	/* RFC 1870, 6.1 */
 	if (p.size_set && s->size_max > 0 && p.size > s->size_max) {
 		refuse(c, arg, 552, "5.3.4", "The message is too large");
+		return;
+	}
+	if (is_another_s(s, &path)) {
+		refuse(c, arg, 553, "5.7.1", "This sender is not yours");
 		return;
 	}
 	if (session_proxied(s) && s->link == NULL) {

@@ -131,6 +131,8 @@ check_auth(struct build *b, struct conf_listen *l)
 
 	check_judge(b, l);
 	check_announce(b, l);
+	if (l->senders != NULL && !can)
+		lex_error(&b->lex, &l->pos, "senders: nobody can log in here");
 	l->takes_passwords = can && (l->auth_plaintext ||
 	    l->tls != LISTEN_PLAIN);
 	if (l->auth_plaintext && !can)

@@ -320,7 +320,10 @@ listen_opt:
 		ONCE(@1, K_AUTH);
 		b->listen->auth = b->listen->auth_optional = true;
 	  } auth_by
-	| K_SENDERS tspec strict { LATER(@1, "listen … senders"); }
+	| K_SENDERS tspec strict {
+		ONCE(@1, K_SENDERS);
+		b->listen->senders = $2;
+	}
 	| K_FILTER word		{ LATER(@1, "listen … filter"); }
 	| K_PROXY_PROTOCOL K_FROM tspec {
 		ONCE(@1, K_PROXY_PROTOCOL);
@@ -382,7 +385,8 @@ auth_by:  %empty
 		b->listen->auth_via = build_action_named(b, &@2, $2);
 	}
 	;
-strict:	  %empty | K_STRICT
+strict:	  %empty
+	| K_STRICT		{ LATER(@1, "senders … strict"); }
 	;
 
 action:	  K_ACTION word K_RELAY {

@@ -35,3 +35,19 @@ conf_places(struct span bundle, struct conf_places *p)
 		(void)snprintf(p->submission, PLACE_MAX, "%.90s-submission",
 		    p->control);
 }
+
+bool
+conf_users(struct span bundle, const char *name, char path[USERS_PATH_LEN])
+{
+	struct scan	*s = scan_new(bundle);
+	unsigned	 n = 0;
+
+	while (s != NULL && scan_next(s))
+		if (s->n >= 4 && s->token[0] == K_TABLE &&
+		    s->token[2] == K_PASSWD && (name == NULL ||
+		    strcmp(s->text[1], name) == 0) && strlcpy(path,
+		    s->text[3], USERS_PATH_LEN) < USERS_PATH_LEN)
+			n++;
+	scan_free(s);
+	return n == 1;
+}

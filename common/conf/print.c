@@ -173,6 +173,10 @@ print_ways(struct buf *b, const struct conf_listen *l)
 		buf_str(b, " via ");
 		put_quoted(b, l->auth_via->name);
 	}
+	if (l->senders != NULL) {
+		buf_str(b, " senders");
+		put_tspec(b, l->senders);
+	}
 	if (l->proxy_protocol != NULL) {
 		buf_str(b, " proxy-protocol from");
 		put_tspec(b, l->proxy_protocol);

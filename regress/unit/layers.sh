@@ -12,6 +12,7 @@ only() {	# folder, allowed folders as a pattern
 }
 only common/base common/base
 only common/smtp 'common/(base|smtp)'
+only common/sasl 'common/(base|sasl|smtp)'
 only common/mime 'common/(base|mime)'
 only common/dns 'common/(base|dns)'
 only common/tls 'common/(base|conf|dns|tls)'
