@@ -214,6 +214,8 @@ void	 check_senders(struct build *, const struct conf_pos *,
 	    const struct conf_table *);
 /* Who authenticates where, and what is announced. */
 void	 check_auth(struct build *, struct conf_listen *);
+/* The entries of `tls policy`. */
+void	 check_policy(struct build *);
 /* What the entries of `expand aliases` tables stand for, and the files that
  * they include. */
 void	 check_aliases(struct build *);

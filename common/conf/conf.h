@@ -269,6 +269,8 @@ struct conf {
 	int		 log_level;	/* enum log_level */
 	char		*credentials;	/* path or NULL */
 	char		*ca;		/* path; NULL: the system's */
+	const struct conf_table *tls_policy;	/* NULL: none */
+	struct conf_pos	 tls_policy_pos;
 	struct conf_pki	{ char *name, *cert, *key; struct conf_pos pos; } *pkis;
 	size_t		 npkis;
 };
