@@ -365,6 +365,7 @@ child_start(struct child *c)
 		send_listeners(c);
 	if (c->role == IPC_KEYD)
 		secrets_send(c, child_conf(c));
+	trust_send(c, child_conf(c));
 	wire_all(c);
 	CHAN_SEND(c->chan, boot_end, .tid = 0);
 	/* It takes other messages from here on. */

@@ -333,7 +333,8 @@ prepare(struct gateway *gw, bool check_only)
 	users_find(gw);
 	executables_open(gw);
 	dirs_make(gw, gw->set->conf);
-	if (!secrets_check(gw->set->conf, &msgs)) {
+	if (!secrets_check(gw->set->conf, &msgs) ||
+	    !trust_check(gw->set->conf, &msgs)) {
 		fputs(buf_cstr(&msgs), stderr);
 		exit(1);
 	}

@@ -190,6 +190,11 @@ void	 reload_provider_died(struct child *);
 bool	 secrets_check(const struct conf *, struct buf *msgs);
 void	 secrets_send(struct child *, const struct conf *);
 
+/* trust.c: the same for the files of CAs; those who hold others' certificates
+ * against them get them. The system's own file may be missing. */
+bool	 trust_check(const struct conf *, struct buf *msgs);
+void	 trust_send(struct child *, const struct conf *);
+
 /* main.c */
 void	 gateway_child_ready(struct gateway *, struct child *);
 void	 gateway_stop(struct gateway *);

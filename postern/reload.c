@@ -232,6 +232,7 @@ reload_begin(struct gateway *gw, struct ctl *ctl)
 	}
 	if (!same_paths(gw->set->conf, gw->next->conf, &r->msgs) ||
 	    !secrets_check(gw->next->conf, &r->msgs) ||
+	    !trust_check(gw->next->conf, &r->msgs) ||
 	    !bind_all(gw, gw->next, gw->set, &r->msgs)) {
 		set_free(gw->next);
 		gw->next = NULL;

@@ -3,7 +3,6 @@
  * that cost nothing to set anew, buffers only while bytes are in them. See
  * stream.h.
  */
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -11,150 +10,23 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <event2/event_struct.h>
-
 #include "common/base/clock.h"
-#include "common/io/stream.h"
+#include "common/io/stream_i.h"
 
-#define READ_MAX	65536	/* bytes of one read */
 #define TIMER_GRAIN_MS	100
-#define IDLE_SIZE_MAX	500	/* bytes of an idle stream */
-
-struct stream;
-LIST_HEAD(streams, stream);
-
-/* What the streams of one event base share: the end of its pass. */
-struct loop {
-	LIST_ENTRY(loop)	 next;
-	struct event_base	*base;
-	struct event		 soon;
-	struct streams		 work;	/* kicked in this pass */
-	unsigned		 refs;	/* streams, and loop_run() */
-	bool			 running;
-};
-static LIST_HEAD(, loop)	 loops;
-
-/* Where a stream stands in the work at the end of the pass. */
-enum soon { SOON_NO, SOON_LISTED, SOON_RUNS };
-
-/*
- * The events are part of it, and the one for writing is made when a socket is
- * full for the first time: most never are.
- */
-struct stream {
-	struct event		 rd;	/* persistent */
-	struct event		 timer;
-	struct event		*wr;	/* or NULL; only while it is full */
-	struct loop		*loop;
-	LIST_ENTRY(stream)	 next;	/* in loop->work */
-	struct buf		 in, out;
-	const struct stream_ops	*ops;
-	void			*arg;
-	int64_t			 deadline_ms;	/* 0: none */
-	int64_t			 armed_ms;	/* the timer fires; 0: not */
-	struct addr		 peer;
-	int			 fd;
-	int			 error;		/* told at the pass's end */
-	unsigned		 busy;		/* callbacks that run */
-	enum soon		 soon;
-	bool			 paused, reading, writing, connecting;
-	bool			 ended;		/* EOF or error was told */
-	bool			 broken;	/* error: nothing can be sent */
-	bool			 offer;		/* call readable soon */
-	bool			 dead;		/* freed while busy */
-	bool			 finishing;
-	bool			 was_waiting;	/* bytes left: drained is owed
-						 * once none is there */
-};
-_Static_assert(sizeof(struct stream) <= IDLE_SIZE_MAX, "a stream is too big");
 
 static void	stream_on_read(evutil_socket_t, short, void *);
 static void	stream_on_write(evutil_socket_t, short, void *);
 static void	stream_on_timer(evutil_socket_t, short, void *);
-static void	stream_soon(struct stream *);
-
-/* ---- the end of the pass ------------------------------------------------ */
-
-static void
-loop_unref(struct loop *l)
-{
-	if (--l->refs > 0)
-		return;
-	event_del(&l->soon);
-	LIST_REMOVE(l, next);
-	free(l);
-}
-
-/* What is kicked from here on waits for the next pass, so that no stream that
- * fills and drains keeps the others from being read. */
-static void
-loop_run(evutil_socket_t fd, short what, void *arg)
-{
-	struct loop	*l = arg;
-	struct streams	 batch = LIST_HEAD_INITIALIZER(batch);
-	struct stream	*s;
-
-	(void)fd;
-	(void)what;
-	l->refs++;
-	l->running = true;
-	LIST_SWAP(&batch, &l->work, stream, next);
-	while ((s = LIST_FIRST(&batch)) != NULL) {
-		LIST_REMOVE(s, next);
-		s->soon = SOON_RUNS;
-		stream_soon(s);
-	}
-	l->running = false;
-	loop_unref(l);
-}
-
-static struct loop *
-loop_of(struct event_base *base)
-{
-	struct loop	*l;
-
-	LIST_FOREACH(l, &loops, next)
-		if (l->base == base)
-			break;
-	if (l == NULL) {
-		if ((l = calloc(1, sizeof(*l))) == NULL)
-			return NULL;
-		l->base = base;
-		LIST_INIT(&l->work);
-		if (event_assign(&l->soon, base, -1, 0, loop_run, l) == -1) {
-			free(l);
-			return NULL;
-		}
-		LIST_INSERT_HEAD(&loops, l, next);
-	}
-	l->refs++;
-	return l;
-}
-
-void
-stream_kick(struct stream *s)
-{
-	static const struct timeval	 zero;
-	struct loop			*l = s->loop;
-	bool				 first = LIST_EMPTY(&l->work);
-
-	if (s->dead || s->soon != SOON_NO)
-		return;
-	s->soon = SOON_LISTED;
-	LIST_INSERT_HEAD(&l->work, s, next);
-	if (!first)
-		return;
-	if (l->running)
-		event_add(&l->soon, &zero);
-	else
-		event_active(&l->soon, EV_TIMEOUT, 0);
-}
+static void	stream_pending(struct stream *);
 
 /* ---- making and freeing ------------------------------------------------- */
 
 static void
 stream_destroy(struct stream *s)
 {
+	if (s->layer != NULL)
+		s->layer->gone(s);
 	if (s->wr != NULL)
 		event_free(s->wr);
 	buf_clear(&s->in);
@@ -181,19 +53,32 @@ stream_leave(struct stream *s)
 		stream_trim(s);
 }
 
-static void
+/* Bytes may be taken for the owner now. */
+static bool
+stream_open_in(const struct stream *s)
+{
+	return !s->paused && !s->ended && !s->finishing && !s->shaking &&
+	    buf_len(&s->in) < s->in.max;
+}
+
+void
 stream_want_read(struct stream *s)
 {
-	bool	 want = !s->paused && !s->ended && !s->connecting &&
-		    !s->finishing && buf_len(&s->in) < s->in.max;
+	bool	 want = stream_open_in(s) && !s->connecting;
 
+	if (s->shaking)
+		want = !s->ended && s->plain == 0 && s->need == NEED_READ;
+	else if (s->wr_needs_read && !s->broken)
+		want = true;
 	if (want == s->reading)
 		return;
 	s->reading = want;
-	if (want)
-		event_add(&s->rd, NULL);
-	else
+	if (!want) {
 		event_del(&s->rd);
+		return;
+	}
+	event_add(&s->rd, NULL);
+	stream_pending(s);
 }
 
 /* Waits until the socket takes bytes, or is connected. */
@@ -335,13 +220,26 @@ stream_free(struct stream *s)
 		stream_destroy(s);
 }
 
+/* All that can be sent has been, and the layer's last word. */
+static bool
+stream_all_sent(struct stream *s)
+{
+	if (s->shaking)
+		return s->plain == 0;
+	if (buf_len(&s->out) > 0)
+		return false;
+	if (s->layer == NULL || s->layer->bye(s) != EAGAIN)
+		return true;
+	return s->need != NEED_WRITE || !stream_want_write(s);
+}
+
 void
 stream_finish(struct stream *s, int linger_ms)
 {
 	s->finishing = true;
 	s->ops = NULL;
 	stream_want_read(s);
-	if (buf_len(&s->out) == 0 || s->broken || s->connecting) {
+	if (s->broken || s->connecting || stream_all_sent(s)) {
 		stream_free(s);
 		return;
 	}
@@ -375,28 +273,50 @@ stream_fail(struct stream *s, int error)
 
 /* ---- reading ------------------------------------------------------------ */
 
+/* What the layer holds is read soon: the socket will not tell of it. */
+static void
+stream_pending(struct stream *s)
+{
+	if (s->layer == NULL || !stream_open_in(s) || !s->layer->pending(s))
+		return;
+	s->more = true;
+	stream_again(s);
+}
+
+/* The layer's recv() waits; the event for reading stands, or is not enough. */
+static void
+stream_take_later(struct stream *s)
+{
+	if (s->layer == NULL || s->need != NEED_WRITE)
+		return;
+	s->rd_needs_write = true;
+	if (!s->writing)
+		stream_want_write(s);
+}
+
 /*
  * Into one place for all streams first, so that a read takes whatever there is
  * and a stream holds no more memory than it has bytes.
  */
 static void
-stream_on_read(evutil_socket_t fd, short what, void *arg)
+stream_take(struct stream *s)
 {
 	static uint8_t	 bytes[READ_MAX];
-	struct stream	*s = arg;
 	size_t		 n = s->in.max - buf_len(&s->in);
 	ssize_t		 got;
 
-	(void)what;
 	if (n > sizeof(bytes))
 		n = sizeof(bytes);
 	if (n == 0) {
 		stream_want_read(s);
 		return;
 	}
-	got = recv(fd, bytes, n, 0);
-	if (got == -1 && (errno == EAGAIN || errno == EINTR))
+	got = s->layer != NULL ? s->layer->recv(s, bytes, n) :
+	    recv(s->fd, bytes, n, 0);
+	if (got == -1 && (errno == EAGAIN || errno == EINTR)) {
+		stream_take_later(s);
 		return;
+	}
 	stream_enter(s);
 	if (got <= 0) {
 		stream_fail(s, got == 0 ? 0 : errno);
@@ -404,11 +324,58 @@ stream_on_read(evutil_socket_t fd, short what, void *arg)
 		stream_fail(s, ENOMEM);
 	} else {
 		stream_want_read(s);
+		stream_pending(s);
 		s->ops->readable(s, s->arg);
 		if (s->in.secret)
 			explicit_bzero(bytes, (size_t)got);
 	}
 	stream_leave(s);
+}
+
+/* Goes on with the layer's handshake, once all is sent that goes before it. */
+static void
+stream_shake(struct stream *s)
+{
+	int	 error = s->layer->shake(s);
+
+	if (error == EAGAIN) {
+		stream_want_read(s);
+		if (s->need == NEED_WRITE && !stream_want_write(s))
+			stream_fail(s, ENOMEM);
+		return;
+	}
+	if (error != 0) {
+		stream_fail(s, error);
+		return;
+	}
+	s->shaking = false;
+	stream_want_read(s);
+	stream_pending(s);
+	stream_again(s);
+	if (s->ops->secured != NULL)
+		s->ops->secured(s, s->arg);
+}
+
+static void
+stream_on_read(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream	*s = arg;
+
+	(void)fd;
+	(void)what;
+	if (s->shaking) {
+		stream_enter(s);
+		stream_shake(s);
+		stream_leave(s);
+		return;
+	}
+	if (s->wr_needs_read) {
+		s->wr_needs_read = false;
+		stream_want_read(s);
+		stream_kick(s);
+	}
+	if (stream_open_in(s))
+		stream_take(s);
 }
 
 void
@@ -449,12 +416,31 @@ stream_resume(struct stream *s)
 		return;
 	s->offer = true;
 	/* From readable() itself the work of this pass is under way already. */
-	if (s->soon == SOON_RUNS)
-		s->soon = SOON_NO;
-	stream_kick(s);
+	stream_again(s);
 }
 
 /* ---- writing ------------------------------------------------------------ */
+
+/* What may be sent now: before the layer's handshake is done, only what was
+ * written before it began. */
+static struct span
+stream_sendable(const struct stream *s)
+{
+	struct span	 o = buf_content(&s->out);
+
+	if (s->shaking && o.len > s->plain)
+		o.len = s->plain;
+	return o;
+}
+
+static ssize_t
+stream_send(struct stream *s, struct span o)
+{
+	if (s->layer != NULL && !s->shaking)
+		return s->layer->send(s, o.p, o.len);
+	s->need = NEED_WRITE;
+	return send(s->fd, o.p, o.len, MSG_NOSIGNAL);
+}
 
 /* Writes what there is; 0 or the error. */
 static int
@@ -465,8 +451,8 @@ stream_push(struct stream *s)
 
 	if (s->connecting || s->writing || s->broken)
 		return 0;
-	while ((o = buf_content(&s->out)).len > 0) {
-		n = send(s->fd, o.p, o.len, MSG_NOSIGNAL);
+	while ((o = stream_sendable(s)).len > 0) {
+		n = stream_send(s, o);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1 && errno != EAGAIN)
@@ -474,7 +460,15 @@ stream_push(struct stream *s)
 		s->was_waiting = true;
 		if (n > 0)
 			buf_drain(&s->out, (size_t)n);
-		if (n == -1 || (size_t)n < o.len)
+		if (n > 0 && s->shaking)
+			s->plain -= (size_t)n;
+		if (n == -1 && s->need == NEED_READ) {
+			s->wr_needs_read = true;
+			stream_want_read(s);
+			return 0;
+		}
+		/* A layer sends a record at a time. */
+		if (n == -1 || ((size_t)n < o.len && s->layer == NULL))
 			return stream_want_write(s) ? 0 : ENOMEM;
 	}
 	return 0;
@@ -490,11 +484,19 @@ stream_output(struct stream *s)
 		stream_fail(s, error);
 		return;
 	}
+	if (s->finishing) {
+		if (!s->writing && stream_all_sent(s))
+			stream_free(s);
+		return;
+	}
+	if (s->shaking) {
+		if (s->plain == 0 && !s->writing)
+			stream_shake(s);
+		return;
+	}
 	if (buf_len(&s->out) > 0)
 		return;
-	if (s->finishing) {
-		stream_free(s);
-	} else if (s->was_waiting && !s->connecting) {
+	if (s->was_waiting && !s->connecting) {
 		s->was_waiting = false;
 		if (s->ops->drained != NULL)
 			s->ops->drained(s, s->arg);
@@ -523,6 +525,11 @@ stream_on_write(evutil_socket_t fd, short what, void *arg)
 				s->ops->connected(s, s->arg);
 		}
 	}
+	if (s->rd_needs_write) {
+		s->rd_needs_write = false;
+		if (stream_open_in(s))
+			stream_take(s);
+	}
 	if (!s->dead && !s->broken)
 		stream_output(s);
 	stream_leave(s);
@@ -530,7 +537,7 @@ stream_on_write(evutil_socket_t fd, short what, void *arg)
 
 /* At the end of the pass: bytes that wait are offered, what the owner says to
  * them and has said before is sent. */
-static void
+void
 stream_soon(struct stream *s)
 {
 	stream_enter(s);
@@ -538,6 +545,11 @@ stream_soon(struct stream *s)
 		s->offer = false;
 		if (!s->paused && !s->finishing && buf_len(&s->in) > 0)
 			s->ops->readable(s, s->arg);
+	}
+	if (s->more) {
+		s->more = false;
+		if (!s->dead && stream_open_in(s))
+			stream_take(s);
 	}
 	if (s->soon == SOON_RUNS)
 		s->soon = SOON_NO;
@@ -652,6 +664,12 @@ const struct addr *
 stream_peer(const struct stream *s)
 {
 	return &s->peer;
+}
+
+bool
+stream_secured(const struct stream *s)
+{
+	return s->layer != NULL && !s->shaking;
 }
 
 int

@@ -27,6 +27,8 @@ struct stream_ops {
 	void	(*timeout)(struct stream *, void *arg);
 	/* A connect of ours has succeeded. NULL for accepted sockets. */
 	void	(*connected)(struct stream *, void *arg);
+	/* The handshake of stream_tls() is done. May be NULL. May free. */
+	void	(*secured)(struct stream *, void *arg);
 };
 
 /* Over a connected non-blocking socket (taken). in_max, out_max: bytes. */
@@ -71,6 +73,8 @@ size_t	 stream_waiting(const struct stream *);	/* bytes not yet sent */
 /* One-shot timer, set anew by each call; 0: none. Coarse to 100 ms. */
 void	 stream_timeout(struct stream *, int64_t ms);
 const struct addr *stream_peer(const struct stream *);
+/* TLS stands: the handshake is done. See tls.h. */
+bool	 stream_secured(const struct stream *);
 int	 stream_fd(const struct stream *);
 /* Frees buffers that are empty; done by itself after each callback. */
 void	 stream_trim(struct stream *);

@@ -35,6 +35,9 @@ enum ipc_secret_kind {
 	IPC_SECRET_CERT, IPC_SECRET_KEY, IPC_SECRET_CREDENTIALS, IPC_SECRET_SRS
 };
 
+/* Whose certificates it is held against: servers' that we go to; clients'. */
+enum ipc_trust_kind { IPC_TRUST_SERVERS, IPC_TRUST_CLIENTS };
+
 /* How a commit ended. */
 enum q_status {
 	Q_OK,			/* durable: answer 250 */

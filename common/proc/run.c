@@ -260,6 +260,12 @@ hand_over(struct proc *p, struct proc_kept *k)
 		if (p->ops->peer != NULL)
 			p->ops->peer(p, k->role, k->worker, k->name, k->fd);
 		break;
+	case IPC_T_trust:
+		if (p->ops->trust != NULL)
+			p->ops->trust(p, k->trust, k->path, k->fd);
+		else
+			close(k->fd);
+		break;
 	case IPC_T_secret:
 		if (p->ops->secret != NULL)
 			p->ops->secret(p, k->secret, k->name, k->path, k->fd);

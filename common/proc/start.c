@@ -27,6 +27,7 @@ static void	on_boot_conf(struct chan *, const void *, int);
 static void	on_listener(struct chan *, const void *, int);
 static void	on_peer(struct chan *, const void *, int);
 static void	on_secret(struct chan *, const void *, int);
+static void	on_trust(struct chan *, const void *, int);
 static void	on_boot_end(struct chan *, const void *, int);
 
 /* What may come before the process is confined, and is kept for then. */
@@ -37,6 +38,7 @@ static const struct chan_row	boot_rows[] = {
 	{ IPC_T_listener, on_listener },
 	{ IPC_T_peer, on_peer },
 	{ IPC_T_secret, on_secret },
+	{ IPC_T_trust, on_trust },
 	{ IPC_T_boot_end, on_boot_end },
 	{ 0, NULL }
 };
@@ -158,6 +160,16 @@ on_secret(struct chan *chan, const void *msg, int fd)
 
 	k->secret = (enum ipc_secret_kind)m->kind;
 	span_cstr(m->name, k->name, sizeof(k->name));
+	span_cstr(m->path, k->path, sizeof(k->path));
+}
+
+static void
+on_trust(struct chan *chan, const void *msg, int fd)
+{
+	const struct ipc_trust	*m = msg;
+	struct proc_kept	*k = keep(chan_arg(chan), IPC_T_trust, fd);
+
+	k->trust = (enum ipc_trust_kind)m->kind;
 	span_cstr(m->path, k->path, sizeof(k->path));
 }
 

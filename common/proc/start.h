@@ -37,6 +37,9 @@ struct proc_ops {
 	/* keyd only; before reload_end or the end of boot. */
 	void	(*secret)(struct proc *, enum ipc_secret_kind, const char *name,
 		    const char *path, int fd);
+	/* smtpd, deliverd, proxyd: a file of CAs; fd is taken. */
+	void	(*trust)(struct proc *, enum ipc_trust_kind, const char *path,
+		    int fd);
 	/* All of the start (or reload) is here. reload: the new bundle has been
 	 * put in place of proc_conf(); with check only say whether it is good.
 	 * On false *why is sent to the parent (borrowed until return) and

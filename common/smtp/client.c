@@ -66,6 +66,7 @@ static const struct {
 	[STEP_AUTH] = { "AUTH", true, 300 },
 	[STEP_AUTH_LINE] = { "AUTH continuation", true, 300 },
 	[STEP_XCLIENT] = { "XCLIENT", true, 300 },
+	[STEP_STARTTLS] = { "STARTTLS", true, 120 },
 };
 
 const char *
@@ -350,6 +351,15 @@ smtp_client_xclient(struct smtp_client *c, struct span arg)
 	    buf_str(&c->queue, "XCLIENT ") && buf_span(&c->queue, arg));
 }
 
+bool
+smtp_client_starttls(struct smtp_client *c)
+{
+	size_t	before = buf_len(&c->queue);
+
+	return push(c, STEP_STARTTLS, 0, before,
+	    buf_str(&c->queue, "STARTTLS"));
+}
+
 /* Goes before all that waits: the server expects nothing else. */
 bool
 smtp_client_auth_line(struct smtp_client *c, struct span line)
@@ -410,6 +420,7 @@ answered(struct smtp_client *c, enum smtp_step kind)
 		}
 		break;
 	case STEP_XCLIENT:
+	case STEP_STARTTLS:
 		if (r->code == 220)
 			c->caps = (struct smtp_caps){ 0 };
 		break;
@@ -441,6 +452,11 @@ smtp_client_feed(struct smtp_client *c, struct span *in,
 	if (res != PARSE_OK)
 		return res;
 	s = *step_at(c, 0);
+	/* Said in plain, it would be taken for said under TLS. */
+	if (s.kind == STEP_STARTTLS && c->reply.code == 220 && in->len > 0) {
+		*why = "plain text behind the reply to STARTTLS";
+		return PARSE_BAD;
+	}
 	c->head = (c->head + 1) % c->cap;
 	c->sent--;
 	c->count--;

@@ -18,7 +18,7 @@ enum smtp_step {
 	STEP_GREETING,		/* waits for 220; pushed by init */
 	STEP_EHLO, STEP_HELO, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_BDAT,
 	STEP_DOT, STEP_RSET, STEP_NOOP, STEP_QUIT, STEP_ASK, STEP_AUTH,
-	STEP_AUTH_LINE, STEP_XCLIENT
+	STEP_AUTH_LINE, STEP_XCLIENT, STEP_STARTTLS
 };
 
 #define SMTP_CLIENT_STEPS_MAX	1100	/* outstanding and waiting steps */
@@ -62,6 +62,9 @@ bool	 smtp_client_auth_line(struct smtp_client *, struct span line);
 /* XCLIENT with what xclient_write() gave. A 220 to it makes the server forget
  * EHLO, and us its capabilities. */
 bool	 smtp_client_xclient(struct smtp_client *, struct span arg);
+/* A 220 to it makes both sides forget what was said (RFC 3207, 4.2). Bytes that
+ * came with that 220 are nobody's answer: the session must end. */
+bool	 smtp_client_starttls(struct smtp_client *);
 
 struct smtp_client_event {
 	enum smtp_step	 step;

@@ -19,6 +19,7 @@ ask(struct smtp_client *c)
 	(void)smtp_client_auth(c, span_str("PLAIN"), false, span_str(""));
 	(void)smtp_client_data(c);
 	(void)smtp_client_simple(c, STEP_RSET);
+	(void)smtp_client_starttls(c);
 }
 
 int

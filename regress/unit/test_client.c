@@ -302,7 +302,7 @@ static void
 names(void **state)
 {
 	(void)state;
-	for (int s = STEP_GREETING; s <= STEP_XCLIENT; s++) {
+	for (int s = STEP_GREETING; s <= STEP_STARTTLS; s++) {
 		assert_true(smtp_step_name((enum smtp_step)s)[0] != '\0');
 		assert_in_range(smtp_step_timeout_ms((enum smtp_step)s),
 		    60000, 600000);
@@ -338,13 +338,62 @@ long_challenge(void **state)
 	assert_in_range(ev.text.len, 500, 512);
 }
 
+/* RFC 3207, 4.2: what the server said before is forgotten. */
+static void
+starttls(void **state)
+{
+	(void)state;
+	greet("250-x\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 SIZE 5\r\n");
+	assert_true(smtp_client_starttls(c));
+	/* Nothing goes behind it. */
+	assert_true(smtp_client_simple(c, STEP_NOOP));
+	wrote("STARTTLS\r\n");
+	says("454 not now\r\n", STEP_STARTTLS);
+	assert_true(smtp_client_caps(c)->bits & CAP_SIZE);
+	wrote("NOOP\r\n");
+	says("250 ok\r\n", STEP_NOOP);
+	assert_true(smtp_client_starttls(c));
+	wrote("STARTTLS\r\n");
+	says("220 go\r\n", STEP_STARTTLS);
+	assert_int_equal(smtp_client_caps(c)->bits, 0);
+	assert_true(smtp_client_ehlo(c, S("me.example"), true));
+	wrote("EHLO me.example\r\n");
+	says("250 x\r\n", STEP_EHLO);
+	assert_int_equal(smtp_client_caps(c)->bits, CAP_ESMTP);
+}
+
+/* What comes with the 220 was said by whoever sits between. */
+static void
+starttls_injected(void **state)
+{
+	static const char *const more[] = { "250 ok\r\n", "2", "\r\n",
+	    "\x16\x03\x03" };
+	char		 text[64];
+	struct span	 in;
+	const char	*why = "";
+
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+		teardown(state);
+		assert_int_equal(setup(state), 0);
+		greet("250-x\r\n250 STARTTLS\r\n");
+		assert_true(smtp_client_starttls(c));
+		snprintf(text, sizeof(text), "220 go\r\n%s", more[i]);
+		in = span_str(text);
+		assert_int_equal(smtp_client_feed(c, &in, &ev, &why),
+		    PARSE_BAD);
+		assert_string_equal(why,
+		    "plain text behind the reply to STARTTLS");
+		wrote("STARTTLS\r\n");
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(lock_step), T(pipelined), T(refused_data), T(bdat), T(auth), T(long_challenge),
 		T(unasked), T(early), T(no_injection), T(helo), T(full),
-		T(late_flush), T(names),
+		T(late_flush), T(names), T(starttls), T(starttls_injected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

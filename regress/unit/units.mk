@@ -6,6 +6,8 @@ UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o
 UNITLIBS_test_keys = -lcrypto
 UNIT_test_srs = keyd/srs.o
 UNITLIBS_test_srs = -lcrypto
+UNIT_test_stream_tls = regress/lib/tlshelp.o
+UNITLIBS_test_stream_tls = -lssl -lcrypto
 UNIT_fuzz_srs = keyd/srs.o
 UNITLIBS_fuzz_srs = -lcrypto
 # Stand-ins for what a test makes fail or watches.
@@ -147,3 +149,6 @@ UNIT_test_places = posternctl/places.o
 # sendmail, all but its main().
 UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
     options.o spill.o submit.o)
+# TLS towards servers.
+UNIT_test_tls_verify = regress/lib/pkihelp.o
+UNITLIBS_test_tls_verify = -lssl -lcrypto

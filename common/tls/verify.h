@@ -1,0 +1,31 @@
+/*
+ * Is this certificate the one of the server that we mean? The decision, without
+ * a session: by a pinned key, or by a chain to a CA and a name (RFC 6125: DNS
+ * names of subjectAltName alone, a wildcard only as the whole leftmost label; an
+ * address by its iPAddress). What fails is told in words.
+ */
+#ifndef TLS_VERIFY_H
+#define TLS_VERIFY_H
+
+#include <openssl/x509.h>
+
+#include "common/conf/conf.h"
+
+#define VERIFY_WHY_MAX	400
+
+struct verify_want {
+	X509_STORE	*store;		/* not looked at with pins */
+	const char	*name;		/* a host name or an address */
+	const uint8_t	(*pins)[CONF_PIN_LEN];
+	size_t		 npins;		/* 0: the chain and the name decide */
+};
+
+/* leaf may be NULL (the server has none), chain too. True: it is; else why says
+ * what it lacks. */
+bool	 verify_cert(X509 *leaf, STACK_OF(X509) *chain,
+	    const struct verify_want *, char why[VERIFY_WHY_MAX]);
+/* SHA-256 of its SubjectPublicKeyInfo, as RFC 7469, 2.4 and RFC 7671's 3 1 1
+ * have it. */
+bool	 verify_key_hash(X509 *, uint8_t hash[CONF_PIN_LEN]);
+
+#endif
