@@ -152,3 +152,5 @@ UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
 # TLS towards servers.
 UNIT_test_tls_verify = regress/lib/pkihelp.o
 UNITLIBS_test_tls_verify = -lssl -lcrypto
+UNIT_test_dane_ssl = regress/lib/pkihelp.o
+UNITLIBS_test_dane_ssl = -lssl -lcrypto
