@@ -73,8 +73,8 @@ LIBS_proc	= $(LIBS_event) -lseccomp -lcap
 LIBS_postern	= $(LIBS_proc)
 LIBS_smtpd	= $(LIBS_proc) -lcrypto
 LIBS_queued	= $(LIBS_proc) -ldb-5.3
-LIBS_deliverd	= $(LIBS_proc)
-LIBS_proxyd	= $(LIBS_proc)
+LIBS_deliverd	= $(LIBS_proc) -lssl -lcrypto
+LIBS_proxyd	= $(LIBS_proc) -lssl -lcrypto
 LIBS_lookupd	= $(LIBS_proc) -lcares
 LIBS_keyd	= $(LIBS_proc) -lssl -lcrypto
 LIBS_posternctl	= $(LIBS_event)
@@ -112,10 +112,10 @@ TOOLS	= $(BUILD)/regress/lib/inject $(BUILD)/regress/lib/confdump
 -include regress/unit/units.mk
 $(UNITS): $(BUILD)/regress/%: $O/regress/%.o $$(addprefix $O/,$$(UNIT_$$(notdir $$*))) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_proc) $(UNITLIBS_$(notdir $*)) $(LIBS_all)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_proc) -lssl -lcrypto $(UNITLIBS_$(notdir $*)) $(LIBS_all)
 $(FUZZERS): $(BUILD)/regress/fuzz/%: $O/regress/fuzz/%.o $O/regress/lib/replay.o $$(addprefix $O/,$$(UNIT_$$*)) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_proc) $(UNITLIBS_$*) $(LIBS_all)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_proc) -lssl -lcrypto $(UNITLIBS_$*) $(LIBS_all)
 $(TOOLS): $(BUILD)/%: $O/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_all)

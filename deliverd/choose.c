@@ -14,7 +14,7 @@ same(const struct addr *a, const struct addr *b)
 static bool
 answers(const struct cand *c)
 {
-	return !health_is_down(&c->srv->health);
+	return !health_is_down(&c->srv->health) && !dest_refuses(c);
 }
 
 /* A connection to it has been under way for too long: it may be dead. A banner

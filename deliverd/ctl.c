@@ -11,6 +11,7 @@ static void
 conn_row(const struct conn *c, void *arg)
 {
 	struct ctl	*ctl = arg;
+	char		 tls[TLS_TEXT_MAX];
 
 	ctl_row(ctl, "session");
 	ctl_str(ctl, "server", c->server);
@@ -20,6 +21,8 @@ conn_row(const struct conn *c, void *arg)
 	if (c->job != NULL)
 		ctl_str(ctl, "id", c->job->ids);
 	ctl_num(ctl, "jobs", c->jobs);
+	tls_facts_text(&c->secured, tls);
+	ctl_str(ctl, "tls", tls);
 	ctl_row_end(ctl);
 }
 

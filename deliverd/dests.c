@@ -25,8 +25,10 @@ static struct event		*ticker, *rechecker;
 static void
 dest_forget(struct dest *d)
 {
-	for (size_t i = 0; i < d->ncands; i++)
+	for (size_t i = 0; i < d->ncands; i++) {
 		srv_unref(d->cands[i].srv);
+		free(d->cands[i].refused);
+	}
 	free(d->cands);
 	d->cands = NULL;
 	d->ncands = 0;
@@ -38,6 +40,12 @@ dest_free(struct dest *d)
 	dest_forget(d);
 	dest_list_free(d->own);
 	free(d);
+}
+
+bool
+dest_refuses(const struct cand *c)
+{
+	return c->refused != NULL && clock_mono().ms < c->refused_ms;
 }
 
 bool
@@ -287,6 +295,24 @@ label(const struct dest *d)
 	    d->action->name;
 }
 
+/* What its TLS was like outlives the list. */
+static void
+keep_refusal(struct dest *d, struct cand *now)
+{
+	struct cand	*c;
+
+	for (size_t i = 0; i < d->ncands; i++) {
+		c = &d->cands[i];
+		if (c->srv != now->srv || c->refused == NULL ||
+		    strcmp(c->id.name, now->id.name) != 0)
+			continue;
+		now->refused_ms = c->refused_ms;
+		now->refused = c->refused;
+		c->refused = NULL;
+		return;
+	}
+}
+
 static void
 found(void *arg, const struct hosts_list *l)
 {
@@ -310,7 +336,8 @@ found(void *arg, const struct hosts_list *l)
 		v[n].id = l->cand[i];
 		v[n].srv = srv_ref(&l->cand[i].addr, l->cand[i].name,
 		    label(d), &d->times);
-		n += v[n].srv != NULL;
+		if (v[n].srv != NULL)
+			keep_refusal(d, &v[n++]);
 	}
 	dest_forget(d);
 	d->cands = v;

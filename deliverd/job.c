@@ -19,6 +19,7 @@ struct result {				/* sent, not yet recorded */
 	uint8_t		 status;
 	bool		 remote, dsn;
 	uint16_t	 reply_len, server_len;
+	char		 tls[TLS_TEXT_MAX];
 	char		 text[];	/* reply, then server */
 };
 struct key {
@@ -361,7 +362,7 @@ result_send(const struct result *r)
 	    .attempt = r->attempt, .status = r->status,
 	    .reply = span(r->text, r->reply_len), .remote = r->remote,
 	    .server = span(r->text + r->reply_len, r->server_len),
-	    .dsn = r->dsn);
+	    .dsn = r->dsn, .tls = span_str(r->tls));
 }
 
 static struct span
@@ -392,6 +393,8 @@ job_result(struct job *j, struct rcpt *rc, enum d_status status,
 	    .remote = remote, .dsn = remote && j->dsn,
 	    .reply_len = (uint16_t)reply.len,
 	    .server_len = (uint16_t)srv.len };
+	if (srv.len > 0)
+		strlcpy(r->tls, j->tls, sizeof(r->tls));
 	if (reply.len > 0)
 		memcpy(r->text, reply.p, reply.len);
 	if (srv.len > 0)

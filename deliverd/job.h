@@ -17,6 +17,7 @@
 #include "common/conf/conf.h"
 #include "common/proc/start.h"
 #include "common/smtp/param.h"
+#include "common/tls/client.h"
 
 #define JOBS_MAX	2000		/* queued keeps below 500 */
 #define JOB_RCPTS_MAX	1000
@@ -64,6 +65,7 @@ struct job {
 	bool		 going;		/* d_go has come */
 	bool		 orphan;	/* queued has gone: no d_done */
 	bool		 retried;	/* once more after a stale connection */
+	char		 tls[TLS_TEXT_MAX];	/* of the session it is in */
 	bool		 dsn;		/* its server knows DSN (RFC 3461) */
 	/* It was lost on this server: another one is to have it. */
 	struct addr	 avoid;		/* family 0: none */

@@ -8,6 +8,8 @@
 #include "common/lookup/ask.h"
 #include "common/proc/confine.h"
 #include "common/proc/start.h"
+#include "common/tls/client.h"
+#include "common/tls/trust.h"
 #include "deliverd/ctl.h"
 #include "deliverd/job.h"
 #include "deliverd/pool.h"
@@ -39,6 +41,14 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 		proc_report(p, role, worker, "no peer of deliverd");
 }
 
+static void
+trust(struct proc *p, enum ipc_trust_kind kind, const char *path, int fd)
+{
+	(void)p;
+	(void)kind;
+	trust_add(path, fd);
+}
+
 /* What has been handed over is delivered while there is time; new jobs are
  * given back. */
 static void
@@ -65,6 +75,7 @@ main(int argc, char **argv)
 {
 	static const struct proc_ops	 ops = {
 		.peer = peer,
+		.trust = trust,
 		.drain = drain,
 		.drained = drained,
 		.verbs = ctl_verbs
@@ -74,6 +85,7 @@ main(int argc, char **argv)
 	struct buf			 msgs;
 
 	p = proc_start(IPC_DELIVERD, argc, argv);
+	tls_client_init();
 	proc_confine(p, &profile);
 	buf_init(&msgs, 64 << 10);
 	if ((conf = conf_parse(proc_conf(p), &msgs)) == NULL)

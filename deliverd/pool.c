@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/base/log.h"
 
@@ -42,12 +43,13 @@ open_conn(struct dest *d, const struct cand *cand, bool probe)
 	const char	*helo = d->action->helo != NULL ? d->action->helo :
 			    conf->hostname;
 	char		 ip[ADDR_STRLEN], why[512];
+	struct conf_tls	 tls;
 	struct conn	*c;
 
 	if (probe)
 		srv_probe(cand->srv);
-	c = remote_connect(d, cand->srv, cand->id.name, &d->action->source,
-	    helo);
+	tls = conf_tls_of(d->action, d->pool, (enum conf_scheme)cand->id.scheme);
+	c = remote_connect(d, cand->srv, &cand->id, d->action, &tls, helo);
 	if (c == NULL) {
 		snprintf(why, sizeof(why), "451 4.4.1 %s[%s]:%u: %s",
 		    cand->id.name, addr_str(&cand->id.addr, ip),
@@ -179,12 +181,24 @@ static void
 all_dead(struct dest *d)
 {
 	const char	*why = "451 4.4.1 No server can be tried";
+	bool		 refused = false;
 
 	if (d->nprobes > 0 || choose_probed(d))
 		return;
 	for (size_t i = 0; i < d->ncands; i++) {
-		if (d->cands[i].srv->why[0] != '\0')
-			why = d->cands[i].srv->why;
+		const struct cand	*c = &d->cands[i];
+
+		if (dest_refuses(c)) {
+			why = c->refused;
+			refused = true;
+		} else if (!refused && c->srv->why[0] != '\0')
+			why = c->srv->why;
+	}
+	/* Servers whose TLS is not what is asked for are there: nothing will
+	 * tell when they are better, but each message's next attempt. */
+	if (refused) {
+		dest_fail(d, D_TEMP, why, D_DEST_OK);
+		return;
 	}
 	log_debug("event=down action=%s domain=%s why=%s",
 	    log_quote(span_str(d->action->name)),
@@ -360,6 +374,41 @@ pool_unreachable(struct conn *c, const char *reply)
 	srv_failed(c->srv, c->probe, reply);
 	release(c);
 	go_on(d);
+}
+
+static void
+refuse(struct dest *d, const struct srv *s, const char *reply)
+{
+	for (size_t i = 0; i < d->ncands; i++) {
+		struct cand	*c = &d->cands[i];
+
+		if (c->srv != s)
+			continue;
+		free(c->refused);
+		if ((c->refused = strdup(reply)) == NULL)
+			fatal("candidate");
+		c->refused_ms = clock_mono().ms + POOL_REFUSED_MS;
+	}
+}
+
+void
+pool_refused(struct conn *c, const char *reply)
+{
+	struct dest	*d = c->dest;
+
+	log_debug("event=connect server=%s result=refused reply=%s",
+	    log_quote(span_str(c->server)), log_quote_reply(span_str(reply)));
+	srv_works(c->srv);
+	refuse(d, c->srv, reply);
+	release(c);
+	go_on(d);
+}
+
+void
+pool_plain(struct conn *c)
+{
+	srv_works(c->srv);
+	pool_lost(c);
 }
 
 void

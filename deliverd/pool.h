@@ -14,6 +14,8 @@
 /* Not connected, not ready by then: others are tried beside it. */
 #define POOL_SLOW_MS	3000
 #define POOL_LATE_MS	10000
+/* Who does not offer the TLS that is asked for is asked again after that. */
+#define POOL_REFUSED_MS	30000
 #define POOL_TRIES_MAX	4	/* connections that one attempt may lose */
 
 void	 pool_init(struct proc *, const struct conf *, struct ask *);
@@ -28,9 +30,14 @@ void	 pool_abort(const char *reply);
 /* From remote.c: the connection may take a job; could not be used at all
  * ("CODE TEXT"); is over; its job is to be tried once more at once; the job has
  * recipients left that this connection can't have, and ends. The first may
- * begin a job, the next two free the connection, as does the third. */
+ * begin a job, the next ones free the connection, as does the third. */
 void	 pool_ready(struct conn *);
 void	 pool_unreachable(struct conn *, const char *reply);
+/* It answers, but its TLS is not what is asked for: others may get the mail,
+ * and all of it waits for its next attempt where there are none. */
+void	 pool_refused(struct conn *, const char *reply);
+/* It answers; a new connection without TLS is to be made. */
+void	 pool_plain(struct conn *);
 void	 pool_lost(struct conn *);
 void	 pool_retry(struct conn *, struct job *);
 void	 pool_more(struct conn *, struct job *);

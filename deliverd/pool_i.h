@@ -10,6 +10,10 @@
 struct cand {				/* an address to try */
 	struct hosts_cand id;
 	struct srv	*srv;		/* a reference */
+	/* Its TLS is not what this destination asks for: not asked again until
+	 * then; why is "CODE TEXT" or NULL. */
+	int64_t		 refused_ms;
+	char		*refused;
 };
 struct dest {
 	const struct conf_action *action;
@@ -45,6 +49,8 @@ void	 dest_fail(struct dest *, enum d_status, const char *reply,
 /* True when a list of servers is there that may be used; else it is asked for,
  * and pool_run() follows. */
 bool	 dest_have_cands(struct dest *);
+/* Is it passed over for its TLS? */
+bool	 dest_refuses(const struct cand *);
 /* Servers that the configuration names are probed without mail for them too. */
 bool	 dest_wants_probe(const struct dest *);
 void	 dests_each(bool (*)(struct span key, void *dest, void *arg), void *arg);

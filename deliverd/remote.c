@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "common/io/tls.h"
 #include "deliverd/pool.h"
 #include "deliverd/sender.h"
 
@@ -27,13 +28,14 @@ remote_init(struct event_base *b, const struct conf *conf)
 {
 	base = b;
 	sender_init(conf);
+	secure_init(conf);
 }
 
 const char *
 remote_phase_name(const struct conn *c)
 {
 	static const char *const	names[] = { "connect", "greeting",
-	    "ehlo", "idle", "busy", "quit" };
+	    "ehlo", "starttls", "tls", "idle", "busy", "quit" };
 
 	return names[c->phase];
 }
@@ -66,6 +68,8 @@ remote_timer(struct conn *c)
 {
 	if (c->phase == CONN_QUIT)
 		stream_timeout(c->s, REMOTE_QUIT_MS);
+	else if (c->phase == CONN_TLS)
+		stream_timeout(c->s, REMOTE_TLS_MS);
 	else if (c->phase == CONN_BUSY && c->content == CONTENT_SENDING)
 		stream_timeout(c->s, REMOTE_DATA_MS);
 	else if (smtp_client_pending(c->c) > 0)
@@ -101,6 +105,8 @@ static void
 reply_hello(struct conn *c, const struct smtp_client_event *ev)
 {
 	if (ev->code / 100 == 2) {
+		if (!secure_is(c) && secure_helloed(c))
+			return;
 		remote_phase(c, CONN_IDLE);
 		log_debug("event=connect server=%s result=ready",
 		    log_quote(span_str(c->server)));
@@ -112,17 +118,31 @@ reply_hello(struct conn *c, const struct smtp_client_event *ev)
 		remote_refused(c, ev);
 }
 
+bool
+remote_hello(struct conn *c)
+{
+	if (!smtp_client_ehlo(c->c, c->helo, true)) {
+		lost(c, "451 4.3.0 EHLO could not be sent");
+		return false;
+	}
+	remote_phase(c, CONN_EHLO);
+	stream_kick(c->s);
+	remote_timer(c);
+	return true;
+}
+
 static void
 reply(struct conn *c, const struct smtp_client_event *ev)
 {
 	switch (c->phase) {
 	case CONN_GREETING:
-		if (ev->code != 220 || !smtp_client_ehlo(c->c, c->helo, true)) {
+		if (ev->code != 220)
 			remote_refused(c, ev);
-			break;
-		}
-		remote_phase(c, CONN_EHLO);
-		stream_kick(c->s);
+		else
+			remote_hello(c);
+		break;
+	case CONN_STARTTLS:
+		secure_replied(c, ev);
 		break;
 	case CONN_EHLO:
 		reply_hello(c, ev);
@@ -167,8 +187,7 @@ gone(struct conn *c, const char *why, bool remote)
 {
 	struct job	*j = c->job;
 
-	if (c->phase == CONN_CONNECT || c->phase == CONN_GREETING ||
-	    c->phase == CONN_EHLO) {
+	if (c->phase < CONN_IDLE) {
 		pool_unreachable(c, why);
 		return;
 	}
@@ -209,6 +228,8 @@ lost_at(struct conn *c, const char *what)
 
 	if (c->phase == CONN_IDLE || c->phase == CONN_QUIT)
 		lost(c, "%s", "");
+	else if (c->phase == CONN_STARTTLS || c->phase == CONN_TLS)
+		secure_failed(c, what);
 	else if (c->phase == CONN_CONNECT)
 		lost(c, "451 4.4.1 %s: %s", c->server, what);
 	else if (c->content == CONTENT_SENDING)
@@ -230,6 +251,26 @@ on_connected(struct stream *s, void *arg)
 	struct conn	*c = arg;
 
 	(void)s;
+	if (c->tls.at_once) {
+		secure_begin(c);
+		return;
+	}
+	remote_phase(c, CONN_GREETING);
+	remote_timer(c);
+}
+
+static void
+on_secured(struct stream *s, void *arg)
+{
+	struct conn	*c = arg;
+
+	(void)s;
+	if (!secure_done(c))
+		return;
+	if (!c->tls.at_once) {
+		remote_hello(c);
+		return;
+	}
 	remote_phase(c, CONN_GREETING);
 	remote_timer(c);
 }
@@ -323,8 +364,10 @@ on_closed(struct stream *s, void *arg, int error)
 {
 	struct conn	*c = arg;
 
-	(void)s;
-	lost_at(c, error != 0 ? strerror(error) : "connection lost");
+	const char	*why = stream_tls_why(s);
+
+	lost_at(c, why != NULL ? why : error != 0 ? strerror(error) :
+	    "connection lost");
 }
 
 static void
@@ -344,13 +387,15 @@ static const struct stream_ops ops = {
 	.drained = on_drained,
 	.closed = on_closed,
 	.timeout = on_timeout,
-	.connected = on_connected
+	.connected = on_connected,
+	.secured = on_secured
 };
 
 struct conn *
-remote_connect(struct dest *d, struct srv *srv, const char *name,
-    const struct addr *source, const char *helo)
+remote_connect(struct dest *d, struct srv *srv, const struct hosts_cand *id,
+    const struct conf_action *a, const struct conf_tls *tls, const char *helo)
 {
+	const struct addr	*source = &a->source;
 	char		 ip[ADDR_STRLEN];
 	struct conn	*c;
 
@@ -368,7 +413,9 @@ remote_connect(struct dest *d, struct srv *srv, const char *name,
 	c->srv = srv;
 	c->begun = clock_mono();
 	c->helo = span_str(helo);
-	snprintf(c->server, sizeof(c->server), "%s[%s]:%u", name,
+	c->tls = *tls;
+	strlcpy(c->host, id->name, sizeof(c->host));
+	snprintf(c->server, sizeof(c->server), "%s[%s]:%u", id->name,
 	    addr_str(&srv->addr, ip), srv->addr.port);
 	remote_phase(c, CONN_CONNECT);
 	stream_timeout(c->s, REMOTE_CONNECT_MS);

@@ -4,6 +4,8 @@
  * pool.h decides who connects where and who gets which job.
  *
  *	CONNECT ─▶ GREETING ─▶ EHLO ─▶ IDLE ◀─▶ BUSY      any ─▶ QUIT ─▶ gone
+ *	                       ▲ └─▶ STARTTLS ─▶ TLS ─▶┐   (secure.c)
+ *	                       └──────────────────────┘
  */
 #ifndef DELIVERD_REMOTE_H
 #define DELIVERD_REMOTE_H
@@ -11,8 +13,10 @@
 #include "common/base/clock.h"
 #include "common/dns/answer.h"
 #include "common/io/stream.h"
+#include "common/lookup/hosts.h"
 #include "common/lookup/srv.h"
 #include "common/smtp/client.h"
+#include "common/tls/client.h"
 #include "deliverd/job.h"
 #include "deliverd/send.h"
 
@@ -25,11 +29,14 @@
 #define REMOTE_IDLE_MS		10000
 #define REMOTE_DATA_MS		180000	/* RFC 5321, 4.5.3.2.5 */
 #define REMOTE_QUIT_MS		5000
+#define REMOTE_TLS_MS		30000	/* a handshake */
 
 struct dest;
 
-enum conn_phase { CONN_CONNECT, CONN_GREETING, CONN_EHLO, CONN_IDLE, CONN_BUSY,
-    CONN_QUIT };
+/* CONN_TLS is behind CONN_STARTTLS or, with smtps, before CONN_GREETING; EHLO is
+ * said again behind it. */
+enum conn_phase { CONN_CONNECT, CONN_GREETING, CONN_EHLO, CONN_STARTTLS,
+    CONN_TLS, CONN_IDLE, CONN_BUSY, CONN_QUIT };
 enum conn_content {
 	CONTENT_NONE,		/* not begun */
 	CONTENT_ASKED,		/* DATA sent with the envelope */
@@ -52,6 +59,9 @@ struct conn {
 	size_t		 rcpt_max;	/* as it turned out; 0: not yet */
 	bool		 rset;		/* the server has one open */
 	char		 server[DNS_NAME_MAX + ADDR_STRLEN + 16];
+	char		 host[DNS_NAME_MAX + 1];	/* its name, or address */
+	struct conf_tls	 tls;		/* what is asked of it */
+	struct tls_facts secured;	/* what there is */
 	/* the transaction */
 	struct job	*job;
 	size_t		 first, end;	/* its recipients are among these */
@@ -67,8 +77,9 @@ struct conn {
 
 void	 remote_init(struct event_base *, const struct conf *);
 /* NULL with errno: could not begin. */
-struct conn *remote_connect(struct dest *, struct srv *, const char *name,
-	    const struct addr *source, const char *helo);
+struct conn *remote_connect(struct dest *, struct srv *,
+	    const struct hosts_cand *, const struct conf_action *,
+	    const struct conf_tls *, const char *helo);
 /* The job is this connection's until job_done(), pool_retry(), pool_elsewhere()
  * or pool_more(). Only on an idle one. May end the connection. */
 void	 remote_begin(struct conn *, struct job *);

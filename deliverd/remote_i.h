@@ -16,6 +16,23 @@ struct span remote_flat(uint16_t code, struct span text);
 /* 421, or no welcome: the server is of no use (RFC 5321, 3.8). */
 void	 remote_refused(struct conn *, const struct smtp_client_event *);
 
+/* ---- secure.c: TLS; each but the first may end the connection ---- */
+void	 secure_init(const struct conf *);
+/* Is the session as secret as it has been asked to be? */
+bool	 secure_is(const struct conn *);
+/* EHLO has been answered in plain. True: STARTTLS follows, or the end. */
+bool	 secure_helloed(struct conn *);
+/* The reply to STARTTLS. */
+void	 secure_replied(struct conn *, const struct smtp_client_event *);
+/* Begins the handshake. */
+void	 secure_begin(struct conn *);
+/* It is done. True: go on with the session that there is now. */
+bool	 secure_done(struct conn *);
+/* The session was lost on the way there. */
+void	 secure_failed(struct conn *, const char *what);
+/* Says EHLO; false: the connection has ended. */
+bool	 remote_hello(struct conn *);
+
 /* ---- transaction.c ---- */
 /* A reply while a job is at work. */
 void	 transaction_reply(struct conn *, const struct smtp_client_event *);

@@ -5,6 +5,8 @@
  */
 #include "deliverd/remote_i.h"
 
+#include <stdio.h>
+
 #include "common/base/log.h"
 #include "common/base/utf8.h"
 #include "deliverd/pool.h"
@@ -286,6 +288,7 @@ remote_begin(struct conn *c, struct job *j)
 	remote_phase(c, CONN_BUSY);
 	c->job = j;
 	j->dsn = remote_has(c, CAP_DSN);
+	tls_facts_text(&c->secured, j->tls);
 	c->first = c->end = 0;
 	log_debug("id=%s event=try server=%s rcpts=%zu", j->ids,
 	    log_quote(span_str(c->server)), j->left);
@@ -312,12 +315,46 @@ note_time(struct conn *c)
 		c->job->ms = ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
+/* RFC 3207, 4: 530 says that nothing goes without STARTTLS. */
+static bool
+wants_tls(const struct conn *c, const struct smtp_client_event *ev)
+{
+	struct span	s = ev->text;
+
+	if (ev->code != 530 || c->secured.protocol[0] != '\0')
+		return false;
+	for (; s.len >= 3; span_skip(&s, 1))
+		if (span_casestarts(s, span_str("TLS")))
+			return true;
+	return false;
+}
+
+/* Nothing is wrong with the mail: with the session, for reasons of ours. */
+static void
+settle_insecure(struct conn *c, const struct smtp_client_event *ev)
+{
+	char	why[700];
+
+	snprintf(why, sizeof(why), "451 4.7.0 %s takes nothing without TLS, "
+	    "and %s; it said: %u %.*s", c->server, c->tls.mode == TLS_OFF ?
+	    "tls is off for it" : !remote_has(c, CAP_STARTTLS) ?
+	    "does not offer it" : "it failed with TLS before", ev->code,
+	    (int)(ev->text.len < 300 ? ev->text.len : 300),
+	    (const char *)ev->text.p);
+	for (char *p = why; *p != '\0'; p++)
+		if (*p == '\n')
+			*p = ' ';
+	transaction_settle(c, D_TEMP, span_str(why), false);
+}
+
 static void
 reply_mail(struct conn *c, const struct smtp_client_event *ev)
 {
 	note_time(c);
 	c->mail_ok = ev->code / 100 == 2;
-	if (!c->mail_ok) {
+	if (wants_tls(c, ev)) {
+		settle_insecure(c, ev);
+	} else if (!c->mail_ok) {
 		if (ev->code / 100 == 4)
 			c->job->dest = D_DEST_SLOW;
 		settle_refused(c, ev);

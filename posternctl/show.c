@@ -42,6 +42,7 @@ static const struct column host_columns[] = {
 	{ "limit", "LIMIT", CELL_NUM, 5 },
 	{ "delivered", "DELIVERED", CELL_NUM, 9 },
 	{ "failed", "FAILED", CELL_NUM, 6 },
+	{ "tls", "TLS", CELL_TEXT, 44 },
 	{ "reason", "LAST FAILURE", CELL_TEXT, 0 },
 	{ NULL, NULL, 0, 0 }
 };

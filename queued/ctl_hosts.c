@@ -51,6 +51,8 @@ host_row(const struct host *h, void *arg)
 		ctl_num(c, "limit", limit);
 	ctl_num(c, "delivered", (int64_t)h->delivered);
 	ctl_num(c, "failed", (int64_t)h->failed);
+	if (h->tls[0] != '\0')
+		ctl_str(c, "tls", h->tls);
 	ctl_str(c, "reason", h->why);
 	ctl_row_end(c);
 }

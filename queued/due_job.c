@@ -43,6 +43,7 @@ job_clear(struct job *j)
 		free(j->rcpts[i].to);
 		free(j->rcpts[i].reply);
 		free(j->rcpts[i].server);
+		free(j->rcpts[i].tls);
 	}
 	free(j->rcpts);
 	j->rcpts = NULL;

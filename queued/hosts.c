@@ -78,6 +78,8 @@ hosts_report(unsigned agent, const struct ipc_d_server *m)
 		span_cstr(m->name, h->name, sizeof(h->name));
 	if (m->label.len > 0)
 		span_cstr(m->label, h->label, sizeof(h->label));
+	if (m->tls.len > 0)
+		span_cstr(m->tls, h->tls, sizeof(h->tls));
 	h->heard_ms = now;
 	h->delivered += m->delivered;
 	h->failed += m->failed;

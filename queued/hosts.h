@@ -16,7 +16,7 @@
 
 struct host {
 	struct addr	 addr;
-	char		 name[256], label[65], why[512];
+	char		 name[256], label[65], why[512], tls[300];
 	uint32_t	 failures;
 	int64_t		 since_ms, probe_ms, heard_ms;	/* monotonic */
 	uint64_t	 delivered, failed;

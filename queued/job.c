@@ -130,7 +130,7 @@ d_result(struct chan *c, const void *msg, int fd)
 	result_add(as->q, j, a, m->tid, &(struct result){ .id = m->id,
 	    .n = m->n, .attempt = m->attempt, .status = m->status,
 	    .remote = m->remote, .dsn = m->dsn, .reply = m->reply,
-	    .server = m->server });
+	    .server = m->server, .tls = m->tls });
 	/* Nobody says d_done for one of an earlier life: it ended with its
 	 * last result. */
 	if (j != NULL && j->adopted && j->ended &&

@@ -98,6 +98,7 @@ struct job_rcpt {
 	bool		 dsn;		/* it tells of success itself */
 	int64_t		 tried_ms;	/* queue time of the attempt, 0: none */
 	char		*to, *reply, *server;
+	char		*tls;		/* of the session, or NULL */
 	void		*agent;		/* to be told when it is durable */
 	uint32_t	 tid;
 };
@@ -451,7 +452,7 @@ struct result {
 	uint8_t		 status;	/* enum d_status */
 	bool		 remote;	/* reply is the server's own */
 	bool		 dsn;		/* it was given NOTIFY and ORCPT */
-	struct span	 reply, server;
+	struct span	 reply, server, tls;
 };
 /* A result for one recipient of a running job, or of one that an earlier life
  * of queued began (job NULL). agent hears when it is durable. */

@@ -57,6 +57,7 @@ result_add(struct queue *q, struct job *j, void *agent, uint32_t tid,
 	r->tried_ms = queue_now(q);
 	r->reply = span_dup(span_sub(x->reply, 0, REC_REASON_MAX));
 	r->server = span_dup(x->server);
+	r->tls = x->tls.len > 0 ? span_dup(x->tls) : NULL;
 	r->agent = agent;
 	r->tid = tid;
 	if (!j->dirty) {
@@ -83,17 +84,19 @@ log_result(const struct outcome *o, const struct job_rcpt *r,
     const char *result, int64_t next)
 {
 	char	 id[ID_STRLEN], more[64] = "";
+	bool	 tls = r->tls != NULL;
 	int64_t	 delay = o->now - o->accepted_ms;
 
 	if (next > 0)
 		snprintf(more, sizeof(more), " next=%llds",
 		    (long long)(next - o->now) / 1000);
 	log_info("id=%s event=deliver to=<%s> result=%s server=%s reply=%s "
-	    "attempt=%u delay=%lld.%03lld%s", id_str(o->id, id),
+	    "attempt=%u delay=%lld.%03lld%s%s%s", id_str(o->id, id),
 	    log_quote(span_str(r->to)), result,
 	    log_quote(span_str(r->server)),
 	    log_quote_reply(span_str(r->reply)), r->attempt,
-	    (long long)delay / 1000, (long long)(delay % 1000), more);
+	    (long long)delay / 1000, (long long)(delay % 1000), more,
+	    tls ? " tls=" : "", tls ? log_quote(span_str(r->tls)) : "");
 }
 
 static void

@@ -64,6 +64,7 @@ source_dest(struct source *s, const struct conf_dest *d)
 	s->mx = d->kind == DEST_MX;
 	s->port = d->port != 0 ? d->port : 25;
 	s->addr = d->addr;
+	s->scheme = (uint8_t)d->scheme;
 	s->weight = (uint8_t)d->weight;
 	s->standby = d->standby;
 	strlcpy(s->name, d->host, sizeof(s->name));
@@ -136,6 +137,7 @@ host_add(struct hosts *h, size_t source, const char *name, uint16_t pref)
 	host->source = source;
 	host->pref = pref;
 	host->id.group = (uint16_t)source;
+	host->id.scheme = s->scheme;
 	host->id.weight = s->weight;
 	host->id.standby = s->standby;
 	host->id.host = (uint8_t)(h->nhosts - 1);

@@ -34,6 +34,7 @@ struct hosts_cand {
 	struct addr	 addr;			/* with port */
 	char		 name[DNS_NAME_MAX + 1];/* a literal: the address */
 	uint16_t	 group;		/* those of one destination share it */
+	uint8_t		 scheme;	/* enum conf_scheme, its destination's */
 	uint8_t		 weight;	/* its destination's; 0: none given */
 	bool		 standby;
 	uint8_t		 host;		/* place in hosts_list's tls */

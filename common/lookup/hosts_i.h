@@ -15,7 +15,7 @@ struct source {				/* one entry of the list */
 	char		 name[DNS_NAME_MAX + 1];
 	struct addr	 addr;		/* family 0: a name */
 	uint16_t	 port;
-	uint8_t		 weight;
+	uint8_t		 scheme, weight;
 	bool		 standby;
 	struct conf_tls	 tls;		/* what is asked of a session */
 	bool		 by_policy;

@@ -3,6 +3,8 @@
  */
 #include "common/lookup/srv.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/clock.h"
@@ -36,7 +38,8 @@ tell(struct srv *s)
 	    .since_ms = (uint64_t)(now - s->health.since_ms),
 	    .probe_ms = s->health.probe_ms > now ?
 	    (uint64_t)(s->health.probe_ms - now) : 0, .why = span_str(s->why),
-	    .conns = s->conns, .delivered = s->delivered, .failed = s->failed);
+	    .conns = s->conns, .delivered = s->delivered, .failed = s->failed,
+	    .tls = span_str(s->tls));
 	s->news = false;
 	s->delivered = s->failed = 0;
 }
@@ -169,6 +172,17 @@ srv_count(struct srv *s, bool delivered)
 		s->delivered++;
 	else
 		s->failed++;
+	s->news = true;
+}
+
+void
+srv_tls(struct srv *s, const char *fmt, ...)
+{
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->tls, sizeof(s->tls), fmt, ap);
+	va_end(ap);
 	s->news = true;
 }
 

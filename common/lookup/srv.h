@@ -13,6 +13,7 @@
 #include "common/lookup/health.h"
 
 #define SRVS_MAX	20000		/* remembered */
+#define SRV_TLS_MAX	300
 #define SRVS_KEEP_MS	1800000		/* of no use: one that is down */
 
 struct srv {
@@ -27,6 +28,7 @@ struct srv {
 	uint32_t	 delivered, failed;	/* recipients, not told yet */
 	int64_t		 used_ms;
 	char		 why[512];	/* the last failure, "CODE TEXT" */
+	char		 tls[SRV_TLS_MAX];	/* of the last session, for people */
 };
 
 /* changed is called when one goes down or comes back, whoever saw it. */
@@ -48,6 +50,9 @@ struct srv *srv_ref(const struct addr *, const char *name,
 void	 srv_unref(struct srv *);
 /* One more connection, or one less. */
 void	 srv_conns(struct srv *, int by);
+/* What TLS was asked for and came of it: "require: TLSv1.3 …". */
+void	 srv_tls(struct srv *, const char *fmt, ...)
+	    __attribute__((format(printf, 2, 3)));
 void	 srv_count(struct srv *, bool delivered);
 /* It greeted us and knows EHLO or HELO. */
 void	 srv_works(struct srv *);

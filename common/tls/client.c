@@ -90,7 +90,7 @@ tls_client_new(const struct conf_tls *t, const char *host)
 	SSL	*ssl = SSL_new(t->mode == TLS_DANE ? dane :
 		    t->mode <= TLS_OPPORTUNISTIC ? lax : strict);
 
-	if (ssl != NULL && !set_name(ssl, host)) {
+	if (ssl != NULL && !set_name(ssl, t->name != NULL ? t->name : host)) {
 		SSL_free(ssl);
 		ssl = NULL;
 	}

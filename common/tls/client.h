@@ -23,7 +23,7 @@ struct tls_facts {
 /* OpenSSL is set up; before the process is confined. Fatal if it can't be. */
 void	 tls_client_init(void);
 /* A session to the host of that name (or address), SNI and all; for
- * stream_tls(). NULL: no memory. */
+ * stream_tls(); `name` of the configuration goes before. NULL: no memory. */
 SSL	*tls_client_new(const struct conf_tls *, const char *host);
 /* The handshake is done. False: what is asked for is not there, and why tells
  * what is missing. With TLS_DANE the session was given its records by

@@ -74,7 +74,8 @@ on_result(struct chan *ch, const void *msg, int fd)
 	    .status = (enum d_status)m->status, .remote = m->remote,
 	    .dsn = m->dsn };
 	if (!span_cstr(m->reply, g->reply, sizeof(g->reply)) ||
-	    !span_cstr(m->server, g->server, sizeof(g->server)))
+	    !span_cstr(m->server, g->server, sizeof(g->server)) ||
+	    !span_cstr(m->tls, g->tls, sizeof(g->tls)))
 		abort();
 	if (record)
 		CHAN_SEND(ch, d_recorded, .tid = m->tid, .id = m->id,
@@ -134,6 +135,7 @@ on_server(struct chan *ch, const void *msg, int fd)
 	t->conns = m->conns;
 	t->delivered += m->delivered;
 	t->failed += m->failed;
+	span_cstr(m->tls, t->tls, sizeof(t->tls));
 }
 
 static void
@@ -315,6 +317,7 @@ deliverdhelp_teardown(void **state)
 	script_time(6000);
 	UNTIL(pool_count_conns() == 0 && job_count() == 0);
 	srvs_clear();
+	tls_plain_forget();
 	script_settle(20);	/* queued hears of it */
 	return 0;
 }

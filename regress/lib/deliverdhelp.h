@@ -20,13 +20,14 @@ struct got {			/* a d_result */
 	uint32_t	 n, attempt;
 	enum d_status	 status;
 	bool		 remote, dsn;
-	char		 reply[1025], server[301];
+	char		 reply[1025], server[301], tls[96];
 };
 
 struct told {			/* d_server of a port */
 	unsigned	 n, conns;
 	uint32_t	 failures, delivered, failed;
 	uint64_t	 probe_ms;
+	char		 tls[300];
 };
 
 extern struct server	*sa, *sb, *sc;

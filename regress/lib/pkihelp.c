@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include "regress/lib/pkihelp.h"
@@ -75,6 +76,19 @@ pkih_free(struct pkih *p)
 	X509_free(p->cert);
 	EVP_PKEY_free(p->key);
 	*p = (struct pkih){ NULL, NULL };
+}
+
+SSL_CTX *
+pkih_server(const struct pkih *p, X509 *above)
+{
+	SSL_CTX	*ctx = SSL_CTX_new(TLS_server_method());
+
+	assert_non_null(ctx);
+	assert_int_equal(SSL_CTX_use_certificate(ctx, p->cert), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(ctx, p->key), 1);
+	if (above != NULL)
+		assert_int_equal(SSL_CTX_add1_chain_cert(ctx, above), 1);
+	return ctx;
 }
 
 X509_CRL *

@@ -27,6 +27,8 @@ struct pkih_make {
 struct pkih pkih_make(struct pkih_make);
 #define PKIH(...)	pkih_make((struct pkih_make){ __VA_ARGS__ })
 void	 pkih_free(struct pkih *);
+/* A server that has it, with above (may be NULL) beside it. */
+struct ssl_ctx_st *pkih_server(const struct pkih *, X509 *above);
 /* A list of the CA, with these serial numbers (0 ends) revoked. */
 X509_CRL *pkih_crl(const struct pkih *ca, const long *serials);
 /* A file (a descriptor at its beginning) with these, PEM; NULL: none. */

@@ -10,10 +10,14 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #include "common/base/buf.h"
 #include "regress/lib/script.h"
@@ -30,6 +34,7 @@ struct peer {				/* one connection */
 	struct buf	 in;
 	struct buf	 out;		/* byte by byte */
 	bool		 eof, waits, bytewise, done;
+	SSL		*ssl;
 };
 struct server {
 	int		 fd;
@@ -40,6 +45,8 @@ struct server {
 	unsigned	 nscripts, nconns, ndone;
 	struct buf	 content;
 	char		 wrong[512];
+	SSL_CTX		*tls;
+	const char	*sni;
 };
 
 struct event_base	*script_base;
@@ -83,6 +90,8 @@ script_real_ms(void)
 void
 script_init(void)
 {
+	/* OpenSSL's sockets know no MSG_NOSIGNAL. */
+	signal(SIGPIPE, SIG_IGN);
 	if ((script_base = event_base_new()) == NULL)
 		errx(1, "event_base_new");
 }
@@ -138,6 +147,8 @@ hang_up(struct peer *p)
 		return;
 	event_free(p->rd);
 	event_free(p->byte);
+	SSL_free(p->ssl);
+	p->ssl = NULL;
 	close(p->fd);
 	p->fd = -1;
 }
@@ -155,7 +166,10 @@ say(struct peer *p, struct span text)
 {
 	static const struct timeval	zero;
 
-	if (p->bytewise) {
+	if (p->ssl != NULL) {
+		if (SSL_write(p->ssl, text.p, (int)text.len) != (int)text.len)
+			wrong(p, "could not send in TLS", text);
+	} else if (p->bytewise) {
 		buf_span(&p->out, text);
 		event_add(p->byte, &zero);
 	} else if (send(p->fd, text.p, text.len, MSG_NOSIGNAL) !=
@@ -179,6 +193,55 @@ say_byte(evutil_socket_t fd, short what, void *arg)
 	else
 		follow(p);
 }
+
+/* ---- TLS ----------------------------------------------------------------- */
+
+/* One pass of the handshake; false: it waits for more. */
+static bool
+shake_hands(struct peer *p, bool wanted)
+{
+	const char	*sni;
+	int		 n;
+
+	if (p->ssl == NULL) {
+		if (buf_len(&p->in) > 0)
+			wrong(p, "before TLS came", buf_content(&p->in));
+		p->ssl = SSL_new(p->s->tls);
+		SSL_set_fd(p->ssl, p->fd);
+		SSL_set_accept_state(p->ssl);
+	}
+	ERR_clear_error();
+	n = SSL_do_handshake(p->ssl);
+	if (n != 1 && SSL_get_error(p->ssl, n) == SSL_ERROR_WANT_READ)
+		return false;
+	if ((n == 1) != wanted && n != 1)
+		wrong(p, "no TLS", span_str(""));
+	if (n != 1) {
+		hang_up(p);
+		return true;
+	}
+	sni = SSL_get_servername(p->ssl, TLSEXT_NAMETYPE_host_name);
+	if (strcmp(sni != NULL ? sni : "", p->s->sni != NULL ? p->s->sni :
+	    "") != 0)
+		wrong(p, "asked for", span_str(sni != NULL ? sni : ""));
+	return true;
+}
+
+static ssize_t
+tls_read(struct peer *p, char *bytes, size_t size)
+{
+	int	n;
+
+	ERR_clear_error();
+	n = SSL_read(p->ssl, bytes, (int)size);
+	if (n > 0)
+		return n;
+	errno = SSL_get_error(p->ssl, n) == SSL_ERROR_WANT_READ ? EAGAIN :
+	    EPROTO;
+	return -1;
+}
+
+/* ---- what the other side says -------------------------------------------- */
 
 /* The next line is there; it is taken. */
 static bool
@@ -298,6 +361,21 @@ step(struct peer *p)
 			event_del(p->rd);
 		}
 		return false;
+	case 'T':
+		if (!shake_hands(p, true))
+			return false;
+		return true;
+	case 'F':
+		/* In TLS 1.3 the client is done before it looks at us. */
+		if (p->fd != -1 && (p->ssl == NULL ||
+		    !SSL_is_init_finished(p->ssl)) && !shake_hands(p, false))
+			return false;
+		if (p->fd != -1 && buf_len(&p->in) > 0)
+			wrong(p, "in TLS came", buf_content(&p->in));
+		if (p->fd != -1 && !p->eof)
+			return false;
+		hang_up(p);
+		return true;
 	case '1':
 		p->bytewise = true;
 		return true;
@@ -344,11 +422,24 @@ on_read(evutil_socket_t fd, short what, void *arg)
 {
 	static char	 bytes[65536];
 	struct peer	*p = arg;
-	ssize_t		 n = recv(fd, bytes, sizeof(bytes), 0);
+	ssize_t		 n;
 
 	(void)what;
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (p->ssl != NULL && !SSL_is_init_finished(p->ssl)) {
+		follow(p);
+		if (p->fd == -1 || !SSL_is_init_finished(p->ssl))
+			return;
+	}
+	do {
+		n = p->ssl != NULL ? tls_read(p, bytes, sizeof(bytes)) :
+		    recv(fd, bytes, sizeof(bytes), 0);
+	} while (n > 0 && p->ssl != NULL && buf_add(&p->in, bytes,
+	    (size_t)n));
+	if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
+		if (p->ssl != NULL)
+			follow(p);
 		return;
+	}
 	if (n <= 0) {
 		p->eof = true;
 		event_del(p->rd);
@@ -441,6 +532,13 @@ uint16_t
 server_port(const struct server *s)
 {
 	return s->port;
+}
+
+void
+server_tls(struct server *s, SSL_CTX *ctx, const char *sni)
+{
+	s->tls = ctx;
+	s->sni = sni;
 }
 
 void

@@ -12,6 +12,8 @@
  *	E	awaits the other side's end, and nothing before it
  *	W	waits for server_go(), without reading
  *	1	from now on speaks byte by byte
+ *	T	goes on in TLS (server_tls()), which the other side takes
+ *	F	the same, but the other side does not want it: it hangs up
  *	X	closes		Z	closes with a reset
  * Behind the last line QUIT is answered, and anything else is wrong.
  */
@@ -38,6 +40,10 @@ uint16_t server_port(const struct server *);
 void	 server_add(struct server *, const char *const *);
 #define SERVE(s, ...)	server_add((s), \
 	    (const char *const[]){ __VA_ARGS__, NULL })
+/* What T and F speak; borrowed. sni: the name that T has to be asked for, or
+ * NULL: none may be named. */
+struct ssl_ctx_st;
+void	 server_tls(struct server *, struct ssl_ctx_st *, const char *sni);
 /* Goes on behind a W, in the connection that waits there. */
 void	 server_go(struct server *);
 /* Stands a connection at a W? */

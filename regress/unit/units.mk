@@ -96,6 +96,7 @@ DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o loghelp.o) \
 UNIT_test_deliverd = $(DELIVERD)
 UNIT_test_deliverd_content = $(DELIVERD)
 UNIT_test_pool = $(DELIVERD)
+UNIT_test_tls_deliverd = regress/lib/pkihelp.o $(DELIVERD)
 UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
@@ -151,6 +152,4 @@ UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
     options.o spill.o submit.o)
 # TLS towards servers.
 UNIT_test_tls_verify = regress/lib/pkihelp.o
-UNITLIBS_test_tls_verify = -lssl -lcrypto
 UNIT_test_dane_ssl = regress/lib/pkihelp.o
-UNITLIBS_test_dane_ssl = -lssl -lcrypto

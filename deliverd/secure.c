@@ -1,0 +1,156 @@
+/*
+ * TLS with a server (RFC 3207, 8314): when it begins, and what its failure means
+ * for the mail. Opportunistic: the mail goes in plain then, over a connection of
+ * its own. Asked for: it does not go, and waits.
+ */
+#include "deliverd/remote_i.h"
+
+#include <stdio.h>
+
+#include "common/base/log.h"
+#include "common/io/tls.h"
+#include "deliverd/pool.h"
+
+static const struct conf	*conf;
+
+void
+secure_init(const struct conf *c)
+{
+	conf = c;
+}
+
+bool
+secure_is(const struct conn *c)
+{
+	return c->secured.protocol[0] != '\0';
+}
+
+/* The server has it, but not as it is asked for. code is the reply's. */
+static void
+refuse(struct conn *c, const char *code, const char *why)
+{
+	char	text[900];
+
+	snprintf(text, sizeof(text), "451 %s %s: %s", code, c->server, why);
+	log_info("event=tls server=%s result=refused mode=%s why=%s",
+	    log_quote(span_str(c->server)), tls_mode_name(&c->tls),
+	    log_quote(span_str(why)));
+	srv_tls(c->srv, "%s: refused, %s", tls_mode_name(&c->tls), why);
+	pool_refused(c, text);
+}
+
+/* Does a failure of TLS leave the way in plain? */
+static bool
+may_be_plain(const struct conn *c)
+{
+	return c->tls.mode == TLS_OPPORTUNISTIC && !c->tls.at_once;
+}
+
+static void
+plain(struct conn *c, const char *why)
+{
+	log_info("event=tls server=%s result=plain mode=%s why=%s",
+	    log_quote(span_str(c->server)), tls_mode_name(&c->tls),
+	    log_quote(span_str(why)));
+	srv_tls(c->srv, "%s: plain, %s", tls_mode_name(&c->tls), why);
+	tls_plain_note(&c->srv->addr);
+	pool_plain(c);
+}
+
+bool
+secure_helloed(struct conn *c)
+{
+	bool	offered = remote_has(c, CAP_STARTTLS);
+
+	switch (tls_client_way(&c->tls, offered, &c->srv->addr)) {
+	case TLS_WAY_PLAIN:
+		/* Else the reason of before is still the one. */
+		if (c->tls.mode == TLS_OFF || !offered)
+			srv_tls(c->srv, "%s: plain%s", tls_mode_name(&c->tls),
+			    c->tls.mode == TLS_OFF ? "" :
+			    ", STARTTLS is not offered");
+		return false;
+	case TLS_WAY_START:
+		if (!smtp_client_starttls(c->c)) {
+			secure_failed(c, "STARTTLS could not be sent");
+			return true;
+		}
+		remote_phase(c, CONN_STARTTLS);
+		stream_kick(c->s);
+		remote_timer(c);
+		return true;
+	case TLS_WAY_NONE:
+		break;
+	}
+	refuse(c, "4.7.4", "it does not offer STARTTLS, and its mail may not "
+	    "go in plain");
+	return true;
+}
+
+void
+secure_replied(struct conn *c, const struct smtp_client_event *ev)
+{
+	char	why[512];
+
+	if (ev->code == 220) {
+		secure_begin(c);
+		return;
+	}
+	snprintf(why, sizeof(why), "it refuses STARTTLS: ");
+	span_cstr(span_sub(remote_flat(ev->code, ev->text), 0, 400),
+	    why + strlen(why), sizeof(why) - strlen(why));
+	secure_failed(c, why);
+}
+
+void
+secure_begin(struct conn *c)
+{
+	SSL	*ssl = tls_client_new(&c->tls, c->host);
+
+	if (ssl == NULL || !stream_tls(c->s, ssl, false)) {
+		secure_failed(c, "no memory for TLS");
+		return;
+	}
+	remote_phase(c, CONN_TLS);
+	remote_timer(c);
+}
+
+void
+secure_failed(struct conn *c, const char *what)
+{
+	char	why[900];
+
+	if (may_be_plain(c)) {
+		plain(c, what);
+		return;
+	}
+	snprintf(why, sizeof(why), "no TLS session: %s", what);
+	/* Nothing at all was heard of it yet but that. */
+	if (c->tls.at_once && c->phase == CONN_TLS) {
+		snprintf(why, sizeof(why), "451 4.7.5 %s: no TLS session: %s",
+		    c->server, what);
+		srv_tls(c->srv, "%s: refused, %s", tls_mode_name(&c->tls),
+		    what);
+		pool_unreachable(c, why);
+		return;
+	}
+	refuse(c, "4.7.5", why);
+}
+
+bool
+secure_done(struct conn *c)
+{
+	char	why[VERIFY_WHY_MAX], text[TLS_TEXT_MAX];
+
+	if (!tls_client_check(stream_ssl(c->s), conf, &c->tls, c->host,
+	    &c->secured, why)) {
+		refuse(c, "4.7.5", why);
+		return false;
+	}
+	tls_facts_text(&c->secured, text);
+	log_debug("event=tls server=%s result=ok mode=%s tls=%s",
+	    log_quote(span_str(c->server)), tls_mode_name(&c->tls),
+	    log_quote(span_str(text)));
+	srv_tls(c->srv, "%s: %s", tls_mode_name(&c->tls), text);
+	return true;
+}
