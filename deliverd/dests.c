@@ -28,6 +28,7 @@ dest_forget(struct dest *d)
 	for (size_t i = 0; i < d->ncands; i++) {
 		srv_unref(d->cands[i].srv);
 		free(d->cands[i].refused);
+		demand_free(d->cands[i].demand);
 	}
 	free(d->cands);
 	d->cands = NULL;
@@ -336,8 +337,10 @@ found(void *arg, const struct hosts_list *l)
 		v[n].id = l->cand[i];
 		v[n].srv = srv_ref(&l->cand[i].addr, l->cand[i].name,
 		    label(d), &d->times);
-		if (v[n].srv != NULL)
-			keep_refusal(d, &v[n++]);
+		if (v[n].srv == NULL)
+			continue;
+		v[n].demand = demand_dup(&l->tls[l->cand[i].host]);
+		keep_refusal(d, &v[n++]);
 	}
 	dest_forget(d);
 	d->cands = v;

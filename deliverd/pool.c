@@ -43,13 +43,12 @@ open_conn(struct dest *d, const struct cand *cand, bool probe)
 	const char	*helo = d->action->helo != NULL ? d->action->helo :
 			    conf->hostname;
 	char		 ip[ADDR_STRLEN], why[512];
-	struct conf_tls	 tls;
 	struct conn	*c;
 
 	if (probe)
 		srv_probe(cand->srv);
-	tls = conf_tls_of(d->action, d->pool, (enum conf_scheme)cand->id.scheme);
-	c = remote_connect(d, cand->srv, &cand->id, d->action, &tls, helo);
+	c = remote_connect(d, cand->srv, &cand->id, d->action, cand->demand,
+	    helo);
 	if (c == NULL) {
 		snprintf(why, sizeof(why), "451 4.4.1 %s[%s]:%u: %s",
 		    cand->id.name, addr_str(&cand->id.addr, ip),

@@ -14,6 +14,7 @@ struct cand {				/* an address to try */
 	 * then; why is "CODE TEXT" or NULL. */
 	int64_t		 refused_ms;
 	char		*refused;
+	struct hosts_tls *demand;	/* what is asked of its TLS */
 };
 struct dest {
 	const struct conf_action *action;

@@ -25,7 +25,7 @@ struct hosts_tls {
 	enum dane_verdict dane;		/* never DANE_DEFER */
 	/* With DANE_REQUIRED; borrowed like the list. Names for usage 2: where
 	 * the records stand, and the domain ("": its MX is not validated). */
-	const struct dane_set *set;
+	struct dane_set *set;
 	char		 base[DNS_NAME_MAX + 1];
 	char		 domain[DNS_NAME_MAX + 1];
 };
