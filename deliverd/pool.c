@@ -488,7 +488,9 @@ abort_one(struct span key, void *v, void *arg)
 	struct conn	*c;
 
 	(void)key;
+	sts_cancel(d->sts);
 	find_cancel(d->find);
+	d->sts = NULL;
 	d->find = NULL;
 	dest_fail(d, D_TEMP, arg, D_DEST_OK);
 	while ((c = TAILQ_FIRST(&d->conns)) != NULL)

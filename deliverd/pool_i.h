@@ -6,6 +6,7 @@
 #define DELIVERD_POOL_I_H
 
 #include "deliverd/pool.h"
+#include "deliverd/sts.h"
 
 struct cand {				/* an address to try */
 	struct hosts_cand id;
@@ -27,7 +28,9 @@ struct dest {
 	TAILQ_HEAD(, conn) conns;
 	size_t		 nconns, limit;	/* probes are not in nconns */
 	size_t		 nprobes;
-	struct find	*find;		/* being asked for */
+	struct sts_find	*sts;		/* its policy is being asked for, then */
+	struct find	*find;		/* its servers are */
+	struct buf	 policy;	/* MTA-STS's; empty: none holds */
 	bool		 starting;	/* inside find_start() */
 	struct cand	*cands;		/* NULL: not known */
 	size_t		 ncands;

@@ -22,6 +22,7 @@
 struct hosts_tls {
 	struct conf_tls	 tls;		/* its strings are the configuration's */
 	bool		 by_policy;	/* `tls policy` says so */
+	bool		 by_sts;	/* the domain's MTA-STS policy does */
 	enum dane_verdict dane;		/* never DANE_DEFER */
 	/* With DANE_REQUIRED; borrowed like the list. Names for usage 2: where
 	 * the records stand, and the domain ("": its MX is not validated). */
