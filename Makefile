@@ -76,7 +76,7 @@ LIBS_queued	= $(LIBS_proc) -ldb-5.3
 LIBS_deliverd	= $(LIBS_proc) -lssl -lcrypto
 LIBS_proxyd	= $(LIBS_proc) -lssl -lcrypto
 LIBS_lookupd	= $(LIBS_proc) -lcares
-LIBS_keyd	= $(LIBS_proc) -lssl -lcrypto
+LIBS_keyd	= $(LIBS_proc) -lssl -lcrypto -lcrypt
 LIBS_posternctl	= $(LIBS_event)
 
 all: $(PROGS:%=$(BUILD)/%)
@@ -171,11 +171,14 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/postern \
 	    $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5 \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	    $(DESTDIR)$(SYSCONFDIR)/postern
 	install -m 755 $(BUILD)/postern $(BUILD)/posternctl $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(DAEMONS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/libexec/postern
 	install -m 644 man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 posternctl/completion.bash \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/posternctl
 	postern/names $(DESTDIR)$(PREFIX)
 	install -m 644 postern/postern.sysusers \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf

@@ -14,7 +14,8 @@ same(const struct addr *a, const struct addr *b)
 static bool
 answers(const struct cand *c)
 {
-	return !health_is_down(&c->srv->health) && !dest_refuses(c);
+	return !health_is_down(&c->srv->health) && !dest_refuses(c) &&
+	    logins_refused(c->login) == NULL;
 }
 
 /* A connection to it has been under way for too long: it may be dead. A banner
@@ -264,7 +265,11 @@ choose_probe(const struct dest *d, size_t *cand)
 	int64_t	now = clock_mono().ms;
 
 	for (size_t i = 0; i < d->ncands; i++) {
-		if (health_due(&d->cands[i].srv->health, now)) {
+		const struct cand	*c = &d->cands[i];
+
+		if (health_is_down(&c->srv->health) ?
+		    health_due(&c->srv->health, now) :
+		    logins_due(c->login, now)) {
 			*cand = i;
 			return true;
 		}
@@ -276,8 +281,10 @@ bool
 choose_probed(const struct dest *d)
 {
 	for (size_t i = 0; i < d->ncands; i++) {
-		if (health_is_down(&d->cands[i].srv->health) &&
-		    d->cands[i].srv->health.probing)
+		const struct cand	*c = &d->cands[i];
+
+		if ((health_is_down(&c->srv->health) &&
+		    c->srv->health.probing) || logins_probed(c->login))
 			return true;
 	}
 	return false;

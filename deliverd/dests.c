@@ -30,6 +30,7 @@ dest_forget(struct dest *d)
 		srv_unref(d->cands[i].srv);
 		free(d->cands[i].refused);
 		demand_free(d->cands[i].demand);
+		logins_unref(d->cands[i].login);
 	}
 	free(d->cands);
 	d->cands = NULL;
@@ -57,7 +58,8 @@ dest_wants_probe(const struct dest *d)
 	if (d->pool == NULL)
 		return false;
 	for (size_t i = 0; i < d->ncands; i++) {
-		if (health_is_down(&d->cands[i].srv->health))
+		if (health_is_down(&d->cands[i].srv->health) ||
+		    logins_refused(d->cands[i].login) != NULL)
 			return true;
 	}
 	return d->told_down;
@@ -151,6 +153,7 @@ dests_init(struct proc *p, const struct conf *c, struct ask *a)
 		fatalx("event_new");
 	srvs_init(server_changed);
 	sts_init(p, c, a);
+	logins_init(server_changed);
 }
 
 void
@@ -365,6 +368,7 @@ found(void *arg, const struct hosts_list *l)
 	const char		*why;
 	struct cand		*v;
 	size_t			 n = 0;
+	bool			 named, refused = false;
 
 	d->find = NULL;
 	if (l->n == 0) {
@@ -384,19 +388,24 @@ found(void *arg, const struct hosts_list *l)
 		if (v[n].srv == NULL)
 			continue;
 		v[n].demand = demand_dup(&l->tls[l->cand[i].host]);
-		if (!ask_policy(p, &v[n].id, v[n].demand)) {
-			srv_unref(v[n].srv);
-			demand_free(v[n].demand);
-			v[n].demand = NULL;
+		v[n].login = v[n].id.login != NULL ? logins_ref(&v[n].id) :
+		    NULL;
+		named = ask_policy(p, &v[n].id, v[n].demand);
+		/* Without its login it is of no use either. */
+		if (named && (v[n].id.login == NULL || v[n].login != NULL)) {
+			keep_refusal(d, &v[n++]);
 			continue;
 		}
-		keep_refusal(d, &v[n++]);
+		refused = refused || !named;
+		srv_unref(v[n].srv);
+		logins_unref(v[n].login);
+		demand_free(v[n].demand);
+		v[n] = (struct cand){ .srv = NULL };
 	}
-	if (n == 0) {
+	if (n == 0 && refused) {
 		free(v);
-		found_none(d, 451, p != NULL ? "4.7.5 The domain's MTA-STS "
-		    "policy names none of its servers" :
-		    "4.3.0 Too many servers");
+		found_none(d, 451, "4.7.5 The domain's MTA-STS policy names "
+		    "none of its servers");
 		return;
 	}
 	dest_forget(d);

@@ -12,6 +12,7 @@
 #include "common/tls/trust.h"
 #include "deliverd/ctl.h"
 #include "deliverd/job.h"
+#include "deliverd/login.h"
 #include "deliverd/pool.h"
 #include "deliverd/srs.h"
 
@@ -95,6 +96,7 @@ main(int argc, char **argv)
 	ask = ask_new(p, IPC_DELIVERD);
 	pool_init(p, conf, ask);
 	srs_init(p, pool_add);
+	login_init(p);
 	job_init(p, conf, srs_job);
 	return proc_run(p, &ops, NULL);
 }

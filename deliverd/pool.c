@@ -45,8 +45,10 @@ open_conn(struct dest *d, const struct cand *cand, bool probe)
 	char		 ip[ADDR_STRLEN], why[512];
 	struct conn	*c;
 
-	if (probe)
+	if (probe && health_is_down(&cand->srv->health))
 		srv_probe(cand->srv);
+	else if (probe)
+		logins_probe(cand->login);
 	c = remote_connect(d, cand->srv, &cand->id, d->action, cand->demand,
 	    helo);
 	if (c == NULL) {
@@ -59,6 +61,9 @@ open_conn(struct dest *d, const struct cand *cand, bool probe)
 	cand->srv->refs++;
 	srv_conns(cand->srv, 1);
 	c->probe = probe;
+	if (cand->login != NULL)
+		c->as = logins_ref(&cand->id);
+	c->plaintext = cand->id.login_plaintext;
 	TAILQ_INSERT_TAIL(&d->conns, c, entry);
 	if (probe)
 		d->nprobes++;
@@ -79,6 +84,7 @@ release(struct conn *c)
 	nconns--;
 	srv_conns(c->srv, -1);
 	srv_unref(c->srv);
+	logins_unref(c->as);
 	remote_free(c);
 }
 
@@ -198,6 +204,11 @@ all_dead(struct dest *d)
 	if (refused) {
 		dest_fail(d, D_TEMP, why, D_DEST_OK);
 		return;
+	}
+	/* What the administrator can mend goes before a server that is away. */
+	for (size_t i = 0; i < d->ncands; i++) {
+		if (logins_refused(d->cands[i].login) != NULL)
+			why = logins_refused(d->cands[i].login);
 	}
 	log_debug("event=down action=%s domain=%s why=%s",
 	    log_quote(span_str(d->action->name)),
@@ -328,8 +339,10 @@ pool_ready(struct conn *c)
 		d->nprobes--;
 		d->nconns++;
 	}
-	if (c->mails == 0)
+	if (c->mails == 0) {
 		srv_works(c->srv);
+		logins_work(c->as, c->srv);
+	}
 	if (remote_spent(c) || (!is_wanted(d, c) && choose_outdated(d, c))) {
 		remote_quit(c);
 		pool_run(d);
@@ -391,7 +404,7 @@ refuse(struct dest *d, const struct srv *s, const char *reply)
 }
 
 void
-pool_refused(struct conn *c, const char *reply)
+pool_insecure(struct conn *c, const char *reply)
 {
 	struct dest	*d = c->dest;
 
@@ -399,6 +412,8 @@ pool_refused(struct conn *c, const char *reply)
 	    log_quote(span_str(c->server)), log_quote_reply(span_str(reply)));
 	srv_works(c->srv);
 	refuse(d, c->srv, reply);
+	if (c->probe)
+		logins_failed(c->as, c->srv, true, reply);
 	release(c);
 	go_on(d);
 }
@@ -408,6 +423,17 @@ pool_plain(struct conn *c)
 {
 	srv_works(c->srv);
 	pool_lost(c);
+}
+
+void
+pool_refused(struct conn *c, const char *reply)
+{
+	struct dest	*d = c->dest;
+
+	srv_works(c->srv);
+	logins_failed(c->as, c->srv, c->probe, reply);
+	release(c);
+	go_on(d);
 }
 
 void

@@ -28,14 +28,15 @@ void	 pool_add(struct job *);
 void	 pool_abort(const char *reply);
 
 /* From remote.c: the connection may take a job; could not be used at all
- * ("CODE TEXT"); is over; its job is to be tried once more at once; the job has
+ * ("CODE TEXT"), or for its login; is over; its job is to be tried once more at once; the job has
  * recipients left that this connection can't have, and ends. The first may
- * begin a job, the next ones free the connection, as does the third. */
+ * begin a job, the others but the last free the connection. */
 void	 pool_ready(struct conn *);
 void	 pool_unreachable(struct conn *, const char *reply);
+void	 pool_refused(struct conn *, const char *reply);
 /* It answers, but its TLS is not what is asked for: others may get the mail,
  * and all of it waits for its next attempt where there are none. */
-void	 pool_refused(struct conn *, const char *reply);
+void	 pool_insecure(struct conn *, const char *reply);
 /* It answers; a new connection without TLS is to be made. */
 void	 pool_plain(struct conn *);
 void	 pool_lost(struct conn *);

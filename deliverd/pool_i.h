@@ -5,6 +5,7 @@
 #ifndef DELIVERD_POOL_I_H
 #define DELIVERD_POOL_I_H
 
+#include "deliverd/logins.h"
 #include "deliverd/pool.h"
 #include "deliverd/sts.h"
 
@@ -16,6 +17,7 @@ struct cand {				/* an address to try */
 	int64_t		 refused_ms;
 	char		*refused;
 	struct hosts_tls *demand;	/* what is asked of its TLS */
+	struct logins	*login;		/* NULL: none */
 };
 struct dest {
 	const struct conf_action *action;

@@ -12,6 +12,7 @@
 
 #include "common/base/log.h"
 #include "common/io/tls.h"
+#include "deliverd/login.h"
 #include "deliverd/pool.h"
 #include "deliverd/sender.h"
 
@@ -35,7 +36,7 @@ const char *
 remote_phase_name(const struct conn *c)
 {
 	static const char *const	names[] = { "connect", "greeting",
-	    "ehlo", "starttls", "tls", "idle", "busy", "quit" };
+	    "ehlo", "starttls", "tls", "auth", "idle", "busy", "quit" };
 
 	return names[c->phase];
 }
@@ -52,6 +53,7 @@ remote_free(struct conn *c)
 {
 	if (alive == c)
 		alive = NULL;
+	login_free(c);
 	stream_free(c->s);
 	smtp_client_free(c->c);
 	demand_free(c->demand);
@@ -102,16 +104,31 @@ remote_refused(struct conn *c, const struct smtp_client_event *ev)
 	gone(c, why, true);
 }
 
+bool
+remote_is_verified(const struct conn *c)
+{
+	return c->secured.verified;
+}
+
+void
+remote_ready(struct conn *c)
+{
+	remote_phase(c, CONN_IDLE);
+	log_debug("event=connect server=%s result=ready",
+	    log_quote(span_str(c->server)));
+	pool_ready(c);
+}
+
 static void
 reply_hello(struct conn *c, const struct smtp_client_event *ev)
 {
-	if (ev->code / 100 == 2) {
-		if (!secure_is(c) && secure_helloed(c))
-			return;
-		remote_phase(c, CONN_IDLE);
-		log_debug("event=connect server=%s result=ready",
-		    log_quote(span_str(c->server)));
-		pool_ready(c);
+	if (ev->code / 100 == 2 && !secure_is(c) && secure_helloed(c))
+		return;
+	if (ev->code / 100 == 2 && c->as != NULL) {
+		remote_phase(c, CONN_AUTH);
+		login_begin(c);
+	} else if (ev->code / 100 == 2) {
+		remote_ready(c);
 	} else if (ev->step == STEP_EHLO && ev->code / 100 == 5 &&
 	    smtp_client_ehlo(c->c, c->helo, false))
 		stream_kick(c->s);
@@ -147,6 +164,9 @@ reply(struct conn *c, const struct smtp_client_event *ev)
 		break;
 	case CONN_EHLO:
 		reply_hello(c, ev);
+		break;
+	case CONN_AUTH:
+		login_reply(c, ev);
 		break;
 	case CONN_BUSY:
 		transaction_reply(c, ev);
@@ -379,6 +399,8 @@ on_timeout(struct stream *s, void *arg)
 	(void)s;
 	if (c->phase == CONN_IDLE)
 		remote_quit(c);
+	else if (c->phase == CONN_AUTH && smtp_client_pending(c->c) == 0)
+		login_no_keyd(c);
 	else
 		lost_at(c, "timed out");
 }

@@ -3,9 +3,10 @@
  * machine of common/smtp over a stream. It knows nothing of other connections;
  * pool.h decides who connects where and who gets which job.
  *
- *	CONNECT ─▶ GREETING ─▶ EHLO ─▶ IDLE ◀─▶ BUSY      any ─▶ QUIT ─▶ gone
+ *	CONNECT ─▶ GREETING ─▶ EHLO ─▶ (AUTH) ─▶ IDLE ◀─▶ BUSY
  *	                       ▲ └─▶ STARTTLS ─▶ TLS ─▶┐   (secure.c)
  *	                       └──────────────────────┘
+ *	any ─▶ QUIT ─▶ gone
  */
 #ifndef DELIVERD_REMOTE_H
 #define DELIVERD_REMOTE_H
@@ -33,11 +34,13 @@
 #define REMOTE_TLS_MS		30000	/* a handshake */
 
 struct dest;
+struct login;
+struct logins;
 
 /* CONN_TLS is behind CONN_STARTTLS or, with smtps, before CONN_GREETING; EHLO is
  * said again behind it. */
 enum conn_phase { CONN_CONNECT, CONN_GREETING, CONN_EHLO, CONN_STARTTLS,
-    CONN_TLS, CONN_IDLE, CONN_BUSY, CONN_QUIT };
+    CONN_TLS, CONN_AUTH, CONN_IDLE, CONN_BUSY, CONN_QUIT };
 enum conn_content {
 	CONTENT_NONE,		/* not begun */
 	CONTENT_ASKED,		/* DATA sent with the envelope */
@@ -55,6 +58,9 @@ struct conn {
 	struct mono	 since;		/* of this phase */
 	struct mono	 begun;		/* of the connection */
 	bool		 probe;		/* of a server that is down */
+	struct logins	*as;		/* to log in as; NULL: no login */
+	bool		 plaintext;	/* over any connection */
+	struct login	*login;		/* under way */
 	unsigned	 jobs;		/* finished on it */
 	unsigned	 mails;		/* transactions begun on it */
 	size_t		 rcpt_max;	/* as it turned out; 0: not yet */
@@ -82,6 +88,8 @@ void	 remote_init(struct event_base *, const struct conf *);
 struct conn *remote_connect(struct dest *, struct srv *,
 	    const struct hosts_cand *, const struct conf_action *,
 	    const struct hosts_tls *, const char *helo);
+/* May a secret go over it? Only TLS to a server whose certificate was verified. */
+bool	 remote_is_verified(const struct conn *);
 /* The job is this connection's until job_done(), pool_retry(), pool_elsewhere()
  * or pool_more(). Only on an idle one. May end the connection. */
 void	 remote_begin(struct conn *, struct job *);

@@ -13,6 +13,8 @@ void	 remote_timer(struct conn *);
 bool	 remote_has(const struct conn *, enum smtp_cap);
 /* A server's reply as one line "CODE TEXT"; lives until the next call. */
 struct span remote_flat(uint16_t code, struct span text);
+/* Said EHLO, and logged in if it has to: it may take a job. */
+void	 remote_ready(struct conn *);
 /* 421, or no welcome: the server is of no use (RFC 5321, 3.8). */
 void	 remote_refused(struct conn *, const struct smtp_client_event *);
 

@@ -36,7 +36,7 @@ refuse(struct conn *c, const char *code, const char *why)
 	    log_quote(span_str(c->server)), tls_mode_name(&c->tls),
 	    log_quote(span_str(why)));
 	srv_tls(c->srv, "%s: refused, %s", tls_mode_name(&c->tls), why);
-	pool_refused(c, text);
+	pool_insecure(c, text);
 }
 
 /* Does a failure of TLS leave the way in plain? */

@@ -19,6 +19,13 @@ srs_init(struct proc *p, void (*f)(struct job *))
 }
 
 void
+srs_share(void (*joined)(struct chan *),
+    void (*answered)(const struct ipc_k_auth_answer *))
+{
+	sender_share(sender, joined, answered);
+}
+
+void
 srs_peer(uint16_t worker, int fd)
 {
 	sender_peer(sender, worker, fd);

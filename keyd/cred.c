@@ -110,7 +110,7 @@ bool
 creds_get(const struct creds *c, struct span label, struct span *user,
     struct span *secret)
 {
-	for (size_t i = 0; i < c->n; i++) {
+	for (size_t i = 0; i < creds_count(c); i++) {
 		if (!span_eq(c->list[i].label, label))
 			continue;
 		*user = c->list[i].user;

@@ -2,6 +2,7 @@
  * Certificates and keys with OpenSSL: read, checked, described. The private
  * parts lie in OpenSSL's secure heap (no swap, no core, guard pages).
  */
+#include <sys/resource.h>
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -13,28 +14,51 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/log.h"
 #include "keyd/key.h"
 
-#define SECURE_HEAP	(512 << 10)	/* below the limit of locked memory */
+/*
+ * 100 keys of RSA 4096 are 179,200 bytes here, and up to three sets of them lie
+ * side by side around a reload, one of them with its texts (4 KiB each): 1 MiB.
+ * Below the usual limit of locked memory, 8 MiB; pages are locked as they come
+ * to be used.
+ */
+#define SECURE_HEAP	(4 << 20)
 #define SECURE_MIN	64		/* smallest piece */
 
+struct der {
+	uint8_t		*p;
+	int		 len;
+};
 struct pki {
 	X509		*cert;
 	STACK_OF(X509)	*chain;
 	EVP_PKEY	*key;
+	enum tls_key	 kind;
+	uint8_t		 id[KEY_ID_LEN];
+	struct der	 der[1 + KEY_CHAIN_MAX];
 };
 
 bool
 key_setup(void)
 {
-	uint8_t	seed[32];
+	struct rlimit	 l;
+	uint8_t		 seed[32];
+	int		 r;
 
+	if (getrlimit(RLIMIT_MEMLOCK, &l) == 0 && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max;
+		(void)setrlimit(RLIMIT_MEMLOCK, &l);
+	}
 	if (!OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG |
 	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL))
 		return false;
-	/* 2: the heap is there, but the kernel locks less than it asked. */
-	if (CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_MIN) == 0)
+	if ((r = CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_MIN)) == 0)
 		return false;
+	/* The heap is there, but the kernel locks less than it asked. */
+	if (r == 2)
+		log_warnx("event=memlock why=\"keys can be swapped: the limit of "
+		    "locked memory is below %u KiB\"", SECURE_HEAP >> 10);
 	return RAND_bytes(seed, sizeof(seed)) == 1;
 }
 
@@ -106,21 +130,80 @@ out:
 }
 
 static bool
-check_key(const struct pki *p, const char **why)
+check_rsa(struct pki *p, const char **why)
 {
-	if (!EVP_PKEY_is_a(p->key, "RSA") && !EVP_PKEY_is_a(p->key, "EC")) {
-		*why = "the key is neither RSA nor EC";
-		return false;
-	}
-	if (EVP_PKEY_is_a(p->key, "RSA") &&
-	    EVP_PKEY_get_bits(p->key) < KEY_RSA_BITS_MIN) {
+	int	 bits = EVP_PKEY_get_bits(p->key);
+
+	p->kind = TLS_RSA;
+	if (bits < KEY_RSA_BITS_MIN)
 		*why = "the RSA key is shorter than 2048 bits";
+	else if (bits > KEY_RSA_BITS_MAX)
+		*why = "the RSA key is longer than 4096 bits";
+	else
+		return true;
+	return false;
+}
+
+static bool
+check_ec(struct pki *p, const char **why)
+{
+	char	 group[24] = "";
+
+	(void)EVP_PKEY_get_utf8_string_param(p->key,
+	    OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof(group), NULL);
+	p->kind = strcmp(group, "prime256v1") == 0 ? TLS_P256 : TLS_P384;
+	if (p->kind == TLS_P256 || strcmp(group, "secp384r1") == 0)
+		return true;
+	*why = "the curve of the key is neither P-256 nor P-384";
+	return false;
+}
+
+static bool
+check_key(struct pki *p, const char **why)
+{
+	if (EVP_PKEY_is_a(p->key, "RSA")) {
+		if (!check_rsa(p, why))
+			return false;
+	} else if (EVP_PKEY_is_a(p->key, "EC")) {
+		if (!check_ec(p, why))
+			return false;
+	} else if (EVP_PKEY_is_a(p->key, "ED25519")) {
+		p->kind = TLS_ED25519;
+	} else {
+		*why = "the key is neither RSA, EC nor Ed25519";
 		return false;
 	}
 	if (X509_check_private_key(p->cert, p->key) != 1) {
 		ERR_clear_error();
 		*why = "the certificate is not this key's";
 		return false;
+	}
+	return true;
+}
+
+/* What smtpd gets, and the name by which it asks for a signature. */
+static bool
+encode(struct pki *p, const char **why)
+{
+	uint8_t	*spki = NULL;
+	int	 n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(p->cert), &spki);
+
+	*why = "a certificate cannot be encoded";
+	if (n <= 0 || EVP_Digest(spki, (size_t)n, p->id, NULL, EVP_sha256(),
+	    NULL) != 1) {
+		OPENSSL_free(spki);
+		return false;
+	}
+	OPENSSL_free(spki);
+	for (int i = 0; i <= sk_X509_num(p->chain); i++) {
+		p->der[i].len = i2d_X509(i == 0 ? p->cert :
+		    sk_X509_value(p->chain, i - 1), &p->der[i].p);
+		if (p->der[i].len <= 0)
+			return false;
+		if (p->der[i].len > KEY_DER_MAX) {
+			*why = "a certificate is longer than 16 KiB";
+			return false;
+		}
 	}
 	return true;
 }
@@ -135,7 +218,8 @@ pki_new(struct span cert, struct span key, const char **why)
 		return NULL;
 	}
 	if (!read_certs(p, cert, why) || !read_key(p, key, why) ||
-	    !check_key(p, why)) {
+	    !check_key(p, why) || !encode(p, why)) {
+		ERR_clear_error();
 		pki_free(p);
 		return NULL;
 	}
@@ -150,7 +234,34 @@ pki_free(struct pki *p)
 	EVP_PKEY_free(p->key);
 	X509_free(p->cert);
 	sk_X509_pop_free(p->chain, X509_free);
+	for (size_t i = 0; i < 1 + KEY_CHAIN_MAX; i++)
+		OPENSSL_free(p->der[i].p);
 	free(p);
+}
+
+enum tls_key
+pki_kind(const struct pki *p)
+{
+	return p->kind;
+}
+
+const uint8_t *
+pki_id(const struct pki *p)
+{
+	return p->id;
+}
+
+EVP_PKEY *
+pki_key(const struct pki *p)
+{
+	return p->key;
+}
+
+struct span
+pki_cert(const struct pki *p, unsigned n)
+{
+	return n > KEY_CHAIN_MAX || p->der[n].p == NULL ? span(NULL, 0) :
+	    span(p->der[n].p, (size_t)p->der[n].len);
 }
 
 static struct wall
@@ -166,9 +277,8 @@ asn1_wall(const ASN1_TIME *t)
 void
 pki_info(const struct pki *p, struct key_info *info)
 {
-	char		 group[24] = "";
-	BIO		*bio;
-	int		 n = 0;
+	BIO	*bio;
+	int	 n = 0;
 
 	*info = (struct key_info){ 0 };
 	if ((bio = BIO_new(BIO_s_mem())) != NULL) {
@@ -179,13 +289,13 @@ pki_info(const struct pki *p, struct key_info *info)
 		info->subject[n > 0 ? n : 0] = '\0';
 		BIO_free(bio);
 	}
-	if (EVP_PKEY_is_a(p->key, "EC")) {
-		(void)EVP_PKEY_get_utf8_string_param(p->key,
-		    OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof(group), NULL);
-		snprintf(info->type, sizeof(info->type), "EC %s", group);
-	} else
+	if (p->kind == TLS_RSA)
 		snprintf(info->type, sizeof(info->type), "RSA %d",
 		    EVP_PKEY_get_bits(p->key));
+	else
+		snprintf(info->type, sizeof(info->type), "%s",
+		    p->kind == TLS_P256 ? "EC P-256" : p->kind == TLS_P384 ?
+		    "EC P-384" : "Ed25519");
 	info->not_before = asn1_wall(X509_get0_notBefore(p->cert));
 	info->not_after = asn1_wall(X509_get0_notAfter(p->cert));
 	info->chain = (unsigned)sk_X509_num(p->chain);

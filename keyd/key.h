@@ -1,15 +1,20 @@
 /*
  * One `pki` of the configuration: a certificate with its chain and the private
- * key that belongs to it. Made from two texts in PEM; signing follows when TLS
- * does. Nothing here reads a file.
+ * key that belongs to it. Made from two texts in PEM. Nothing here reads a
+ * file, and nothing signs.
  */
 #ifndef KEYD_KEY_H
 #define KEYD_KEY_H
 
+#include <openssl/types.h>
+
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/tls/scheme.h"
 
 #define KEY_RSA_BITS_MIN	2048
+#define KEY_RSA_BITS_MAX	4096	/* signatures of SIGNATURE_MAX */
+#define KEY_DER_MAX		16384	/* bytes of a certificate; as msg.def */
 #define KEY_CHAIN_MAX		16	/* certificates behind the first */
 #define KEY_NAME_MAX		256
 
@@ -18,7 +23,7 @@ struct pki;
 /* What "check" tells. */
 struct key_info {
 	char		 subject[KEY_NAME_MAX];	/* RFC 2253 form, cut */
-	char		 type[32];		/* "RSA 2048", "EC P-256" */
+	char		 type[32];		/* "RSA 2048", "EC P-256", "Ed25519" */
 	struct wall	 not_before, not_after;
 	unsigned	 chain;		/* certificates behind the first */
 };
@@ -34,5 +39,14 @@ bool	 key_setup(void);
 struct pki *pki_new(struct span cert, struct span key, const char **why);
 void	 pki_free(struct pki *);
 void	 pki_info(const struct pki *, struct key_info *);
+
+#define KEY_ID_LEN	32		/* SHA-256 of SubjectPublicKeyInfo */
+
+enum tls_key pki_kind(const struct pki *);
+const uint8_t *pki_id(const struct pki *);	/* KEY_ID_LEN bytes */
+EVP_PKEY *pki_key(const struct pki *);		/* borrowed */
+/* The n-th certificate in DER, borrowed; 0 is the server's own. Empty: there are
+ * no more. */
+struct span pki_cert(const struct pki *, unsigned n);
 
 #endif

@@ -7,16 +7,21 @@
 #include <stdlib.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/proc/confine.h"
 #include "common/proc/start.h"
+#include "keyd/passwd.h"
 #include "keyd/peer.h"
 #include "keyd/set.h"
 
 #define WARN_BEFORE_MS	(14LL * 86400 * 1000)	/* an expiry in 14 days */
+#define BEFORE_S	60	/* longer than any handshake takes */
 
 static struct set	*current;	/* of the configuration in force */
+static struct set	*before;	/* of the one replaced a moment ago */
+static struct event	*before_end;
 static struct set	*next;		/* what is arriving */
 static unsigned		 reloads;
 static char		 refused[1024];	/* why the last set was not taken */
@@ -71,11 +76,51 @@ warn_expiry(const struct set *s)
 	}
 }
 
+/* Handshakes that were begun with the keys of before are over. */
+static void
+drop_before(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	peer_set(current, NULL);
+	set_free(before);
+	before = NULL;
+}
+
+/* Takes s for the one in force. */
+static void
+change(struct proc *p, struct set *s)
+{
+	const struct timeval	 tv = { BEFORE_S, 0 };
+
+	if (before_end == NULL && (before_end = evtimer_new(proc_base(p),
+	    drop_before, NULL)) == NULL)
+		fatalx("evtimer_new");
+	peer_set(s, current);
+	set_free(before);
+	before = current;
+	current = s;
+	if (before != NULL && evtimer_add(before_end, &tv) == -1)
+		fatalx("evtimer_add");
+}
+
 static void
 on_secret(struct proc *p, enum ipc_secret_kind kind, const char *name,
     const char *path, int fd)
 {
+	const char	*why;
+
 	(void)p;
+	if (kind == IPC_SECRET_TOKEN_NEW) {
+		if (current == NULL)
+			close(fd);
+		else if (!set_renew(current, name, path, fd, &why))
+			log_warnx("event=secret label=%s why=%s",
+			    log_quote(span_str(name)),
+			    log_quote(span_str(why)));
+		return;
+	}
 	if (next == NULL && (next = set_new()) == NULL)
 		fatal("secrets");
 	set_add(next, kind, name, path, fd);
@@ -90,7 +135,6 @@ on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 	struct conf	*c;
 	bool		 ok;
 
-	(void)p;
 	next = NULL;
 	if (s == NULL && (s = set_new()) == NULL)
 		fatal("secrets");
@@ -108,15 +152,24 @@ on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 		warn_expiry(s);
 		log_info("event=secrets pkis=%zu credentials=%zu",
 		    set_pkis(s), creds_count(set_creds(s)));
-		peer_set(s);
-		set_free(current);
-		current = s;
+		change(p, s);
 		s = NULL;
 		reloads++;
 		refused[0] = '\0';
 	}
 	set_free(s);
 	return ok;
+}
+
+static void
+credential_row(struct ctl *c, struct span label, struct span user,
+    const char *kind)
+{
+	ctl_row(c, "credential");
+	ctl_field(c, "label", label);
+	ctl_field(c, "user", user);
+	ctl_str(c, "kind", kind);
+	ctl_row_end(c);
 }
 
 static void
@@ -143,10 +196,11 @@ run_check(struct ctl *c, int argc, char **argv)
 	}
 	for (size_t i = 0; i < creds_count(set_creds(current)); i++) {
 		creds_at(set_creds(current), i, &label, &user, &secret);
-		ctl_row(c, "credential");
-		ctl_field(c, "label", label);
-		ctl_field(c, "user", user);
-		ctl_row_end(c);
+		credential_row(c, label, user, "password");
+	}
+	for (size_t i = 0; i < set_tokens(current); i++) {
+		set_token(current, i, &label, &user);
+		credential_row(c, label, user, "token");
 	}
 	ctl_end(c, EX_OK, NULL);
 }
@@ -154,13 +208,18 @@ run_check(struct ctl *c, int argc, char **argv)
 static void
 run_stats(struct ctl *c, int argc, char **argv)
 {
+	const struct peer_counts	*counts = peer_counts();
+
 	(void)argc;
 	(void)argv;
 	ctl_row(c, "stats");
 	ctl_num(c, "pkis", (int64_t)set_pkis(current));
 	ctl_num(c, "credentials", (int64_t)creds_count(set_creds(current)));
 	ctl_num(c, "loads", reloads);
-	ctl_num(c, "senders", (int64_t)peer_count());
+	ctl_num(c, "senders", (int64_t)counts->senders);
+	ctl_num(c, "signatures", (int64_t)counts->signatures);
+	ctl_num(c, "signatures_refused", (int64_t)counts->refusals);
+	ctl_num(c, "logins", (int64_t)counts->logins);
 	ctl_str(c, "refused", refused);
 	ctl_num(c, "secure_bytes", (int64_t)CRYPTO_secure_used());
 	ctl_row_end(c);
@@ -177,10 +236,11 @@ static void
 on_stop(struct proc *p)
 {
 	(void)p;
-	peer_set(NULL);
+	peer_set(NULL, NULL);
 	set_free(next);
+	set_free(before);
 	set_free(current);
-	next = current = NULL;
+	next = before = current = NULL;
 }
 
 static const struct proc_ops ops = {
@@ -194,8 +254,12 @@ static const struct proc_ops ops = {
 int
 main(int argc, char **argv)
 {
-	struct proc	*p = proc_start(IPC_KEYD, argc, argv);
+	struct proc	*p;
 
+	/* The title that the parent gave says which of the two it is. */
+	if (argc > 0 && strcmp(argv[0], "passwd") == 0)
+		return passwd_main(argc, argv);
+	p = proc_start(IPC_KEYD, argc, argv);
 	if (!key_setup())
 		fatalx("OpenSSL could not be set up");
 	proc_confine(p, &profile);

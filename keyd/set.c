@@ -12,6 +12,7 @@
 
 #include "keyd/set.h"
 #include "keyd/srs.h"
+#include "keyd/token.h"
 
 #define TEXT_SECURE_MAX	(32 << 10)	/* larger ones are no keys */
 
@@ -34,6 +35,7 @@ struct set {
 	struct entry	*pkis;
 	size_t		 npkis;
 	struct creds	*creds;
+	struct tokens	*tokens;
 	struct span	 srs;		/* of its file's text */
 	char		 srs_domain[256];
 	char		 why[768];	/* the first fault */
@@ -70,6 +72,7 @@ set_free(struct set *s)
 	if (s == NULL)
 		return;
 	creds_free(s->creds);
+	tokens_free(s->tokens);
 	for (size_t i = 0; i < s->npkis; i++) {
 		free(s->pkis[i].name);
 		pki_free(s->pkis[i].pki);
@@ -88,30 +91,12 @@ fault(struct set *s, const char *path, const char *what)
 	return false;
 }
 
-/* The file's bytes; its size is asked first and must stay what it is. */
 static bool
-read_text(struct set *s, struct file *f, int fd)
+read_all(struct set *s, const struct file *f, int fd)
 {
-	struct stat	st;
-	ssize_t		n;
-	size_t		have = 0;
+	ssize_t	n;
+	size_t	have = 0;
 
-	if (fstat(fd, &st) == -1)
-		return fault(s, f->path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return fault(s, f->path, "not a regular file");
-	if (st.st_size > SET_FILE_MAX)
-		return fault(s, f->path, "larger than 1 MiB");
-	if (lseek(fd, 0, SEEK_SET) == -1)
-		return fault(s, f->path, strerror(errno));
-	f->len = (size_t)st.st_size;
-	f->secure = f->len <= TEXT_SECURE_MAX;
-	f->text = f->secure ? OPENSSL_secure_zalloc(f->len + 1) : NULL;
-	if (f->text == NULL) {
-		f->secure = false;
-		if ((f->text = calloc(1, f->len + 1)) == NULL)
-			return fault(s, f->path, "out of memory");
-	}
 	while (have < f->len) {
 		n = read(fd, f->text + have, f->len - have);
 		if (n == -1 && errno == EINTR)
@@ -123,6 +108,49 @@ read_text(struct set *s, struct file *f, int fd)
 		have += (size_t)n;
 	}
 	return true;
+}
+
+/* A certificate is no secret, unless its file has the key as well. */
+static bool
+unprotect(struct set *s, struct file *f)
+{
+	static const char	 key[] = "PRIVATE KEY-----";
+	uint8_t			*copy;
+
+	if (memmem(f->text, f->len, key, sizeof(key) - 1) != NULL)
+		return true;
+	if ((copy = malloc(f->len + 1)) == NULL)
+		return fault(s, f->path, "out of memory");
+	memcpy(copy, f->text, f->len + 1);
+	OPENSSL_secure_clear_free(f->text, f->len);
+	f->text = copy;
+	f->secure = false;
+	return true;
+}
+
+/* The file's bytes; its size is asked first and must stay what it is. */
+static bool
+read_text(struct set *s, struct file *f, int fd)
+{
+	struct stat	st;
+
+	if (fstat(fd, &st) == -1)
+		return fault(s, f->path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return fault(s, f->path, "not a regular file");
+	if (st.st_size > SET_FILE_MAX)
+		return fault(s, f->path, "larger than 1 MiB");
+	if (lseek(fd, 0, SEEK_SET) == -1)
+		return fault(s, f->path, strerror(errno));
+	f->len = (size_t)st.st_size;
+	f->secure = f->len <= TEXT_SECURE_MAX;
+	f->text = f->secure ? OPENSSL_secure_zalloc(f->len + 1) :
+	    calloc(1, f->len + 1);
+	if (f->text == NULL)
+		return fault(s, f->path, f->secure ?
+		    "no protected memory is left" : "out of memory");
+	return read_all(s, f, fd) && (!f->secure ||
+	    f->kind != IPC_SECRET_CERT || unprotect(s, f));
 }
 
 void
@@ -151,26 +179,46 @@ set_add(struct set *s, enum ipc_secret_kind kind, const char *name,
 	close(fd);
 }
 
+/* By name, and by path where a name has several files. */
 static const struct file *
-find(const struct set *s, enum ipc_secret_kind kind, const char *name)
+find(const struct set *s, enum ipc_secret_kind kind, const char *name,
+    const char *path)
 {
 	const struct file	*f;
 
 	TAILQ_FOREACH(f, &s->files, link) {
-		if (f->kind == kind && strcmp(f->name, name) == 0)
+		if (f->kind == kind && strcmp(f->name, name) == 0 &&
+		    (path == NULL || strcmp(f->path, path) == 0))
 			return f;
 	}
 	return NULL;
 }
 
+/* A client that can use a kind of key gets the one certificate for it. */
+static bool
+is_alone(const struct set *s, const struct entry *e)
+{
+	for (size_t i = 0; i < s->npkis; i++) {
+		enum tls_key	 a = pki_kind(s->pkis[i].pki),
+				 b = pki_kind(e->pki);
+
+		if (strcmp(s->pkis[i].name, e->name) == 0 &&
+		    (a == b || (a == TLS_P256 && b == TLS_P384) ||
+		    (a == TLS_P384 && b == TLS_P256)))
+			return false;
+	}
+	return true;
+}
+
 static bool
 make_pki(struct set *s, const struct conf_pki *p)
 {
-	const struct file	*cert = find(s, IPC_SECRET_CERT, p->name);
-	const struct file	*key = find(s, IPC_SECRET_KEY, p->name);
+	const struct file	*cert, *key;
 	struct entry		*e = &s->pkis[s->npkis];
 	const char		*why;
 
+	cert = find(s, IPC_SECRET_CERT, p->name, p->cert);
+	key = find(s, IPC_SECRET_KEY, p->name, p->key);
 	if (cert == NULL || key == NULL)
 		return fault(s, cert == NULL ? p->cert : p->key,
 		    "was not handed over");
@@ -179,9 +227,14 @@ make_pki(struct set *s, const struct conf_pki *p)
 	if (e->pki == NULL)
 		return fault(s, strstr(why, "ertificate") != NULL ?
 		    cert->path : key->path, why);
+	if ((e->name = strdup(p->name)) == NULL || !is_alone(s, e)) {
+		fault(s, key->path, e->name == NULL ? "out of memory" :
+		    "another key of this pki is of the same kind");
+		pki_free(e->pki);
+		free(e->name);
+		return false;
+	}
 	s->npkis++;
-	if ((e->name = strdup(p->name)) == NULL)
-		return fault(s, p->name, "out of memory");
 	return true;
 }
 
@@ -195,7 +248,7 @@ make_creds(struct set *s, const struct conf *c)
 
 	if (c->credentials == NULL)
 		return true;
-	if ((f = find(s, IPC_SECRET_CREDENTIALS, "")) == NULL)
+	if ((f = find(s, IPC_SECRET_CREDENTIALS, "", NULL)) == NULL)
 		return fault(s, c->credentials, "was not handed over");
 	s->creds = creds_parse(span(f->text, f->len), &why, &line);
 	if (s->creds == NULL) {
@@ -206,13 +259,101 @@ make_creds(struct set *s, const struct conf *c)
 }
 
 static bool
+make_tokens(struct set *s, const struct conf *c)
+{
+	const struct file	*f;
+	struct span		 user, secret;
+	const char		*why;
+
+	if (c->ntokens == 0)
+		return true;
+	if ((s->tokens = tokens_new(c->ntokens)) == NULL)
+		return fault(s, "tokens", "out of memory");
+	for (size_t i = 0; i < c->ntokens; i++) {
+		const struct conf_token	*t = &c->tokens[i];
+
+		if (creds_get(s->creds, span_str(t->label), &user, &secret))
+			return fault(s, t->path, "its label stands in the "
+			    "credentials too");
+		if ((f = find(s, IPC_SECRET_TOKEN, t->label, NULL)) == NULL)
+			return fault(s, t->path, "was not handed over");
+		if (!tokens_add(s->tokens, t->label, t->user) ||
+		    !tokens_set(s->tokens, t->label, span(f->text, f->len),
+		    &why))
+			return fault(s, t->path, why);
+	}
+	return true;
+}
+
+bool
+set_login(const struct set *s, struct span label, struct span *user,
+    struct span *secret, bool *token)
+{
+	*token = tokens_get(s->tokens, label, user, secret);
+	return *token || creds_get(s->creds, label, user, secret);
+}
+
+bool
+set_renew(struct set *s, const char *label, const char *path, int fd,
+    const char **why)
+{
+	struct set	*tmp = set_new();	/* one that reads it */
+	bool		 ok;
+
+	*why = "out of memory";
+	if (tmp == NULL) {
+		close(fd);
+		return false;
+	}
+	set_add(tmp, IPC_SECRET_TOKEN, label, path, fd);
+	ok = tmp->why[0] == '\0' && !TAILQ_EMPTY(&tmp->files);
+	if (!ok)
+		*why = "the file can't be read";
+	else
+		ok = tokens_set(s->tokens, label,
+		    span(TAILQ_FIRST(&tmp->files)->text,
+		    TAILQ_FIRST(&tmp->files)->len), why);
+	set_free(tmp);
+	return ok;
+}
+
+size_t
+set_tokens(const struct set *s)
+{
+	return tokens_count(s->tokens);
+}
+
+void
+set_token(const struct set *s, size_t n, struct span *label,
+    struct span *user)
+{
+	tokens_at(s->tokens, n, label, user);
+}
+
+static bool
+has_label(const char *label, const struct conf_pos *pos, void *arg)
+{
+	struct set	*s = arg;
+	struct span	 user, secret;
+	char		 text[160];
+	bool		 token;
+
+	(void)pos;
+	if (set_login(s, span_str(label), &user, &secret, &token))
+		return true;
+	snprintf(text, sizeof(text), "there is no label \"%s\", by which an "
+	    "action logs in", label);
+	return fault(s, "credentials", text);
+}
+
+static bool
 make_srs(struct set *s, const struct conf *c)
 {
 	const struct file	*f;
 
 	if (c->srs_key == NULL)
 		return true;
-	if ((f = find(s, IPC_SECRET_SRS, "")) == NULL)
+	if ((f = find(s, IPC_SECRET_SRS, "", NULL)) == NULL)
 		return fault(s, c->srs_key, "was not handed over");
 	s->srs = span(f->text, f->len);
 	while (s->srs.len > 0 && (s->srs.p[s->srs.len - 1] == '\n' ||
@@ -236,12 +377,17 @@ set_finish(struct set *s, const struct conf *c, const char **why)
 		ok = fault(s, "pki", "out of memory");
 	for (size_t i = 0; ok && i < c->npkis; i++)
 		ok = make_pki(s, &c->pkis[i]);
-	ok = ok && make_creds(s, c) && make_srs(s, c);
-	/* What OpenSSL has read is in its own form now; the others are spans
-	 * of their text. */
+	ok = ok && make_creds(s, c) && make_tokens(s, c) && make_srs(s, c);
+	if (ok) {
+		conf_labels(c, has_label, s);
+		ok = s->why[0] == '\0';
+	}
+	/* What OpenSSL has read is in its own form now, and a token copied; the
+	 * others are spans of their text. */
 	for (f = TAILQ_FIRST(&s->files); f != NULL; f = next) {
 		next = TAILQ_NEXT(f, link);
-		if (f->kind == IPC_SECRET_CERT || f->kind == IPC_SECRET_KEY)
+		if (f->kind == IPC_SECRET_CERT || f->kind == IPC_SECRET_KEY ||
+		    f->kind == IPC_SECRET_TOKEN)
 			file_free(s, f);
 	}
 	return ok;
@@ -258,6 +404,22 @@ set_pki(const struct set *s, size_t n, struct key_info *info)
 {
 	pki_info(s->pkis[n].pki, info);
 	return s->pkis[n].name;
+}
+
+const struct pki *
+set_key_at(const struct set *s, size_t n)
+{
+	return s->pkis[n].pki;
+}
+
+const struct pki *
+set_key(const struct set *s, struct span name, struct span id)
+{
+	for (size_t i = 0; i < s->npkis; i++)
+		if (span_is(name, s->pkis[i].name) &&
+		    span_eq(id, span(pki_id(s->pkis[i].pki), KEY_ID_LEN)))
+			return s->pkis[i].pki;
+	return NULL;
 }
 
 const struct creds *

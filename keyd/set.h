@@ -33,7 +33,23 @@ bool	 set_finish(struct set *, const struct conf *, const char **why);
 size_t	 set_pkis(const struct set *);
 /* The n-th pki: its name, borrowed, and what it is. */
 const char *set_pki(const struct set *, size_t n, struct key_info *);
+/* The n-th of them itself. */
+const struct pki *set_key_at(const struct set *, size_t n);
+/* The key of a pki by its name and pki_id(); NULL: none. Borrowed. */
+const struct pki *set_key(const struct set *, struct span name,
+	    struct span id);
 const struct creds *set_creds(const struct set *);	/* may be NULL */
+/* The user and the secret of a label, of the credentials or a token's file;
+ * *token: it is a token. False: there is none. Borrowed. */
+bool	 set_login(const struct set *, struct span label, struct span *user,
+	    struct span *secret, bool *token);
+/* A token's file was renewed; fd is taken. False: the old one stays, since *why. */
+bool	 set_renew(struct set *, const char *label, const char *path, int fd,
+	    const char **why);
+size_t	 set_tokens(const struct set *);
+/* The n-th one's label and user. */
+void	 set_token(const struct set *, size_t n, struct span *label,
+	    struct span *user);
 /* The secret of rewritten senders and their domain; empty and "" if none. */
 struct span set_srs(const struct set *, const char **domain);
 

@@ -18,7 +18,7 @@
 #define VERIFY_FDS	64		/* connections that ask for recipients */
 
 static const char *const names[NROLES] = { "postern", "smtpd", "queued",
-    "deliverd", "proxyd", "lookupd", "keyd" };
+    "deliverd", "proxyd", "lookupd", "keyd", "passwd" };
 
 unsigned
 role_index(enum ipc_role role)
@@ -118,7 +118,10 @@ plan_make(struct plan *p, const struct conf *c, unsigned ncpu,
 	*role_plan(p, IPC_QUEUED) = (struct plan_role){ 1, 1024 + 256,
 	    UINT64_MAX, QUEUE_BYTES * 2, 0 };
 	*role_plan(p, IPC_KEYD) = (struct plan_role){ 1, SPARE_FDS, 0,
-	    64 * MIB, 1 * MIB };
+	    64 * MIB, 5 * MIB };
+	/* Of each of its processes; one check takes 17 MiB and more. */
+	*role_plan(p, IPC_PASSWD) = (struct plan_role){ 1, SPARE_FDS, 0,
+	    256 * MIB, 1 * MIB };
 	p->memory = c->limits.sessions * SESSION_BYTES * p->classes +
 	    c->limits.sessions * links * LINK_BYTES * p->classes +
 	    c->limits.deliveries * DELIVERY_BYTES + QUEUE_BYTES;

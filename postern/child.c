@@ -43,8 +43,11 @@ executables_open(struct gateway *gw)
 	char	 path[4096];
 
 	for (unsigned i = 1; i < NROLES; i++) {
+		enum ipc_role	 role = (enum ipc_role)(1 << i);
+
+		/* The one executable is both, by its title. */
 		snprintf(path, sizeof(path), "%s/%s", gw->libexec,
-		    role_name((enum ipc_role)(1 << i)));
+		    role_name(role == IPC_PASSWD ? IPC_KEYD : role));
 		if ((gw->exe[i] = open(path, O_RDONLY | O_CLOEXEC)) == -1)
 			fatal("%s", path);
 	}
@@ -366,7 +369,7 @@ child_start(struct child *c)
 	send_boot(c);
 	if (c->role == IPC_SMTPD)
 		send_listeners(c);
-	if (c->role == IPC_KEYD)
+	if (c->role == IPC_KEYD || c->role == IPC_PASSWD)
 		secrets_send(c, child_conf(c));
 	trust_send(c, child_conf(c));
 	wire_all(c);

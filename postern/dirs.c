@@ -26,7 +26,8 @@ static const struct {
 	{ IPC_DELIVERD, "_postern-deliver" },
 	{ IPC_PROXYD, "_postern-proxy" },
 	{ IPC_LOOKUPD, "_postern-lookup" },
-	{ IPC_KEYD, "_postern-key" }
+	{ IPC_KEYD, "_postern-key" },
+	{ IPC_PASSWD, "_postern-auth" }
 };
 
 void

@@ -293,7 +293,7 @@ static void
 run(struct gateway *gw)
 {
 	static const enum ipc_role	providers[] = { IPC_LOOKUPD, IPC_QUEUED,
-					    IPC_KEYD };
+					    IPC_KEYD, IPC_PASSWD };
 	sigset_t			none;
 
 	sigemptyset(&none);
@@ -309,6 +309,7 @@ run(struct gateway *gw)
 	control_open(gw);
 	for (size_t i = 0; i < sizeof(providers) / sizeof(providers[0]); i++)
 		child_start(child_new(gw, providers[i], 0, NULL));
+	tokens_watch(gw);
 	event_base_dispatch(gw->base);
 }
 

@@ -14,7 +14,7 @@
 #include "common/ipc/ctl.h"
 
 #define WORKERS_MAX	8	/* of one kind and class */
-#define NROLES		7	/* bits of enum ipc_role below IPC_CTL */
+#define NROLES		8	/* bits of enum ipc_role below IPC_CTL */
 #define OLD_SETS_MAX	2	/* generations that still drain */
 #define GRACE_MS	10000	/* for sessions when the gateway ends */
 #define KILL_MS		20000	/* whatever then still lives is killed */
@@ -194,6 +194,11 @@ void	 secrets_send(struct child *, const struct conf *);
  * against them get them. The system's own file may be missing. */
 bool	 trust_check(const struct conf *, struct buf *msgs);
 void	 trust_send(struct child *, const struct conf *);
+/* token.c: one of the credentials whose secret is in a file that others renew,
+ * to keyd; from now on they are looked at, and a new one is handed over. */
+void	 token_send(struct chan *, const struct conf_token *,
+	    enum ipc_secret_kind, struct buf *msgs);
+void	 tokens_watch(struct gateway *);
 
 /* main.c */
 void	 gateway_child_ready(struct gateway *, struct child *);

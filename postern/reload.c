@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/conf/table.h"
 #include "postern/postern.h"
 
 #define DRAIN_MS	3600000	/* of a generation that was replaced */
@@ -40,6 +41,48 @@ log_lines(const char *event, struct span text)
 	}
 }
 
+/* The users' tables: for keyd's second process, and nobody else. */
+static void
+users_send(struct child *c, const struct conf *conf)
+{
+	struct buf	 msgs;
+
+	buf_init(&msgs, 65536);
+	for (size_t i = 0; i < conf->ntables; i++) {
+		const struct conf_table	*t = conf->tables[i];
+		int			 fd = table_users(t) == NULL ? -1 :
+					    file_open(table_users(t), true,
+					    &msgs);
+
+		if (fd != -1)
+			CHAN_SEND_FD(c->chan, secret, fd,
+			    .kind = IPC_SECRET_USERS,
+			    .name = span_str(table_name(t)),
+			    .path = span_str(table_users(t)));
+	}
+	log_lines("event=secret", buf_content(&msgs));
+	buf_clear(&msgs);
+}
+
+static bool
+users_check(const struct conf *conf, struct buf *msgs)
+{
+	bool	 ok = true;
+	int	 fd;
+
+	for (size_t i = 0; i < conf->ntables; i++) {
+		const char	*path = table_users(conf->tables[i]);
+
+		if (path == NULL)
+			continue;
+		if ((fd = file_open(path, true, msgs)) == -1)
+			ok = false;
+		else
+			close(fd);
+	}
+	return ok;
+}
+
 void
 secrets_send(struct child *c, const struct conf *conf)
 {
@@ -47,6 +90,10 @@ secrets_send(struct child *c, const struct conf *conf)
 	    IPC_SECRET_KEY };
 	struct buf	 msgs;
 
+	if (c->role == IPC_PASSWD) {
+		users_send(c, conf);
+		return;
+	}
 	/* What can't be opened is missed by keyd, which then says no. */
 	buf_init(&msgs, 65536);
 	for (size_t i = 0; i < conf->npkis; i++)
@@ -69,6 +116,8 @@ secrets_send(struct child *c, const struct conf *conf)
 			    IPC_SECRET_CREDENTIALS, .path =
 			    span_str(conf->credentials));
 	}
+	for (size_t i = 0; i < conf->ntokens; i++)
+		token_send(c->chan, &conf->tokens[i], IPC_SECRET_TOKEN, &msgs);
 	if (conf->srs_key != NULL) {
 		int fd = file_open(conf->srs_key, true, &msgs);
 
@@ -100,13 +149,19 @@ secrets_check(const struct conf *conf, struct buf *msgs)
 			close(fd);
 		ok = ok && fd != -1;
 	}
+	for (size_t i = 0; i < conf->ntokens; i++) {
+		fd = file_open(conf->tokens[i].path, true, msgs);
+		if (fd != -1)
+			close(fd);
+		ok = ok && fd != -1;
+	}
 	if (conf->srs_key != NULL) {
 		fd = file_open(conf->srs_key, true, msgs);
 		if (fd != -1)
 			close(fd);
 		ok = ok && fd != -1;
 	}
-	return ok;
+	return users_check(conf, msgs) && ok;
 }
 
 static void
@@ -145,7 +200,7 @@ ask_providers(struct gateway *gw, const struct set *set, bool check)
 		CHAN_SEND_FD(c->chan, reload, fcntl(set->conf_fd,
 		    F_DUPFD_CLOEXEC, 3), .generation = set->generation,
 		    .check = check);
-		if (c->role == IPC_KEYD)
+		if (c->role == IPC_KEYD || c->role == IPC_PASSWD)
 			secrets_send(c, set->conf);
 		CHAN_SEND(c->chan, reload_end, .tid = 0);
 		c->asked = true;

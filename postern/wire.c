@@ -20,6 +20,14 @@ pair_is(const struct child *a, const struct child *b, enum ipc_role x,
 	    (a->role == y && b->role == x);
 }
 
+/* Only a worker whose listeners take passwords may ask about them (R1). */
+static bool
+asks_passwords(const struct child *a, const struct child *b)
+{
+	return pair_is(a, b, IPC_SMTPD, IPC_PASSWD) &&
+	    (a->role == IPC_SMTPD ? a : b)->class == 1;
+}
+
 bool
 wire_wanted(const struct child *a, const struct child *b)
 {
@@ -31,6 +39,7 @@ wire_wanted(const struct child *a, const struct child *b)
 	    pair_is(a, b, IPC_DELIVERD, IPC_LOOKUPD) ||
 	    pair_is(a, b, IPC_DELIVERD, IPC_KEYD) ||
 	    pair_is(a, b, IPC_SMTPD, IPC_KEYD) ||
+	    asks_passwords(a, b) ||
 	    pair_is(a, b, IPC_DELIVERD, IPC_QUEUED) ||
 	    pair_is(a, b, IPC_PROXYD, IPC_QUEUED);
 }

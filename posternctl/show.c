@@ -34,7 +34,7 @@ static const struct column session_columns[] = {
 static const struct column host_columns[] = {
 	{ "server", "SERVER", CELL_TEXT, 36 },
 	{ "pool", "POOL", CELL_TEXT, 12 },
-	{ "state", "STATE", CELL_TEXT, 6 },
+	{ "state", "STATE", CELL_TEXT, 8 },
 	{ "failures", "FAILURES", CELL_NUM, 8 },
 	{ "since_ms", "SINCE", CELL_AGO, 16 },
 	{ "probe_ms", "PROBE", CELL_IN, 18 },
@@ -145,7 +145,7 @@ static int
 run_stats(const struct call *call)
 {
 	static const char *const names[] = { "smtpd", "proxyd", "deliverd",
-	    "lookupd", "keyd", NULL };
+	    "lookupd", "keyd", "passwd", NULL };
 	struct table	 t = { call, NULL, "", false, "stats", 0 };
 	int		 st;
 

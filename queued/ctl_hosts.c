@@ -41,7 +41,7 @@ host_row(const struct host *h, void *arg)
 	ctl_str(c, "server", server);
 	ctl_str(c, "pool", h->label);
 	ctl_str(c, "state", is_paused(h) ? "paused" : h->failures > 0 ?
-	    "down" : "up");
+	    "down" : h->login_why[0] != '\0' ? "no login" : "up");
 	ctl_num(c, "failures", h->failures);
 	ctl_num(c, "since_ms", wall - (now - h->since_ms));
 	if (h->failures > 0)
@@ -53,7 +53,10 @@ host_row(const struct host *h, void *arg)
 	ctl_num(c, "failed", (int64_t)h->failed);
 	if (h->tls[0] != '\0')
 		ctl_str(c, "tls", h->tls);
-	ctl_str(c, "reason", h->why);
+	if (h->login[0] != '\0')
+		ctl_str(c, "login", h->login);
+	ctl_str(c, "reason", h->failures == 0 && h->login_why[0] != '\0' ?
+	    h->login_why : h->why);
 	ctl_row_end(c);
 }
 

@@ -76,7 +76,7 @@ show_rcpt(struct ctl *c, struct showing *s, const struct store_rcpt *r,
 	static const char *const states[] = { "waiting", "delivered",
 	    "failed", "prepared" };
 	static const char *const settled[] = { "", "taken", "queue",
-	    "refused" };
+	    "refused", "relayed", "told" };
 
 	ctl_row(c, "recipient");
 	ctl_num(c, "n", s->n);
@@ -96,7 +96,7 @@ show_rcpt(struct ctl *c, struct showing *s, const struct store_rcpt *r,
 	notify_field(c, r->notify);
 	if (r->state == RCPT_PREPARED) {
 		ctl_num(c, "way", r->way);
-		if (r->settled > 0 && r->settled <= SETTLED_REFUSED + 1)
+		if (r->settled > 0 && r->settled <= SETTLED_LAST + 1)
 			ctl_str(c, "settled", settled[r->settled]);
 	}
 	if (r->group != s->n)

@@ -70,7 +70,7 @@ cur_rcpt(struct cur *c, uint8_t version, struct rec_rcpt *r)
 		r->settled = cur_u8(c);
 	}
 	return !c->bad && r->group <= r->n && r->way <= WAY_MAX &&
-	    r->settled <= SETTLED_REFUSED + 1 &&
+	    r->settled <= SETTLED_LAST + 1 &&
 	    r->state <= (version > 2 ? RCPT_STATE_MAX : RCPT_FAILED);
 }
 
@@ -266,7 +266,7 @@ rec_settled_decode(struct span env, struct rec_settled *s, const char **why)
 	s->server = cur_str(&c);
 	*why = "outcome of a way";
 	return c.bad || c.s.len != 0 || s->way > WAY_MAX ||
-	    s->outcome > SETTLED_REFUSED ? PARSE_BAD : PARSE_OK;
+	    s->outcome > SETTLED_LAST ? PARSE_BAD : PARSE_OK;
 }
 
 bool

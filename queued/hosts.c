@@ -96,6 +96,19 @@ hosts_report(unsigned agent, const struct ipc_d_server *m)
 	return news;
 }
 
+void
+hosts_login(const struct ipc_d_login *m)
+{
+	struct host	*h = m->addr.family == 0 ? NULL : find(&m->addr);
+
+	/* What another label is refused for stays. */
+	if (h == NULL || (m->why.len == 0 && h->login_why[0] != '\0' &&
+	    !span_is(m->label, h->login)))
+		return;
+	span_cstr(m->label, h->login, sizeof(h->login));
+	span_cstr(m->why, h->login_why, sizeof(h->login_why));
+}
+
 static bool
 gone_one(struct span key, void *v, void *arg)
 {

@@ -17,6 +17,7 @@
 struct host {
 	struct addr	 addr;
 	char		 name[256], label[65], why[512], tls[300];
+	char		 login[256], login_why[512];	/* why refused, or "" */
 	uint32_t	 failures;
 	int64_t		 since_ms, probe_ms, heard_ms;	/* monotonic */
 	uint64_t	 delivered, failed;
@@ -33,6 +34,8 @@ void	 hosts_gone(unsigned agent);
 void	 hosts_heard(unsigned agent, const struct ipc_d_server *);
 /* The same, noted only. True: it is new to the others. */
 bool	 hosts_report(unsigned agent, const struct ipc_d_server *);
+/* Whether it takes our login. */
+void	 hosts_login(const struct ipc_d_login *);
 /* What is to be told of one. The spans live until the next call of anything.
  * False: it is not known. */
 bool	 hosts_state(const struct addr *, struct ipc_d_server_state *);

@@ -238,6 +238,14 @@ d_server(struct chan *c, const void *msg, int fd)
 }
 
 static void
+d_login(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)fd;
+	hosts_login(msg);
+}
+
+static void
 d_back_up(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_d_back_up *m = msg;
@@ -255,6 +263,7 @@ static const struct chan_row table[] = {
 	{ IPC_T_d_running, d_running },
 	{ IPC_T_d_synced, d_synced },
 	{ IPC_T_d_server, d_server },
+	{ IPC_T_d_login, d_login },
 	{ IPC_T_d_back_up, d_back_up },
 	{ 0, NULL }
 };

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/rand.h"
+#include "common/smtp/param.h"
 #include "queued/dsn.h"
 
 #define STEP	64	/* decided in one go */
@@ -27,7 +28,8 @@ struct prep {
 };
 
 static const char *const outcomes[] = { [SETTLED_TAKEN] = "taken",
-    [SETTLED_QUEUE] = "queue", [SETTLED_REFUSED] = "refused" };
+    [SETTLED_QUEUE] = "queue", [SETTLED_REFUSED] = "refused",
+    [SETTLED_RELAYED] = "relayed", [SETTLED_TOLD] = "told" };
 
 static struct prep *
 add(struct queue *q, uint64_t id)
@@ -61,7 +63,7 @@ settled(struct prep *p, unsigned n, uint8_t outcome, struct span reply,
 	*w = (struct way){ true, outcome, span_dup(reply), span_dup(server) };
 	if (w->reply == NULL || w->server == NULL)
 		fatal("prepared");
-	if (outcome == SETTLED_TAKEN)
+	if (outcome == SETTLED_TAKEN || outcome == SETTLED_RELAYED)
 		p->taken |= (uint16_t)(1u << n);
 }
 
@@ -89,7 +91,7 @@ struct ending {
 	size_t		 n, max, reason_max;
 	struct job_rcpt	*rcpts;
 	struct fate	*fates;
-	unsigned	 count[SETTLED_REFUSED + 1];
+	unsigned	 count[RCPT_STATE_MAX + 1];
 	bool		 tell;		/* of an alias that was expanded */
 };
 
@@ -97,7 +99,8 @@ static bool
 end_rcpt(uint32_t n, const struct store_rcpt *row, void *arg)
 {
 	static const uint8_t states[] = { [SETTLED_TAKEN] = RCPT_DONE,
-	    [SETTLED_QUEUE] = RCPT_WAITING, [SETTLED_REFUSED] = RCPT_FAILED };
+	    [SETTLED_QUEUE] = RCPT_WAITING, [SETTLED_REFUSED] = RCPT_FAILED,
+	    [SETTLED_RELAYED] = RCPT_DONE, [SETTLED_TOLD] = RCPT_FAILED };
 	struct ending	*e = arg;
 	const struct way *w = &e->p->way[row->way];
 	uint8_t		 outcome = w->settled ? w->outcome : SETTLED_QUEUE;
@@ -109,19 +112,20 @@ end_rcpt(uint32_t n, const struct store_rcpt *row, void *arg)
 	if (e->n == e->max)
 		return false;
 	e->n++;
-	e->count[outcome]++;
+	e->count[states[outcome]]++;
 	e->tell |= (row->flags & RCPT_TELL) != 0;
 	*r = (struct job_rcpt){ .n = n, .attempt = tried,
-	    .notify = row->notify, .flags = row->flags, .group = row->group,
+	    .notify = outcome == SETTLED_TOLD ? NOTIFY_NEVER : row->notify,
+	    .flags = row->flags, .group = row->group,
 	    .remote = w->settled && w->server[0] != '\0',
-	    /* A success is told by the server, or by who gave it to it. */
-	    .dsn = true, .tried_ms = tried ? now : 0, .to = span_dup(row->to),
+	    /* A success is told by the server, if it can. */
+	    .dsn = outcome != SETTLED_RELAYED, .tried_ms = tried ? now : 0, .to = span_dup(row->to),
 	    .reply = w->reply, .server = w->server };
 	if (r->to == NULL)
 		fatal("prepared");
 	*f = (struct fate){ .r = r, .f = { .n = n, .state = states[outcome],
 	    .attempt = tried, .last_ms = tried ? now : 0, .next_ms = now } };
-	if (w->settled && outcome != SETTLED_TAKEN) {
+	if (w->settled && states[outcome] != RCPT_DONE) {
 		f->f.reason = span_sub(span_str(w->reply), 0, e->reason_max);
 		f->f.server = span_str(w->server);
 	}
@@ -149,14 +153,14 @@ write_ours(struct queue *q, const struct prep *p, const char *why)
 		fatal("prepared");
 	store_rcpts(q->store, p->id, end_rcpt, &e);
 	log_info("id=%s event=finish result=ours taken=%u queue=%u refused=%u "
-	    "why=%s", id_str(p->id, id), e.count[SETTLED_TAKEN],
-	    e.count[SETTLED_QUEUE], e.count[SETTLED_REFUSED],
+	    "why=%s", id_str(p->id, id), e.count[RCPT_DONE],
+	    e.count[RCPT_WAITING], e.count[RCPT_FAILED],
 	    log_quote(span_str(why)));
 	dsn_record(q, p->id, &m, "", e.fates, e.n);
 	if (e.tell)
 		dsn_expanded_late(q, p->id);
 	q->stats.accepted++;
-	q->stats.failed += e.count[SETTLED_REFUSED];
+	q->stats.failed += e.count[RCPT_FAILED];
 	for (size_t i = 0; i < e.n; i++)
 		free(e.rcpts[i].to);
 	free(e.rcpts);
@@ -225,7 +229,7 @@ prepared_settle(struct queue *q, void *owner, uint64_t id,
 	struct buf	 env;
 	char		 ids[ID_STRLEN];
 
-	if (s->way > WAY_MAX || s->outcome > SETTLED_REFUSED)
+	if (s->way > WAY_MAX || s->outcome > SETTLED_LAST)
 		return false;
 	if (p == NULL || p->way[s->way].settled)
 		return true;
@@ -334,7 +338,7 @@ load_rcpt(uint32_t n, const struct store_rcpt *r, void *arg)
 	if (r->way > WAY_MAX)
 		return true;
 	p->ways |= (uint16_t)(1u << r->way);
-	if (r->settled > 0 && r->settled <= SETTLED_REFUSED + 1)
+	if (r->settled > 0 && r->settled <= SETTLED_LAST + 1)
 		settled(p, r->way, r->settled - 1, r->reason, r->server);
 	return true;
 }

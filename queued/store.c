@@ -59,6 +59,8 @@ open_env(struct store *s, const struct store_params *p)
 	e = s->env;
 	e->set_errcall(e, db_error);
 	if ((ret = e->set_cachesize(e, 0, p->cache, 1)) ||
+	    /* Two buckets a page: what is looked for is found at once. */
+	    (ret = e->set_mp_tablesize(e, 2 * (p->cache / PAGE_SIZE))) ||
 	    (ret = e->set_lg_bsize(e, p->lg_bsize)) ||
 	    (ret = e->set_lg_max(e, p->lg_max)) ||
 	    (ret = e->set_tmp_dir(e, ".")) ||

@@ -10,6 +10,7 @@
 #include "common/smtp/plain.h"
 #include "common/smtp/sasl.h"
 #include "smtpd/guess.h"
+#include "smtpd/own.h"
 #include "smtpd/proxy.h"
 #include "smtpd/source.h"
 #include "smtpd/via.h"
@@ -26,6 +27,7 @@ struct auth {
 	uint16_t	 code;		/* our reply in place of the server's to
 					 * that; 0: none */
 	const char	*text;
+	struct span	 why;		/* keyd's; valid while it is judged */
 	/* Until the server of `auth via` is there. */
 	bool		 has_initial;
 	char		*initial;
@@ -50,6 +52,7 @@ auth_clear(struct session *s)
 
 	link_close(s->auth_link);
 	s->auth_link = NULL;
+	own_clear(s);
 	if (a == NULL)
 		return;
 	if (s->stream != NULL)
@@ -155,8 +158,10 @@ log_result(const struct session *s, const char *what, uint16_t code,
 	char			 ip[ADDR_STRLEN];
 
 	log_info("session=%s event=auth result=%s mech=%s user=%s client=%s "
-	    "reply=%s", s->id, what, a->mech, log_quote(span_str(a->user)),
-	    addr_str(&s->client, ip), log_reply(code, text));
+	    "reply=%s%s%s", s->id, what, a->mech, log_quote(span_str(a->user)),
+	    addr_str(&s->client, ip), log_reply(code, text),
+	    a->why.len > 0 ? " why=" : "",
+	    a->why.len > 0 ? log_quote(a->why) : "");
 }
 
 static void
@@ -283,6 +288,21 @@ auth_replied(struct session *s, struct cmd *c, uint16_t code, struct span text)
 	buf_clear(&b);
 }
 
+void
+auth_judged(struct session *s, struct cmd *c, uint16_t code, const char *text,
+    struct span why)
+{
+	struct auth	*a = s->auth;
+	struct span	 t = span_str(text);
+
+	own_clear(s);
+	a->why = why;
+	if (code == 235)
+		succeeded(s, c, code, t, t);
+	else
+		failed(s, c, code, t, t, code == 535);
+}
+
 /* ---- what the client says -------------------------------------------------- */
 
 /* The first response has the name. False: no more guesses by it. */
@@ -330,6 +350,10 @@ auth_begin(struct cmd *c, struct span mech, const struct span *initial)
 		    *initial : span(NULL, 0));
 		return;
 	}
+	if (s->listen->auth_users != NULL) {
+		own_begin(c, a->mech, a->user, initial);
+		return;
+	}
 	a->has_initial = initial != NULL;
 	if (initial != NULL && (a->initial = span_dup(*initial)) == NULL)
 		fatal("auth");
@@ -362,7 +386,9 @@ pass(struct cmd *c, struct span line)
 	struct session	*s = c->s;
 	struct link	*l = session_proxied(s) ? s->link : s->auth_link;
 
-	if (l == NULL)
+	if (s->own != NULL)
+		own_line(c, s->auth->user, line);
+	else if (l == NULL)
 		no_server(s, c);
 	else
 		link_auth_line(l, c, line);
@@ -377,7 +403,11 @@ auth_bad_line(struct cmd *c, uint16_t code, const char *text)
 	a->cancelled = true;
 	a->code = code;
 	a->text = text;
-	pass(c, span_str("*"));
+	if (c->s->own != NULL)
+		auth_judged(c->s, c, code != 0 ? code : 501, code != 0 ? text :
+		    "5.7.0 Authentication cancelled", span(NULL, 0));
+	else
+		pass(c, span_str("*"));
 }
 
 void

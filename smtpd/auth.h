@@ -1,10 +1,10 @@
 /*
  * One AUTH exchange of a client (RFC 4954), whose password an actual server
- * judges: that of a proxied listener, or the one that `auth via` names. What
- * goes over is opaque, but for the name that the client says; the password is
- * looked at by nobody and kept by nobody. Guessing is slowed down here, before
- * it reaches the server: a failure's reply is held, and at the limits the server
- * is not asked.
+ * judges, that of a proxied listener or the one that `auth via` names; or keyd,
+ * which has users of our own (own.h). What goes over to a server is opaque, but
+ * for the name that the client says; the password is looked at by nobody and
+ * kept by nobody. Guessing is slowed down here, before it reaches the judge: a
+ * failure's reply is held, and at the limits nobody is asked.
  */
 #ifndef SMTPD_AUTH_H
 #define SMTPD_AUTH_H
@@ -30,6 +30,10 @@ void	 auth_bad_line(struct cmd *, uint16_t code, const char *text);
 /* The server's reply to the last line, or to its failing to come. */
 void	 auth_replied(struct session *, struct cmd *, uint16_t code,
 	    struct span text);
+/* The same by keyd: 235, or why not; why is for the log, empty if text says it
+ * all. Of the refusals 535 is one of the password. */
+void	 auth_judged(struct session *, struct cmd *, uint16_t code,
+	    const char *text, struct span why);
 /* The server of `auth via`: it is there; it is gone. For via.c. */
 void	 auth_server(struct session *, struct cmd *);
 void	 auth_no_server(struct session *, struct cmd *);

@@ -49,8 +49,8 @@ cmd_auth(struct cmd *c, struct span arg)
 		session_reply(c, 454, "4.7.0 Nobody can log in now");
 		return;
 	}
-	if ((session_proxied(s) || s->listen->auth_via != NULL) &&
-	    !s->listen->auth_plaintext) {
+	if ((session_proxied(s) || s->listen->auth_via != NULL ||
+	    s->listen->auth_users != NULL) && !s->listen->auth_plaintext) {
 		/* Whatever follows on this line was said in clear already. */
 		session_reply(c, 538, "5.7.11 Encryption is required for AUTH");
 		return;

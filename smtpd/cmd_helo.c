@@ -10,6 +10,8 @@
 #include "smtpd/cmd.h"
 #include "smtpd/handoff.h"
 #include "smtpd/link.h"
+#include "smtpd/login.h"
+#include "smtpd/notify.h"
 #include "smtpd/txn.h"
 #include "smtpd/via.h"
 
@@ -42,6 +44,9 @@ both(const struct session *s, const struct smtp_caps *server,
 	    session_conf()->limits.message_size);
 	if (server != NULL) {
 		caps->bits = CAPS_ALWAYS | (server->bits & CAPS_THROUGH);
+		/* What it does not tell of, we do. */
+		if (notify_offered())
+			caps->bits |= CAP_DSN;
 		if ((server->bits & CAP_SIZE) != 0)
 			caps->size = smaller(caps->size, server->size);
 		auth_list(s->listen, server->auth, caps->auth);
@@ -49,6 +54,9 @@ both(const struct session *s, const struct smtp_caps *server,
 		if (s->listen->auth_via != NULL) {
 			strlcpy(caps->auth, via_mechs(s->listen->auth_via,
 			    &ask), sizeof(caps->auth));
+			caps->bits |= CAP_AUTH;
+		} else if (s->listen->auth_users != NULL) {
+			login_mechs(s->listen, false, caps->auth);
 			caps->bits |= CAP_AUTH;
 		}
 		caps->mail_max = session_conf()->limits.messages;
@@ -77,9 +85,10 @@ cmd_ehlo_as_told(const struct session *s, const struct smtp_caps *server)
 	struct smtp_caps caps;
 
 	both(s, server, &caps);
-	/* HELO was told nothing. */
-	if ((s->caps & ~caps.bits) != 0 || (s->caps != 0 && caps.size != 0 &&
-	    (s->size_max == 0 || caps.size < s->size_max)))
+	/* HELO was told nothing; without the queue DSN fails recipient by
+	 * recipient. */
+	if ((s->caps & ~(caps.bits | CAP_DSN)) != 0 || (s->caps != 0 &&
+	    caps.size != 0 && (s->size_max == 0 || caps.size < s->size_max)))
 		return false;
 	while (span_word(&told, " ", &word))
 		if (!has_mechanism(caps.auth, word))

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "smtpd/fan.h"
 #include "smtpd/link.h"
+#include "smtpd/notify.h"
 #include "smtpd/reader.h"
 
 void
@@ -47,6 +48,8 @@ begin(struct txn *t, struct cmd *cmd, bool bdat)
 
 	c->state = CONTENT_BEGIN;
 	c->bdat = bdat;
+	if (t->fan == NULL && notify_owed(t) && !fan_start(t))
+		fatal("fan");
 	if (t->fan != NULL)
 		t->way = &handoff_fan;
 	c->cmd = cmd;

@@ -220,8 +220,8 @@ answer_one(struct link *l, const struct link_wait *w)
 	}
 }
 
-static void
-said(struct session *s, const struct conf_action *a, const char *why)
+void
+failover_said(struct session *s, const struct conf_action *a, const char *why)
 {
 	session_stats()->failovers++;
 	log_warnx("session=%s%s%s event=failover action=%s to=%s why=%s",
@@ -229,6 +229,28 @@ said(struct session *s, const struct conf_action *a, const char *why)
 	    s->txn != NULL ? s->txn->ids : "", log_quote(span_str(a->name)),
 	    log_quote(span_str(a->on_failure->name)),
 	    log_quote(span_str(why)));
+}
+
+bool
+failover_way(struct txn *t, uint8_t way, const struct conf_action *a,
+    const char *why)
+{
+	const char	*text;
+	uint16_t	 code;
+
+	if (a->on_failure == NULL || !queue_takes(&code, &text))
+		return false;
+	for (size_t i = 0; i < t->nrcpts; i++) {
+		struct rcpt	*r = &t->rcpts[i];
+
+		if (r->way != way || r->state != RCPT_TAKEN || r->queued)
+			continue;
+		if (!into_queue(t, r, a, false))
+			return false;
+		r->way = 0;
+	}
+	failover_said(t->s, a, why);
+	return true;
 }
 
 bool
@@ -268,7 +290,7 @@ failover(struct link *l, const struct link_wait *first, const char *why)
 	if (live && t->way == &handoff_proxy)
 		content_spoil(t, 451, NO_SERVER);
 	s->fallen = session_proxied(s);
-	said(s, l->action, why);
+	failover_said(s, l->action, why);
 	if (first != NULL)
 		answer_one(l, first);
 	STAILQ_FOREACH(w, &l->waits, entry) {
@@ -287,6 +309,6 @@ failover_session(struct session *s, const char *why)
 		return false;
 	s->link = NULL;
 	s->fallen = true;
-	said(s, s->listen->proxy, why);
+	failover_said(s, s->listen->proxy, why);
 	return true;
 }

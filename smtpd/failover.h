@@ -31,6 +31,14 @@ bool	 failover(struct link *, const struct link_wait *w, const char *why);
 /* The same because of the server's reply to w. */
 bool	 failover_reply(struct link *, const struct link_wait *w,
 	    uint16_t code, struct span text);
+/* One of several ways of a transaction (fan.h) has lost its server: those whom it
+ * has taken are the queue's. False: the action does not say so, or the queue
+ * takes none. */
+bool	 failover_way(struct txn *, uint8_t way, const struct conf_action *,
+	    const char *why);
+/* Logs and counts that. */
+void	 failover_said(struct session *, const struct conf_action *,
+	    const char *why);
 /* A session of a proxied listener that has no link: it begins, or goes on, as a
  * regular one. False: the action does not say so. */
 bool	 failover_session(struct session *, const char *why);

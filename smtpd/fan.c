@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/ipc/codec.h"
 #include "smtpd/archive.h"
+#include "smtpd/failover.h"
 #include "smtpd/fan_i.h"
 #include "smtpd/learn.h"
 #include "smtpd/proxy.h"
@@ -86,6 +87,27 @@ has_taken(const struct txn *t, unsigned way)
 	return false;
 }
 
+bool
+fan_falls(struct txn *t, struct fan_way *w, const char *why)
+{
+	if (!failover_way(t, (uint8_t)(w - t->fan->ways), w->action, why))
+		return false;
+	w->link = NULL;
+	w->at_server = false;
+	w->mail_code = 0;
+	w->fallen = true;
+	return true;
+}
+
+static void
+into_queue(struct txn *t, struct rcpt *r, struct cmd *c,
+    const struct conf_action *a)
+{
+	r->way = 0;
+	session_unhold(c);
+	failover_rcpt(t, r, c, a, false);
+}
+
 /* The server is there: MAIL, if it has not had it, and the recipient. */
 static void
 ask(struct fan_way *w, struct txn *t, struct rcpt *r, struct cmd *c)
@@ -119,7 +141,11 @@ open_way(void *arg)
 	w = way_of(t, r);
 	w->link = link_open(&rcpt_ops, w, s, w->action,
 	    span_str(s->listen->hostname), c);
-	if (w->link == NULL)
+	if (w->link != NULL)
+		return;
+	if (fan_falls(t, w, "the proxy is restarting"))
+		into_queue(t, r, c, w->action);
+	else
 		proxy_refuse(t, r, c, 451, span_str("4.3.2 The proxy is "
 		    "restarting"), NULL);
 }
@@ -142,6 +168,10 @@ fan_rcpt(struct txn *t, struct rcpt *r, struct cmd *c,
 	}
 	r->action = a;
 	r->way = (uint8_t)(w - t->fan->ways);
+	if (w->fallen) {
+		into_queue(t, r, c, a);
+		return;
+	}
 	if (w->mail_code != 0) {
 		proxy_refuse(t, r, c, w->mail_code, span_str(w->mail_text),
 		    w->link);
@@ -195,6 +225,49 @@ answered(struct link *l, const struct link_wait *w, uint16_t code,
 	proxy_answer(l, w->cmd, code, text);
 }
 
+/* The recipient of a command that the server has not answered. */
+static struct rcpt *
+rcpt_of(struct txn *t, const struct link_wait *w)
+{
+	return w->what == ASK_RCPT ? &t->rcpts[w->rcpt] :
+	    &t->rcpts[t->nrcpts - 1];
+}
+
+/* The queue takes over; first: a command that was answered so, or NULL. What
+ * else waits is answered. */
+static bool
+falls(struct link *l, const struct link_wait *first, const char *why)
+{
+	struct session		*s = l->s;
+	struct txn		*t = s->txn;
+	const struct link_wait	*w;
+
+	if (s->phase == PH_CLOSING || !fan_falls(t, l->arg, why))
+		return false;
+	if (first != NULL && first->cmd != NULL)
+		into_queue(t, rcpt_of(t, first), first->cmd, l->action);
+	STAILQ_FOREACH(w, &l->waits, entry)
+		if (w->cmd != NULL && s->txn == t && s->phase != PH_CLOSING)
+			into_queue(t, rcpt_of(t, w), w->cmd, l->action);
+	return true;
+}
+
+/* The same by what the server said: that it is not there, or not any more. */
+static bool
+says_so(struct link *l, const struct link_wait *w, uint16_t code,
+    struct span text)
+{
+	char	why[200];
+
+	if (code != 421 && (w->what != ASK_OPEN || code / 100 != 4))
+		return false;
+	span_cstr(span_sub(text, 0, sizeof(why) - 1), why, sizeof(why));
+	if (!falls(l, w, why))
+		return false;
+	link_close(l);
+	return true;
+}
+
 /* Until content begins. The link does not outlive the transaction. */
 static void
 on_reply(struct link *l, const struct link_wait *w, uint16_t code,
@@ -202,6 +275,8 @@ on_reply(struct link *l, const struct link_wait *w, uint16_t code,
 {
 	struct fan_way	*way = l->arg;
 
+	if (says_so(l, w, code, text))
+		return;
 	switch (w->what) {
 	case ASK_OPEN:
 		opened(l, w->cmd, code, text);
@@ -238,15 +313,16 @@ on_closed(struct link *l, const char *why)
 	struct txn		*t = s->txn;
 	const struct link_wait	*w;
 
-	(void)why;
+	if (t != NULL && (l->up || !STAILQ_EMPTY(&l->waits)) &&
+	    falls(l, NULL, why))
+		return;
 	way->link = NULL;
 	way->at_server = false;
 	STAILQ_FOREACH(w, &l->waits, entry)
 		if (w->cmd != NULL && s->txn == t &&
 		    s->phase != PH_CLOSING)
-			proxy_refuse(t, w->what == ASK_RCPT ?
-			    &t->rcpts[w->rcpt] : &t->rcpts[t->nrcpts - 1],
-			    w->cmd, 451, span_str(NO_SERVER), NULL);
+			proxy_refuse(t, rcpt_of(t, w), w->cmd, 451,
+			    span_str(NO_SERVER), NULL);
 }
 
 static const struct link_ops rcpt_ops = { on_reply, on_credit, on_closed };

@@ -17,6 +17,7 @@
 #include "smtpd/learn.h"
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
+#include "smtpd/login.h"
 #include "smtpd/relay.h"
 #include "smtpd/source.h"
 #include "smtpd/srs.h"
@@ -45,6 +46,8 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 		link_peer(worker, fd);
 	else if (role == IPC_KEYD)
 		srs_peer(worker, fd);
+	else if (role == IPC_PASSWD)
+		login_peer(worker, fd);
 	else {
 		close(fd);
 		proc_report(p, role, worker, "no peer of smtpd");
@@ -134,6 +137,7 @@ main(int argc, char **argv)
 	queue_init(p);
 	link_init(p, conf);
 	srs_init(p, conf);
+	login_init(p, conf);
 	verify_init(p, conf);
 	learn_init(conf);
 	failover_init(conf);

@@ -6,6 +6,7 @@
 #include "common/smtp/reply.h"
 #include "smtpd/cmd.h"
 #include "smtpd/failover.h"
+#include "smtpd/notify.h"
 #include "smtpd/proxy.h"
 
 void
@@ -59,32 +60,13 @@ lacking(const struct link *l, const struct txn *t, uint16_t *code)
 	return NULL;
 }
 
-/*
- * RFC 3461, 5.2.2: who passes a recipient with NOTIFY=SUCCESS on to a server
- * without DSN has to tell the sender so, which this way, without a queue, can't;
- * taken and not told would be a lie. The rest needs no refusal: without NOTIFY a
- * server tells of failures, what it refuses is told by its reply, and to leave
- * ENVID, RET and ORCPT away, or NEVER unheard, is what the RFC allows.
- */
-static const char *
-no_success(const struct link *l, const struct rcpt *r)
-{
-	if ((r->params.notify & NOTIFY_SUCCESS) == 0 ||
-	    (l->caps.bits & CAP_DSN) != 0)
-		return NULL;
-	return "5.3.3 The server can't notify of success; send without "
-	    "NOTIFY=SUCCESS";
-}
-
 const char *
 proxy_lacking(const struct link *l, const struct txn *t,
     const struct rcpt *r, uint16_t *code)
 {
 	const char	*why = lacking(l, t, code);
 
-	if (why == NULL && (why = no_success(l, r)) != NULL)
-		*code = 555;
-	return why;
+	return why != NULL ? why : notify_refused(l, t, r, code);
 }
 
 /* The server is there: MAIL and the recipient that waited for it. */
@@ -148,6 +130,7 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 	struct session	*s = t->s;
 	bool		 begun = t->asked + t->taken > 0;
 	const char	*why;
+	uint16_t	 code;
 
 	if (t->mail_code != 0) {
 		proxy_refuse(t, r, c, t->mail_code, span_str(t->mail_text),
@@ -165,9 +148,9 @@ proxy_rcpt(struct txn *t, struct rcpt *r, struct cmd *c)
 		proxy_refuse(t, r, c, 451, span_str(NO_SERVER), NULL);
 		return;
 	}
-	if (t->at_server && s->link != NULL && !session_proxied(s) &&
-	    (why = no_success(s->link, r)) != NULL) {
-		proxy_refuse(t, r, c, 555, span_str(why), NULL);
+	if ((session_proxied(s) || (t->at_server && s->link != NULL)) &&
+	    (why = notify_refused(s->link, t, r, &code)) != NULL) {
+		proxy_refuse(t, r, c, code, span_str(why), NULL);
 		return;
 	}
 	txn_rcpt_state(t, r, RCPT_ASKED);

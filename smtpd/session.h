@@ -44,6 +44,7 @@ struct txn;
 struct link;
 struct known_wait;
 struct auth;
+struct own;
 struct session;
 
 /* Where a connection comes from. */
@@ -109,6 +110,7 @@ struct session {
 	uint64_t	 size_max;	/* as announced */
 	char		*auth_told;	/* mechanisms, as announced; or NULL */
 	struct auth	*auth;		/* the exchange in work; or NULL */
+	struct own	*own;		/* and its part that is ours; or NULL */
 	char		*user;		/* as authenticated; NULL: unknown */
 	unsigned	 auth_failures;
 	bool		 authed;	/* an actual server has said 235 */

@@ -9,6 +9,7 @@
 
 #define PROBE_MIN_MS	10000		/* of a pool, by default */
 #define PROBE_MS	(5 * 60000)
+#define USER_MAX	255		/* bytes, as in the credentials */
 #define KNOWN_CACHE_MS	(4 * 3600000LL)
 #define KNOWN_GOOD_MS	(30 * 86400000LL)
 
@@ -99,6 +100,38 @@ build_unknown(struct build *b, const struct conf_pos *pos, const char *s)
 		b->action->act.unknown_code = 450;
 	else
 		lex_error(&b->lex, pos, "an unknown recipient gets 550 or 450");
+}
+
+/* Of the credentials: one word, as it stands there. */
+char *
+build_label(struct build *b, const struct conf_pos *pos, const char *s)
+{
+	size_t	n = strlen(s);
+
+	if (n == 0 || n > DEST_LABEL_MAX || strpbrk(s, " \t#") != NULL)
+		lex_error(&b->lex, pos, "a label is one word of at most %d "
+		    "bytes", DEST_LABEL_MAX);
+	return lit(s);
+}
+
+void
+build_token(struct build *b, const struct conf_pos *pos, const char *label,
+    const char *user, const char *path)
+{
+	struct conf_token	*v = build_grow(b, b->conf->tokens,
+				    b->conf->ntokens, sizeof(*v));
+
+	if (user[0] == '\0' || strlen(user) > USER_MAX)
+		lex_error(&b->lex, pos, "a user has 1 to %d bytes", USER_MAX);
+	for (size_t i = 0; i < b->conf->ntokens; i++)
+		if (strcmp(b->conf->tokens[i].label, label) == 0)
+			lex_error(&b->lex, pos, "the label \"%s\" stands "
+			    "twice", label);
+	if (v == NULL)
+		return;
+	v[b->conf->ntokens++] = (struct conf_token){ build_label(b, pos,
+	    label), lit(user), lit(path) };
+	b->conf->tokens = v;
 }
 
 void

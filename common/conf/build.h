@@ -13,6 +13,7 @@
 #define CONTROL_PATH_MAX	80	/* sockets' names lie below it */
 #define QUEUE_PATH_MAX		1000
 #define CA_PATH_MAX		1000
+#define USERS_PATH_MAX		1000
 #define GREET_DELAY_MAX_MS	(5 * 60000)	/* RFC 5321, 4.5.3.2.1: clients
 						 * wait five minutes */
 #define TTL_MIN_MS		10000	/* a number without its unit is less */
@@ -142,6 +143,9 @@ void	 build_limit_for(struct build *, const struct conf_pos *,
 /* Tables: by name, in place, of a file. */
 struct conf_table *build_table(struct build *, const struct conf_pos *,
 	    const char *name);
+/* The same, for logins. */
+struct conf_table *build_users(struct build *, const struct conf_pos *,
+	    const char *name);
 struct conf_table *build_inline(struct build *, const struct conf_pos *);
 void	 build_entry(struct build *, const struct conf_pos *,
 	    struct conf_table *, const char *key, const char *value);
@@ -150,6 +154,8 @@ void	 build_table_begin(struct build *, const struct conf_pos *,
 void	 build_table_file(struct build *, const struct conf_pos *,
 	    const char *path);
 void	 build_table_cdb(struct build *, const struct conf_pos *,
+	    const char *path);
+void	 build_table_users(struct build *, const struct conf_pos *,
 	    const char *path);
 
 void	 build_action_begin(struct build *, const struct conf_pos *,
@@ -167,6 +173,10 @@ void	 build_to_table(struct build *, const struct conf_pos *,
 	    const char *name, enum conf_by);
 void	 build_known(struct build *, enum conf_known, struct conf_table *);
 void	 build_unknown(struct build *, const struct conf_pos *, const char *);
+/* `credentials LABEL user … file …` */
+void	 build_token(struct build *, const struct conf_pos *,
+	    const char *label, const char *user, const char *path);
+char	*build_label(struct build *, const struct conf_pos *, const char *);
 void	 build_mail_from(struct build *, const struct conf_pos *,
 	    const char *);
 /* One more action of the rule. */
@@ -216,6 +226,8 @@ void	 check_senders(struct build *, const struct conf_pos *,
 void	 check_auth(struct build *, struct conf_listen *);
 /* The entries of `tls policy`. */
 void	 check_policy(struct build *);
+/* Who logs in where, by which label. */
+void	 check_logins(struct build *);
 /* What the entries of `expand aliases` tables stand for, and the files that
  * they include. */
 void	 check_aliases(struct build *);

@@ -17,7 +17,15 @@ check_tables(struct build *b)
 		if (!t->defined)
 			lex_error(&b->lex, &t->pos, "table \"%s\" is not "
 			    "defined", table_name(t));
-		else if (!t->used)
+		else if (t->judges && !t->is_users)
+			lex_error(&b->lex, &t->pos, "table \"%s\" has no "
+			    "passwords for auth: table … passwd \"PATH\"",
+			    table_name(t));
+		else if (t->is_users && t->used)
+			lex_error(&b->lex, &t->pos, "table \"%s\" has users "
+			    "with passwords; it can stand behind auth alone",
+			    table_name(t));
+		else if (!t->used && !t->judges)
 			lex_warning(&b->lex, &t->pos, "table \"%s\" is not "
 			    "used", table_name(t));
 	}
@@ -455,6 +463,7 @@ check_all(struct build *b)
 	check_tables(b);
 	check_listens(b);
 	check_actions(b);
+	check_logins(b);
 	check_aliases(b);
 	check_archives(b);
 	check_policy(b);

@@ -49,6 +49,9 @@ struct conf_dest {
 	uint16_t	 port;		/* 25 by default */
 	unsigned	 weight;	/* its share; 0: none was given */
 	bool		 standby;	/* only while no other one answers */
+	char		*auth;		/* label of the credentials to log in with;
+					 * NULL: the action's */
+	bool		 auth_plaintext;	/* over any connection */
 };
 
 /* Servers that stand for each other: a `pool`, or the list of one action. */
@@ -107,6 +110,8 @@ struct conf_action {
 	char		*mail_from;
 	const struct conf_table *mail_from_table;
 	bool		 srs;
+	char		*auth;		/* label to log in with; NULL: no login */
+	bool		 auth_plaintext;	/* over any connection */
 	const struct conf_table *aliases;	/* ACT_EXPAND */
 	enum conf_identity identity;
 	struct conf_tls	 tls;		/* before that of its pool */
@@ -146,6 +151,7 @@ struct conf_listen {
 	bool		 auth;		/* before MAIL, unless `optional` */
 	bool		 auth_optional;
 	const struct conf_action *auth_via;	/* whose server is asked */
+	const struct conf_table *auth_users;	/* `auth <T>`; or NULL */
 	bool		 auth_plaintext;
 	bool		 takes_passwords; /* can offer AUTH: own workers */
 	const struct conf_table *recipients;	/* NULL: all */
@@ -224,6 +230,8 @@ struct conf_limits {
 	int64_t		 rate_per_ms;
 };
 
+#define PKI_KEYS_MAX	3		/* of one name: RSA, EC, Ed25519 */
+
 /* A file that an :include: of an alias names; in the bundle. */
 struct conf_list {
 	struct span	 path;		/* as written */
@@ -268,9 +276,13 @@ struct conf {
 	char		*control_path;	/* /run/postern */
 	int		 log_level;	/* enum log_level */
 	char		*credentials;	/* path or NULL */
+	/* Credentials whose secret is a token in a file of its own. */
+	struct conf_token { char *label, *user, *path; } *tokens;
+	size_t		 ntokens;
 	char		*ca;		/* path; NULL: the system's */
 	const struct conf_table *tls_policy;	/* NULL: none */
 	struct conf_pos	 tls_policy_pos;
+	/* Those of one name stand side by side for different kinds of key. */
 	struct conf_pki	{ char *name, *cert, *key; struct conf_pos pos; } *pkis;
 	size_t		 npkis;
 };
@@ -301,6 +313,10 @@ const char *conf_ca(const struct conf *, const struct conf_tls *);
 /* The next file of CAs that actions or pools name; *at begins with 0. NULL:
  * there are no more. */
 const char *conf_ca_next(const struct conf *, size_t *at);
+/* Each label of the credentials that an action or a destination logs in with,
+ * maybe several times; pos: of the statement. False from f: no more. */
+void	 conf_labels(const struct conf *, bool (*f)(const char *label,
+	    const struct conf_pos *, void *arg), void *arg);
 /* Is there an action with a mirror: a second session behind some sessions? */
 bool	 conf_mirrors(const struct conf *);
 /*

@@ -55,6 +55,17 @@ build_table(struct build *b, const struct conf_pos *pos, const char *name)
 }
 
 struct conf_table *
+build_users(struct build *b, const struct conf_pos *pos, const char *name)
+{
+	struct conf_table	*t = table_find(b, name);
+
+	if (t == NULL)
+		t = table_make(b, pos, name);
+	t->judges = true;
+	return t;
+}
+
+struct conf_table *
 build_inline(struct build *b, const struct conf_pos *pos)
 {
 	struct conf_table	*t = table_make(b, pos, NULL);
@@ -135,6 +146,20 @@ build_table_cdb(struct build *b, const struct conf_pos *pos, const char *path)
 	if (table_file(b, pos, path, &file) &&
 	    (why = table_cdb_open(b->table, file)) != NULL)
 		lex_error(&b->lex, pos, "%s: %s", path, why);
+}
+
+void
+build_table_users(struct build *b, const struct conf_pos *pos,
+    const char *path)
+{
+	b->table->path = path;
+	b->table->is_users = true;
+	if (strlen(path) > USERS_PATH_MAX)
+		lex_error(&b->lex, pos, "a path of at most %d bytes is "
+		    "expected", USERS_PATH_MAX);
+	if (strlen(b->table->name) > NAME_MAX_LEN)
+		lex_error(&b->lex, pos, "the name of a users' table has at "
+		    "most %d bytes", NAME_MAX_LEN);
 }
 
 /* ---- listeners ----------------------------------------------------------- */

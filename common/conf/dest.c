@@ -92,9 +92,17 @@ options(struct span s, struct conf_dest *d, const char **why)
 		    span_word(&s, " \t", &word)) &&
 		    span_u64(word, LIST_WEIGHT_MAX, &n) && n > 0) {
 			d->weight = (unsigned)n;
+		} else if (span_is(word, "auth") && d->auth == NULL &&
+		    (s = span_trim(s), span_word(&s, " \t", &word)) &&
+		    word.len <= DEST_LABEL_MAX) {
+			if ((d->auth = span_dup(word)) == NULL)
+				return false;
+		} else if (span_is(word, "auth-plaintext") &&
+		    d->auth != NULL) {
+			d->auth_plaintext = true;
 		} else {
-			*why = "behind a destination stand weight N and "
-			    "standby";
+			*why = "behind a destination stand weight N, standby "
+			    "and auth LABEL";
 			return false;
 		}
 	}
@@ -160,8 +168,10 @@ dest_list_free(struct conf_pool *p)
 {
 	if (p == NULL)
 		return;
-	for (size_t i = 0; i < p->ndests; i++)
+	for (size_t i = 0; i < p->ndests; i++) {
 		free(p->dests[i].host);
+		free(p->dests[i].auth);
+	}
 	free(p->dests);
 	free(p);
 }

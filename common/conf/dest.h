@@ -9,6 +9,7 @@
 #include "common/conf/conf.h"
 
 #define DEST_NAME_MAX	256	/* bytes of a host, with its NUL */
+#define DEST_LABEL_MAX	64	/* bytes of a label of the credentials */
 #define DEST_LIST_MAX	16	/* destinations of one table's value */
 
 /*
@@ -19,7 +20,7 @@
 bool	 dest_read(struct span text, struct conf_dest *d,
 	    char host[DEST_NAME_MAX], const char **later);
 /*
- * "DEST [weight N] [standby], …" as a pool of its own, to be given to
+ * "DEST [weight N] [standby] [auth LABEL [auth-plaintext]], …" as a pool of its own, to be given to
  * dest_list_free(). NULL with *why (static): it is none, or no memory.
  */
 struct conf_pool *dest_list(struct span text, const char **why);

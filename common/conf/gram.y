@@ -90,7 +90,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_NAME "name" K_NONE "none" K_NORMALIZE "normalize" K_NOT "not" K_OFF "off"
    K_ON "on" K_ON_CONFLICT "on-conflict" K_ON_FAILURE "on-failure"
    K_ON_SLOW "on-slow" K_OPEN "open" K_OPPORTUNISTIC "opportunistic"
-   K_PASS "pass" K_PATH "path" K_PATIENCE "patience" K_PER "per"
+   K_PASS "pass" K_PASSWD "passwd" K_PATH "path" K_PATIENCE "patience" K_PER "per"
    K_PHASE "phase" K_PIN "pin" K_PKI "pki" K_PLAIN "plain" K_POLICY "policy"
    K_POOL "pool" K_PORT "port" K_POSTMASTER "postmaster" K_PROBE "probe" K_PROXY "proxy"
    K_PROXY_PROTOCOL "proxy-protocol" K_PROXY_V1 "proxy-v1"
@@ -117,7 +117,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
 
 %type <string> word
 %type <table> tspec for_opt
-%type <flag> not double_bounces
+%type <flag> not double_bounces auth_clear
 %type <by> by
 %type <identity> identity
 %type <conflict> conflict
@@ -175,6 +175,9 @@ global:	  K_HOSTNAME word	{
 		b->conf->tls_policy = $3;
 		b->conf->tls_policy_pos = @1;
 	}
+	| K_CREDENTIALS word K_USER word K_FILE word {
+		build_token(b, &@2, $2, $4, $6);
+	}
 	| K_CONTROL K_PATH word	{
 		build_once_all(b, &@1, K_CONTROL, "control path");
 		b->conf->control_path = build_path(b, &@3, $3,
@@ -226,6 +229,7 @@ table_body: '{' table_list opt_comma '}'
 	| K_CDB word		{ build_table_cdb(b, &@2, $2); }
 	| K_REGEX word		{ LATER(@1, "table … regex"); }
 	| K_DOVECOT word	{ LATER(@1, "table … dovecot"); }
+	| K_PASSWD word		{ build_table_users(b, &@2, $2); }
 	;
 table_list: table_item | table_list ',' table_item
 	;
@@ -363,7 +367,9 @@ conflict: K_DEFER		{ $$ = CONFLICT_DEFER; }
 verify:	  %empty | K_VERIFY
 	;
 auth_by:  %empty
-	| tspec			{ LATER(@1, "listen … auth <table>"); }
+	| TABLEREF		{
+		b->listen->auth_users = build_users(b, &@1, $1);
+	}
 	| K_VIA word		{
 		b->listen->auth_via = build_action_named(b, &@2, $2);
 	}
@@ -430,7 +436,11 @@ action_opt:
 	}
 	| K_OPEN		{ b->action->act.open = true; }
 	| tls_use		{ b->action->act.tls = b->tls; }
-	| K_AUTH word		{ LATER(@1, "auth on an action"); }
+	| K_AUTH word auth_clear {
+		ONCE(@1, K_AUTH);
+		b->action->act.auth = build_label(b, &@2, $2);
+		b->action->act.auth_plaintext = $3;
+	}
 	| K_RECIPIENTS { ONCE(@1, K_RECIPIENTS); } known
 	| K_UNKNOWN NUMBER	{
 		ONCE(@1, K_UNKNOWN);
@@ -553,7 +563,13 @@ dest_opts: %empty
 		    WEIGHT_MAX);
 	}
 	| dest_opts K_STANDBY	{ build_dest_last(b)->standby = true; }
-	| dest_opts K_AUTH word	{ LATER(@2, "auth of a destination"); }
+	| dest_opts K_AUTH word auth_clear {
+		build_dest_last(b)->auth = build_label(b, &@3, $3);
+		build_dest_last(b)->auth_plaintext = $4;
+	}
+	;
+auth_clear: %empty		{ $$ = 0; }
+	| K_AUTH_PLAINTEXT	{ $$ = 1; }
 	;
 
 match:	  K_MATCH { build_rule_begin(b, &@1); } conditions outcome {

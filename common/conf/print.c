@@ -11,7 +11,8 @@ print_table(struct buf *b, const struct conf_table *t)
 	buf_str(b, "table ");
 	put_quoted(b, t->name);
 	if (t->path != NULL) {
-		buf_str(b, t->is_cdb ? " cdb " : " file ");
+		buf_str(b, t->is_users ? " passwd " :
+		    t->is_cdb ? " cdb " : " file ");
 		put_quoted(b, t->path);
 	} else {
 		buf_byte(b, ' ');
@@ -161,6 +162,8 @@ print_ways(struct buf *b, const struct conf_listen *l)
 		    CONFLICT_QUEUE ? "queue" : "fan-out");
 	if (l->auth)
 		buf_str(b, l->auth_optional ? " auth-optional" : " auth");
+	if (l->auth_users != NULL)
+		put_tspec(b, l->auth_users);
 	if (l->auth_via != NULL) {
 		buf_str(b, " via ");
 		put_quoted(b, l->auth_via->name);
@@ -326,6 +329,15 @@ conf_print(const struct conf *c, struct buf *b)
 	if (c->tls_policy != NULL) {
 		buf_str(b, "tls policy");
 		put_tspec(b, c->tls_policy);
+		buf_str(b, "\n");
+	}
+	for (size_t i = 0; i < c->ntokens; i++) {
+		buf_str(b, "credentials ");
+		put_quoted(b, c->tokens[i].label);
+		buf_str(b, " user ");
+		put_quoted(b, c->tokens[i].user);
+		buf_str(b, " file ");
+		put_quoted(b, c->tokens[i].path);
 		buf_str(b, "\n");
 	}
 	for (size_t i = 0; i < c->npools; i++)

@@ -6,6 +6,16 @@
 #include "common/conf/table_i.h"
 
 static void
+print_auth(struct buf *b, const char *label, bool plaintext)
+{
+	if (label == NULL)
+		return;
+	buf_str(b, " auth ");
+	put_quoted(b, label);
+	buf_str(b, plaintext ? " auth-plaintext" : "");
+}
+
+static void
 print_dest(struct buf *b, const struct conf_dest *d)
 {
 	static const char *const schemes[] = { "", "smtp://", "smtp+notls://",
@@ -22,6 +32,7 @@ print_dest(struct buf *b, const struct conf_dest *d)
 	if (d->weight != 0)
 		buf_fmt(b, " weight %u", d->weight);
 	buf_str(b, d->standby ? " standby" : "");
+	print_auth(b, d->auth, d->auth_plaintext);
 }
 
 static void
@@ -166,6 +177,7 @@ print_action(struct buf *b, const struct conf_action *a)
 		buf_str(b, " helo ");
 		put_quoted(b, a->helo);
 	}
+	print_auth(b, a->auth, a->auth_plaintext);
 	if (a->source.family != 0) {
 		buf_str(b, " source ");
 		put_addr(b, &a->source);

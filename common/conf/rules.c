@@ -313,6 +313,44 @@ is_dead(const struct conf *c, const struct conf_rule *r, bool regular)
 	    (r->from != FROM_LOCAL || r->from_table.not));
 }
 
+/* Can recipients of this listener have different ways, one of them live? */
+static bool
+ways_meet(const struct conf *c, const struct conf_listen *l)
+{
+	const struct conf_action *live = NULL, *other = NULL;
+
+	for (size_t i = 0; i < c->nrules; i++) {
+		const struct conf_rule *r = c->rules[i];
+
+		if (r->action == NULL || (r->tag.table != NULL &&
+		    table_get(r->tag.table, span_str(l->tag), NULL) ==
+		    r->tag.not))
+			continue;
+		if (r->action->type == ACT_PROXY && live == NULL)
+			live = r->action;
+		else if (r->action != live)
+			other = r->action;
+		if (live != NULL && other != NULL)
+			return true;
+	}
+	return false;
+}
+
+static void
+check_fan_out(struct build *b)
+{
+	const struct conf_listen *l;
+
+	for (size_t i = 0; i < b->conf->nlistens; i++) {
+		l = b->conf->listens[i];
+		if (l->on_conflict == CONFLICT_FAN_OUT && l->proxy == NULL &&
+		    !ways_meet(b->conf, l))
+			lex_warning(&b->lex, &l->pos, "on-conflict fan-out: no "
+			    "rules here lead different ways, one of them to a "
+			    "proxy");
+	}
+}
+
 void
 check_rules(struct build *b, bool regular)
 {
@@ -336,6 +374,7 @@ check_rules(struct build *b, bool regular)
 	limits_check(b, &c->limits.rate_for, is_prefix, an_address);
 	limits_check(b, &c->limits.auth_failures_for, is_prefix, an_address);
 	limits_check(b, &c->limits.deliveries_for, is_domain, a_domain);
+	check_fan_out(b);
 	if (regular && c->nrules == 0)
 		lex_warning(&b->lex, &b->lex.pos, "there is no match rule: "
 		    "every recipient will be refused");

@@ -185,6 +185,12 @@ table_name(const struct conf_table *t)
 	return t->name == NULL ? "<inline>" : t->name;
 }
 
+const char *
+table_users(const struct conf_table *t)
+{
+	return t->is_users ? t->path : NULL;
+}
+
 size_t
 table_count(const struct conf_table *t)
 {

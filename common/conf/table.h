@@ -8,6 +8,9 @@
 #include "common/conf/conf.h"
 
 const char *table_name(const struct conf_table *);	/* "<inline>" if none */
+/* The file of a users' table (`passwd`), which is nobody's to read but keyd's;
+ * NULL: another table. */
+const char *table_users(const struct conf_table *);
 size_t	 table_count(const struct conf_table *);
 /* Exact key, ASCII case ignored. *value (may be NULL) is borrowed; empty in a
  * list. */

@@ -30,6 +30,8 @@ struct conf_table {
 	bool		 told;		/* its entries were looked at */
 	/* A file of makemap's, in the bundle: entries and maps are empty. */
 	bool		 is_cdb;
+	bool		 is_users;	/* of logins: its entries are keyd's */
+	bool		 judges;	/* stands behind `auth` */
 	struct cdb	 cdb;
 	size_t		 ncdb;		/* its entries */
 };

@@ -25,14 +25,18 @@ enum ipc_role {
 	IPC_PROXYD	= 1 << 4,
 	IPC_LOOKUPD	= 1 << 5,
 	IPC_KEYD	= 1 << 6,
-	IPC_CTL		= 1 << 7	/* posternctl */
+	IPC_PASSWD	= 1 << 7,	/* keyd's second process */
+	IPC_CTL		= 1 << 8	/* posternctl */
 };
 #define IPC_CHILD	(IPC_SMTPD | IPC_QUEUED | IPC_DELIVERD | IPC_PROXYD | \
-			 IPC_LOOKUPD | IPC_KEYD)
+			 IPC_LOOKUPD | IPC_KEYD | IPC_PASSWD)
 #define IPC_ANYONE	(IPC_PARENT | IPC_CHILD)
 
 enum ipc_secret_kind {
-	IPC_SECRET_CERT, IPC_SECRET_KEY, IPC_SECRET_CREDENTIALS, IPC_SECRET_SRS
+	IPC_SECRET_CERT, IPC_SECRET_KEY, IPC_SECRET_CREDENTIALS, IPC_SECRET_SRS,
+	IPC_SECRET_TOKEN,
+	IPC_SECRET_TOKEN_NEW,	/* of the configuration in force: it has changed */
+	IPC_SECRET_USERS
 };
 
 /* Whose certificates it is held against: servers' that we go to; clients'. */
@@ -50,7 +54,11 @@ enum q_status {
 enum q_settled {
 	SETTLED_TAKEN,		/* the server has taken its recipients */
 	SETTLED_QUEUE,		/* the queue is to deliver them */
-	SETTLED_REFUSED		/* failed for good: their sender is told */
+	SETTLED_REFUSED,	/* failed for good: their sender is told */
+	SETTLED_RELAYED,	/* taken by a server that tells nobody of it:
+				 * NOTIFY=SUCCESS is ours (RFC 3461, 5.2.2) */
+	SETTLED_TOLD,		/* refused, and the client has heard of it */
+	SETTLED_LAST = SETTLED_TOLD
 };
 
 /* Of a recipient in the queue. */
@@ -79,7 +87,32 @@ enum d_dest {
 	D_DEST_SLOW		/* 421 or 4xx before any recipient */
 };
 
+/* Of k_auth_answer. */
+enum k_auth_status {
+	K_AUTH_OK,
+	K_AUTH_NO_LABEL,	/* no such credential */
+	K_AUTH_NO_MECH,		/* none that both sides have */
+	K_AUTH_BAD		/* the challenge makes no sense */
+};
+
 #define IPC_GUESS_KEY	16	/* octets of a name's hash in q_guess */
+
+/* What is asked of keyd for a login. */
+enum k_how {
+	K_PASSWORD,		/* said is the password */
+	K_CRAM_MD5,		/* said is the digest in hex, of `challenge` */
+	K_SCRAM,		/* said is the client's next message */
+	K_SCRAM_PLUS		/* the same, bound to its TLS */
+};
+enum k_verdict {
+	K_YES,
+	K_NO,			/* wrong password, no such user */
+	K_MORE,			/* SCRAM: said is the challenge */
+	K_LATER,		/* too much to do, or no such table */
+	K_MALFORMED		/* of SCRAM: nobody's password is wrong */
+};
+/* What the users of a table can be asked by. */
+enum k_can { K_CAN_SCRAM = 1 << 0, K_CAN_CRAM_MD5 = 1 << 1 };
 
 /* What is known of a recipient. */
 enum v_state {

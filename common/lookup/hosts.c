@@ -59,7 +59,8 @@ source_tls(struct hosts *h, struct source *s, const struct conf_pool *pool,
 }
 
 static void
-source_dest(struct source *s, const struct conf_dest *d)
+source_dest(struct source *s, const struct conf_dest *d,
+    const struct conf_action *a)
 {
 	s->mx = d->kind == DEST_MX;
 	s->port = d->port != 0 ? d->port : 25;
@@ -67,6 +68,9 @@ source_dest(struct source *s, const struct conf_dest *d)
 	s->scheme = (uint8_t)d->scheme;
 	s->weight = (uint8_t)d->weight;
 	s->standby = d->standby;
+	s->login = d->auth != NULL ? d->auth : a->auth;
+	s->login_plaintext = d->auth != NULL ? d->auth_plaintext :
+	    a->auth_plaintext;
 	strlcpy(s->name, d->host, sizeof(s->name));
 	s->result = s->mx ? MX_TEMPFAIL : MX_IMPLICIT;
 }
@@ -97,7 +101,7 @@ hosts_new(const struct conf *conf, const struct conf_action *action,
 		if (dests[i].kind == DEST_UNIX)
 			continue;
 		s = &h->sources[h->nsources++];
-		source_dest(s, &dests[i]);
+		source_dest(s, &dests[i], action);
 		source_tls(h, s, pool, dests[i].scheme);
 	}
 	if (ndests == 0) {
@@ -141,6 +145,8 @@ host_add(struct hosts *h, size_t source, const char *name, uint16_t pref)
 	host->id.weight = s->weight;
 	host->id.standby = s->standby;
 	host->id.host = (uint8_t)(h->nhosts - 1);
+	host->id.login = s->login;
+	host->id.login_plaintext = s->login_plaintext;
 	if (s->addr.family != 0) {
 		host->addrs[host->naddrs++] = s->addr;
 		addr_str(&s->addr, host->id.name);

@@ -39,6 +39,9 @@ struct hosts_cand {
 	uint8_t		 weight;	/* its destination's; 0: none given */
 	bool		 standby;
 	uint8_t		 host;		/* place in hosts_list's tls */
+	const char	*login;		/* label of the credentials, or NULL; the
+					 * configuration's or the list's */
+	bool		 login_plaintext;	/* over any connection */
 };
 struct hosts_list {
 	size_t		 n;

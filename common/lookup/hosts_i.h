@@ -17,6 +17,8 @@ struct source {				/* one entry of the list */
 	uint16_t	 port;
 	uint8_t		 scheme, weight;
 	bool		 standby;
+	const char	*login;
+	bool		 login_plaintext;
 	struct conf_tls	 tls;		/* what is asked of a session */
 	bool		 by_policy;
 	bool		 ad;		/* the MX answer is validated */

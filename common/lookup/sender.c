@@ -16,6 +16,8 @@ struct sender {
 	struct chan	*chan;		/* NULL: no keyd at the moment */
 	uint16_t	 worker;
 	struct wait	*wait;
+	void		(*joined)(struct chan *);
+	void		(*answered)(const struct ipc_k_auth_answer *);
 };
 struct question {
 	struct sender	*s;
@@ -27,9 +29,10 @@ struct question {
 	char		*what;
 };
 
-static chan_handler on_made, on_sender;
+static chan_handler on_made, on_sender, on_auth;
 static const struct chan_row rows_deliverd[] = {
 	{ IPC_T_k_srs_made, on_made },
+	{ IPC_T_k_auth_answer, on_auth, true },
 	{ 0, NULL }
 };
 static const struct chan_row rows_smtpd[] = {
@@ -106,6 +109,16 @@ on_made(struct chan *c, const void *msg, int fd)
 }
 
 static void
+on_auth(struct chan *c, const void *msg, int fd)
+{
+	struct sender	*s = chan_arg(c);
+
+	(void)fd;
+	if (s->answered != NULL)
+		s->answered(msg);
+}
+
+static void
 on_sender(struct chan *c, const void *msg, int fd)
 {
 	const struct ipc_k_srs_sender	*m = msg;
@@ -130,8 +143,11 @@ lost(struct chan *c, const char *why)
 
 	if (why != NULL)
 		proc_report(s->p, IPC_KEYD, s->worker, why);
-	if (s->chan == c)
+	if (s->chan == c) {
 		s->chan = NULL;
+		if (s->joined != NULL)
+			s->joined(NULL);
+	}
 	chan_free(c);
 }
 
@@ -145,6 +161,16 @@ sender_peer(struct sender *s, uint16_t worker, int fd)
 	if (s->chan == NULL)
 		fatal("chan_new");
 	wait_each(s->wait, again, NULL);
+	if (s->joined != NULL)
+		s->joined(s->chan);
+}
+
+void
+sender_share(struct sender *s, void (*joined)(struct chan *),
+    void (*answered)(const struct ipc_k_auth_answer *))
+{
+	s->joined = joined;
+	s->answered = answered;
 }
 
 uint32_t

@@ -31,6 +31,12 @@ enum sender_answer {
 uint32_t sender_ask(struct sender *, struct span what,
 	    void (*done)(void *arg, enum sender_answer, struct span address,
 	    struct span why), void *arg);
+/*
+ * In deliverd keyd answers other questions over the same channel (k_auth):
+ * joined gets each new one and NULL when it is gone, answered what comes.
+ */
+void	 sender_share(struct sender *, void (*joined)(struct chan *),
+	    void (*answered)(const struct ipc_k_auth_answer *));
 void	 sender_cancel(struct sender *, uint32_t number);
 
 #endif

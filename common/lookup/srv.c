@@ -44,12 +44,25 @@ tell(struct srv *s)
 	s->delivered = s->failed = 0;
 }
 
+static void
+tell_login(struct srv *s)
+{
+	if (queued != NULL)
+		CHAN_SEND(queued, d_login, .addr = s->addr,
+		    .label = span_str(s->login),
+		    .why = span_str(s->login_why));
+}
+
 static bool
 tell_one(struct span key, void *v, void *arg)
 {
+	struct srv	*s = v;
+
 	(void)key;
 	(void)arg;
-	tell(v);
+	tell(s);
+	if (s->login_why[0] != '\0')
+		tell_login(s);
 	return true;
 }
 
@@ -234,6 +247,16 @@ srv_probe(struct srv *s)
 	    rand_below(UINT32_MAX));
 	/* The others leave this one to us. */
 	tell(s);
+}
+
+void
+srv_login(struct srv *s, const char *label, const char *why)
+{
+	strlcpy(s->login, label, sizeof(s->login));
+	strlcpy(s->login_why, why, sizeof(s->login_why));
+	/* Of a server that queued has heard of. */
+	tell(s);
+	tell_login(s);
 }
 
 /*

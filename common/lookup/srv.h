@@ -29,6 +29,8 @@ struct srv {
 	int64_t		 used_ms;
 	char		 why[512];	/* the last failure, "CODE TEXT" */
 	char		 tls[SRV_TLS_MAX];	/* of the last session, for people */
+	/* deliverd: the last label whose login was told of; why it fails. */
+	char		 login[256], login_why[512];
 };
 
 /* changed is called when one goes down or comes back, whoever saw it. */
@@ -59,5 +61,7 @@ void	 srv_works(struct srv *);
 /* It could not be reached or did not welcome us. */
 void	 srv_failed(struct srv *, bool probe, const char *why);
 void	 srv_probe(struct srv *);
+/* It takes our login by this label ("" for why), or does not; for queued. */
+void	 srv_login(struct srv *, const char *label, const char *why);
 
 #endif

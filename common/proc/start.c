@@ -52,7 +52,8 @@ role_name(enum ipc_role role)
 	case IPC_DELIVERD:	return "deliverd";
 	case IPC_PROXYD:	return "proxyd";
 	case IPC_LOOKUPD:	return "lookupd";
-	case IPC_KEYD:		return "keyd";
+	case IPC_KEYD:
+	case IPC_PASSWD:	return "keyd";
 	default:		return "postern";
 	}
 }

@@ -34,7 +34,7 @@ struct proc_ops {
 		    int fd);
 	void	(*pause_listener)(struct proc *, uint16_t index, bool on);
 	void	(*fallback)(struct proc *, struct span action, bool on);
-	/* keyd only; before reload_end or the end of boot. */
+	/* keyd, in both roles; before reload_end or the end of boot. */
 	void	(*secret)(struct proc *, enum ipc_secret_kind, const char *name,
 		    const char *path, int fd);
 	/* smtpd, deliverd, proxyd: a file of CAs; fd is taken. */

@@ -22,7 +22,7 @@ struct proc_kept {
 	enum ipc_role		 role;
 	enum ipc_secret_kind	 secret;
 	enum ipc_trust_kind	 trust;
-	char			 name[65];
+	char			 name[256];
 	char			 path[1025];
 };
 

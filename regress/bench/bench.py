@@ -10,6 +10,7 @@ nginx and haproxy, which read nothing. Standard library only; root (Postfix's
 master needs it)."""
 import argparse
 import os
+import re
 import shutil
 import socket
 import statistics
@@ -176,6 +177,25 @@ def idle(server, mode):
             sink.stop()
 
 
+def handshakes(server, seconds, at_once):
+    """New sessions a second; server and clients have a core each."""
+    cores = sorted(os.sched_getaffinity(0))
+    server.start("tls")
+    try:
+        for p in servers.children(server.pid):
+            os.sched_setaffinity(p, {cores[0]})
+        argv = ["openssl", "s_time", "-connect", "127.0.0.1:%d" % server.smtps, "-new",
+                "-time", str(seconds)]
+        clients = [subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                    text=True, preexec_fn=lambda: os.sched_setaffinity(
+                                        0, {cores[-1]})) for _ in range(at_once)]
+        out = [c.communicate(timeout=60)[0] for c in clients]
+        n = [re.search(r"^(\d+) connections in (\d+) real", x, re.M) for x in out]
+        return {"handshakes/s": sum(int(m[1]) for m in n) / seconds}
+    finally:
+        server.stop()
+
+
 POSTFIX_ONLY = (servers.Postfix,)
 PROXIES = (servers.Postfix, servers.Nginx, servers.Haproxy)
 # name, function, arguments, peers, goals: (figure, peer or None: a value of
@@ -199,6 +219,8 @@ CASES = [
      [("KiB/session", None, "<=", 16)]),
     ("idle session, proxied", idle, lambda n: ("proxy",), POSTFIX_ONLY,
      [("KiB/session", None, "<=", 10)]),
+    ("TLS, 8 handshakes at once, ECDSA P-256", handshakes, lambda n: (3, 8),
+     (servers.Openssl,), [("handshakes/s", "openssl", ">=", 0.85)]),
 ]
 
 

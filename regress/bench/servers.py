@@ -52,6 +52,14 @@ def children(pid):
     return out
 
 
+def certificate(path):
+    """path.crt and path.key, ECDSA P-256."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-keyout", path + ".key", "-out",
+                    path + ".crt", "-subj", "/CN=bench.example", "-days", "30"],
+                   check=True, stderr=subprocess.DEVNULL)
+
+
 class Server:
     name = ""
 
@@ -59,7 +67,7 @@ class Server:
         self.dir = os.path.join(scratch, self.name)
 
     def start(self, mode):
-        """mode: hold (take, durably, deliver nothing), relay, proxy."""
+        """mode: hold (take, durably, deliver nothing), relay, proxy, tls."""
         shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(self.dir)
         os.chmod(self.dir, 0o755)
@@ -68,8 +76,11 @@ class Server:
             self.top = subprocess.Popen(self.argv(), stdout=log, stderr=log,
                                         stdin=subprocess.DEVNULL, env=self.env())
         self.pid = self.top.pid
-        wait_greeting(self.port)
+        self.wait(mode)
         self.started(mode)
+
+    def wait(self, mode):
+        wait_greeting(self.port)
 
     def started(self, mode):
         pass
@@ -116,15 +127,22 @@ class Server:
 
 class Postern(Server):
     name, port, build = "postern", 2591, os.path.join(TOP, "build")
+    smtps = 2597
 
     def prepare(self, mode):
         way = 'proxy "live"' if mode == "proxy" else ""
+        tls = ""
+        if mode == "tls":
+            certificate(self.dir + "/bench")
+            tls = f"""pki bench.example cert "{self.dir}/bench.crt" key "{self.dir}/bench.key"
+listen on 127.0.0.1 port {self.smtps} smtps pki bench.example
+"""
         rule = "" if mode == "proxy" else 'match from any for any action "out"'
         write(self.dir + "/postern.conf", f"""hostname bench.example
 action "out" relay to {{ "127.0.0.1:{SINK}" }} open
 action "live" proxy to {{ "127.0.0.1:{SINK}" }}
 listen on 127.0.0.1 port {self.port} {way}
-{rule}
+{tls}{rule}
 queue path "{self.dir}/spool"
 control path "{self.dir}/run"
 limit deliveries per destination 50
@@ -302,6 +320,29 @@ listen smtp
     def argv(self):
         return [os.path.join(TOP, "build/peers/haproxy/usr/sbin/haproxy"),
                 "-f", self.dir + "/haproxy.cfg", "-db"]
+
+
+class Openssl(Server):
+    """openssl s_server: the library and nothing else."""
+    name, port, smtps = "openssl", 2598, 2598
+
+    def prepare(self, mode):
+        certificate(self.dir + "/bench")
+
+    def wait(self, mode):
+        end = time.time() + 10
+        while time.time() < end:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 5).close()
+                return
+            except OSError:
+                time.sleep(0.01)
+        raise RuntimeError("nobody listens on port %d" % self.port)
+
+    def argv(self):
+        return ["openssl", "s_server", "-accept", "127.0.0.1:%d" % self.port, "-cert",
+                self.dir + "/bench.crt", "-key", self.dir + "/bench.key", "-quiet", "-rev",
+                "-no_ticket", "-no_cache"]
 
 
 class Sink:

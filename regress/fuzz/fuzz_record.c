@@ -98,7 +98,7 @@ settled(struct span env)
 
 	if (rec_settled_decode(env, &s, &why) != PARSE_OK)
 		return;
-	if (s.way > WAY_MAX || s.outcome > SETTLED_REFUSED)
+	if (s.way > WAY_MAX || s.outcome > SETTLED_LAST)
 		abort();
 	buf_init(&b, env.len + 1);
 	if (!rec_settled_encode(&b, &s))

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "deliverd/logins.h"
 #include "regress/lib/confhelp.h"
 #include "regress/lib/deliverdhelp.h"
 
@@ -24,6 +25,7 @@ size_t			 ngot, nrunning, nsynced, ndone, nback;
 uint64_t		 back[8];
 uint32_t		 tid;
 struct told		 told[65536];
+char			 login_label[256], login_why[512];
 unsigned		 nback_up;
 char			 back_up[65];
 bool			 record;
@@ -139,6 +141,17 @@ on_server(struct chan *ch, const void *msg, int fd)
 }
 
 static void
+on_login(struct chan *ch, const void *msg, int fd)
+{
+	const struct ipc_d_login	*m = msg;
+
+	(void)ch;
+	(void)fd;
+	span_cstr(m->label, login_label, sizeof(login_label));
+	span_cstr(m->why, login_why, sizeof(login_why));
+}
+
+static void
 on_back_up(struct chan *ch, const void *msg, int fd)
 {
 	const struct ipc_d_back_up	*m = msg;
@@ -156,6 +169,7 @@ static const struct chan_row queued_rows[] = {
 	{ IPC_T_d_synced, on_synced },
 	{ IPC_T_d_back, on_back },
 	{ IPC_T_d_server, on_server },
+	{ IPC_T_d_login, on_login },
 	{ IPC_T_d_back_up, on_back_up },
 	{ 0, NULL }
 };
@@ -318,6 +332,7 @@ deliverdhelp_teardown(void **state)
 	UNTIL(pool_count_conns() == 0 && job_count() == 0);
 	srvs_clear();
 	tls_plain_forget();
+	logins_clear();
 	script_settle(20);	/* queued hears of it */
 	return 0;
 }

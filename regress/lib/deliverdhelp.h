@@ -40,6 +40,7 @@ extern uint32_t		 tid;		/* of the last job */
 extern bool		 record;	/* says d_recorded to each result */
 extern enum dns_status	 dns;		/* lookupd's answer to all */
 extern struct told	 told[65536];
+extern char		 login_label[256], login_why[512];	/* d_login */
 extern unsigned		 nback_up;
 extern char		 back_up[65];	/* the last action of d_back_up */
 /* More statements of the configuration, set before deliverdhelp_start(). */

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """memory.py FILE PID ...: which of FILE's lines stand in the memory of these
-processes. Prints them; status 1 if any does, 2 if it could not be read. Needs
-root."""
+processes; of one that begins with "hex:", the bytes that it says. Prints them;
+status 1 if any does, 2 if it could not be read. Needs root."""
 import re
 import sys
 
-words = [x for x in open(sys.argv[1], "rb").read().split(b"\n") if x]
+words = [bytes.fromhex(x[4:].decode()) if x.startswith(b"hex:") else x
+         for x in open(sys.argv[1], "rb").read().split(b"\n") if x]
 pattern = re.compile(b"|".join(re.escape(x) for x in words))
 found, seen = set(), 0
 for pid in sys.argv[2:]:

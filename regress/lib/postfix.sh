@@ -2,7 +2,8 @@
 # tests. Needs root (its master does), but no user of its own and no package.
 #
 #	postfix_start DIR ADDRESS PORT	serves example.org into DIR/mail/ (Maildir);
-#				$POSTFIX_MORE is more of main.cf
+#				$POSTFIX_MORE is more of main.cf,
+#				$POSTFIX_SERVICES of master.cf
 #	postfix_stop DIR
 #	smtp_source, smtp_sink	its load generators
 
@@ -59,6 +60,7 @@ postfix_start() {
 	EOF
 	cat >"$d/etc/master.cf" <<-EOF
 	$2:$3 inet n - n - 0 smtpd
+	${POSTFIX_SERVICES:-}
 	postlog unix-dgram n - n - 1 postlogd
 	pickup unix n - n 60 1 pickup
 	cleanup unix n - n - 0 cleanup

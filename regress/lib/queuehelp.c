@@ -205,7 +205,8 @@ send_it(struct help *h, uint64_t id, const char *from, const char *to,
 			    .from = span_str(from),
 			    .auth = span_str(from),
 			    .helo = span_str("client.example") };
-	struct rec_rcpt	 r = { .action = span_str("relay") };
+	struct rec_rcpt	 r = { .action = span_str("relay"),
+			    .notify = h->notify };
 	struct txn	*t = txn_begin(h->q, h, 1, id, &m);
 	struct span	 s = span_str(to), w;
 	uint8_t		*p = malloc(len + 1);

@@ -23,6 +23,7 @@ struct help {
 	size_t		 nresults;
 	unsigned	 recorded;
 	bool		 can_hand;
+	uint8_t		 notify;	/* of recipients that are sent */
 	/* What becomes of a job; by default it is delivered. */
 	void		(*hand)(struct help *, struct job *, const struct rec *,
 			    const struct rec_msg *);

@@ -27,6 +27,7 @@
 #include "smtpd/link.h"
 #include "smtpd/relay.h"
 #include "smtpd/listener.h"
+#include "smtpd/login.h"
 #include "smtpd/source.h"
 #include "smtpd/srs.h"
 #include "smtpd/verify.h"
@@ -158,6 +159,7 @@ world_init(const char *text)
 	link_init(NULL, world_conf);
 	relay_init(NULL, world_conf);
 	srs_init(NULL, world_conf);
+	login_init(NULL, world_conf);
 	session_init(world_base, world_conf);
 	listener_init(NULL, world_conf);
 	queued_reset();

@@ -203,7 +203,7 @@ q_settle(struct chan *c, const void *msg, int fd)
 
 	(void)c;
 	(void)fd;
-	must(m->way < 16 && m->outcome <= SETTLED_REFUSED, "q_settle");
+	must(m->way < 16 && m->outcome <= SETTLED_LAST, "q_settle");
 	queued.settles++;
 	note(queued.log, "settle %u %u %.*s %.*s;", m->way, m->outcome,
 	    SV(m->reply), SV(m->server));

@@ -60,7 +60,7 @@ titled() { tr '\0' ' ' <"/proc/$2/cmdline" | grep -q "$1"; }
 
 all >"$T/all"
 check "there are all the daemons" test "$(cut -d. -f1 <"$T/all" | cut -d' ' -f1 |
-    sort -u | tr '\n' ' ')" = "deliverd keyd lookupd postern proxyd queued smtpd "
+    sort -u | tr '\n' ' ')" = "deliverd keyd lookupd passwd postern proxyd queued smtpd "
 while read -r title pid; do
 	case $title in
 	postern) check "the parent has no new privileges" \
@@ -70,6 +70,7 @@ while read -r title pid; do
 	    continue ;;
 	smtpd.*) user=smtpd ;; queued) user=queue ;; deliverd.*) user=deliver ;;
 	proxyd.*) user=proxy ;; lookupd) user=lookup ;; keyd) user=key ;;
+	passwd) user=auth ;;
 	esac
 	check "$title: uid, groups, capabilities, no_new_privs, seccomp, core" \
 	    one "$title" "$pid" $user
@@ -77,13 +78,22 @@ while read -r title pid; do
 	check "$title: no open directory" no_dirs "$title" "$pid"
 	check "$title: process title" titled "$title" "$pid"
 done <"$T/all"
+# Those that passwd keeps beside itself for slow hashes are confined as it is.
+ps -o pid= --ppid "$(pid_of passwd)" >"$T/workers"
+check "passwd has processes beside it" test -s "$T/workers"
+while read -r pid; do
+	check "a process of passwd: as passwd" one passwd "$pid" auth
+	check "and its root directory" rooted passwd "$pid"
+	check "and no open directory" no_dirs passwd "$pid"
+	check "and four descriptors" test "$(ls "/proc/$pid/fd" | wc -l)" -le 4
+done <"$T/workers"
 
 # A forbidden call, made by the process itself (ptrace puts it there). Only of
 # one that is ready: before that it is not confined yet.
 is_ready() { ctl -j status | grep -q "\"title\":\"$1\".*\"state\":\"ready\""; }
 gone_and_back() { p=$(pid_of "$title"); [ "${p:-0}" != 0 ] && [ "$p" != "$pid" ]; }
 inject="$BUILD/regress/lib/inject"
-for title in smtpd.1 proxyd.1 deliverd.1 lookupd keyd queued; do
+for title in smtpd.1 proxyd.1 deliverd.1 lookupd keyd passwd queued; do
 	for call in "2 open" "41 socket" "59 execve" "257 openat"; do
 		n=${call% *} what=${call#* } args="0 0 0"
 		# socket(AF_PACKET, SOCK_RAW, 0); queued may open its own files.

@@ -22,6 +22,20 @@ check "sendmail and mailq are posternctl" test \
     posternctl../sbin/posternctl
 check "with their manual" test \
     "$(readlink "$R/usr/share/man/man8/sendmail.8")" = postern-sendmail.8
+# completes WANT WORD ...: what bash offers behind posternctl and these words.
+completes() {
+	want=$1; shift
+	got=$(bash -c '. "$0" && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) &&
+	    _posternctl && echo "${COMPREPLY[*]}"' \
+	    "$R/usr/share/bash-completion/completions/posternctl" \
+	    "$R/usr/sbin/posternctl" "$@") &&
+	    [ "$got" = "$want" ] || { echo "got: $got"; false; }
+}
+check "bash completes the commands" completes "message makemap mirror" m
+check "their second words, behind options" completes "list stats" -s /run queue ""
+check "a choice behind an argument" completes "on off" fallback live o
+check "an option of a command" completes "--live" check --
+check "nothing that would be made up" completes "" message show ""
 ln -sf other "$R/usr/sbin/sendmail"
 check "the example" test "$(stat -c %a "$R/etc/postern/postern.conf")" = 644
 unit=$R/usr/lib/systemd/system/postern.service

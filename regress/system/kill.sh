@@ -38,7 +38,7 @@ others() { ctl -j status | grep '"kind":"process"' |
     sed 's/.*"title":"\([^"]*\)".*"pid":\([0-9]*\).*/\1 \2/' |
     grep -v "^$1 " | sort; }
 
-for d in queued deliverd.1 lookupd keyd smtpd.1 proxyd.1; do
+for d in queued deliverd.1 lookupd keyd passwd smtpd.1 proxyd.1; do
 	port=2525
 	[ $d = proxyd.1 ] && port=2526
 	find "$T/in" -type f -delete

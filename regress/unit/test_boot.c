@@ -37,7 +37,8 @@ names(void **state)
 	assert_string_equal(role_name(IPC_PARENT), "postern");
 	assert_string_equal(role_name(IPC_SMTPD), "smtpd");
 	assert_string_equal(role_name(IPC_KEYD), "keyd");
-	assert_int_equal(role_index(IPC_KEYD), NROLES - 1);
+	assert_string_equal(role_name(IPC_PASSWD), "passwd");
+	assert_int_equal(role_index(IPC_PASSWD), NROLES - 1);
 }
 
 static struct conf_action	 relay = { .type = ACT_RELAY };

@@ -298,7 +298,8 @@ test_peer_and_mail(void **state)
 	quit(c);
 }
 
-/* A server without DSN can't promise what NOTIFY=SUCCESS asks for. */
+/* A server without DSN can't promise what NOTIFY=SUCCESS asks for, and where no
+ * rule leads to the sender nor can we. */
 static void
 test_no_dsn(void **state)
 {

@@ -167,7 +167,7 @@ test_message_bad(void **state)
 	bad_with(&rcpts, 1, span(NULL, 0));
 	buf_reset(&rcpts);
 	r.way = WAY_MAX;
-	r.settled = SETTLED_REFUSED + 2;
+	r.settled = SETTLED_LAST + 2;
 	assert_true(rec_rcpt_add(&rcpts, &r));
 	bad_with(&rcpts, 1, span(NULL, 0));
 	buf_clear(&rcpts);
@@ -178,7 +178,7 @@ static void
 test_prepared(void **state)
 {
 	struct rec_rcpt	 r = { .state = RCPT_PREPARED, .to = span_str("a@b"),
-			    .way = WAY_MAX, .settled = SETTLED_REFUSED + 1 },
+			    .way = WAY_MAX, .settled = SETTLED_LAST + 1 },
 			    got;
 	struct buf	 b;
 	struct span	 s;
@@ -192,7 +192,7 @@ test_prepared(void **state)
 	assert_int_equal(s.len, 0);
 	assert_int_equal(got.state, RCPT_PREPARED);
 	assert_int_equal(got.way, WAY_MAX);
-	assert_int_equal(got.settled, SETTLED_REFUSED + 1);
+	assert_int_equal(got.settled, SETTLED_LAST + 1);
 	for (uint8_t v = REC_VERSION_MIN; v < 3; v++) {
 		s = buf_content(&b);
 		assert_false(rec_rcpt_next(&s, v, &got));
@@ -243,7 +243,7 @@ test_settled(void **state)
 	for (int i = 0; i < 3; i++) {
 		buf_reset(&b);
 		in.way = i == 1 ? WAY_MAX + 1 : 0;
-		in.outcome = i == 2 ? SETTLED_REFUSED + 1 : SETTLED_TAKEN;
+		in.outcome = i == 2 ? SETTLED_LAST + 1 : SETTLED_TAKEN;
 		in.reply = span(big, sizeof(big));
 		assert_true(rec_settled_encode(&b, &in));
 		assert_int_equal(rec_settled_decode(buf_content(&b), &out,

@@ -279,6 +279,58 @@ test_ours(void **state)
 	assert_int_equal(ends, 1);
 }
 
+/* A server without DSN tells nobody of success: we do, once it has taken them.
+ * Who was refused to the client's face is not told of it by mail. */
+static void
+test_relayed(void **state)
+{
+	(void)state;
+	for (int crashed = 0; crashed < 2; crashed++) {
+		uint64_t	 id = 5 + (uint64_t)crashed;
+
+		h.notify = NOTIFY_SUCCESS | NOTIFY_FAILURE;
+		prepare(id);
+		h.notify = 0;
+		help_settle(&h, id, 0, SETTLED_TAKEN, "250 ok");
+		help_settle(&h, id, 1, SETTLED_RELAYED, "250 2.0.0 mine");
+		help_settle(&h, id, 2, SETTLED_TOLD, "550 5.7.1 no");
+		queue_flush(h.q);
+		assert_int_equal(rcpt(id, 1).settled, SETTLED_RELAYED + 1);
+		assert_string_equal(dsn, "");
+		if (crashed) {
+			crash(false);
+			help_advance(PREPARED_TAKEN_MS + 1);
+			house();
+		} else
+			prepared_finish(h.q, &h, 1, id, true);
+		deliver();
+		assert_int_equal(end_status, Q_OK);
+		assert_string_equal(sent, "s@from.example;");
+		assert_non_null(strstr(dsn, "Action: relayed"));
+		assert_non_null(strstr(dsn, "b@two.example"));
+		assert_null(strstr(dsn, "a@one.example"));
+		assert_null(strstr(dsn, "c@three.example"));
+		assert_int_equal(h.q->messages, 0);
+		audit();
+		sent[0] = dsn[0] = '\0';
+	}
+}
+
+/* That server alone, and it is not known whether it has the message: void. */
+static void
+test_relayed_not(void **state)
+{
+	(void)state;
+	h.notify = NOTIFY_SUCCESS;
+	help_prepare(&h, 5, "s@from.example", "b@two.example", 500, 1);
+	queue_flush(h.q);
+	prepared_finish(h.q, &h, 1, 5, false);
+	deliver();
+	assert_int_equal(h.handed, 0);
+	assert_int_equal(h.q->messages, 0);
+	assert_int_equal(h.q->nprepared, 0);
+}
+
 /* All taken: nothing is left of it, or it is kept as others are. */
 static void
 test_all_taken(void **state)
@@ -349,7 +401,7 @@ test_wrong(void **state)
 	s.way = WAY_MAX + 1;
 	assert_false(prepared_settle(h.q, &h, 5, &s));
 	s.way = 1;
-	s.outcome = SETTLED_REFUSED + 1;
+	s.outcome = SETTLED_LAST + 1;
 	assert_false(prepared_settle(h.q, &h, 5, &s));
 	s.outcome = SETTLED_TAKEN;
 	assert_true(prepared_settle(h.q, &h, 77, &s));
@@ -685,7 +737,8 @@ main(void)
 {
 #define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_nobodys), T(test_ours), T(test_all_taken), T(test_void),
+		T(test_nobodys), T(test_ours), T(test_relayed),
+		T(test_relayed_not), T(test_all_taken), T(test_void),
 		T(test_wrong), T(test_alias_expanded), T(test_lost),
 		T(test_lost_many), T(test_restart_again_settled),
 		T(test_restart_alone), T(test_restart_finished),

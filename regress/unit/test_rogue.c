@@ -19,7 +19,7 @@
 #include "common/ipc/chan.h"
 #include "regress/lib/ipcgen.h"
 
-#define NROLES	8
+#define NROLES	9
 
 static struct event_base	*base;
 static int			 handled, closed;

@@ -94,6 +94,15 @@ pairs(void **state)
 	bool		 is;
 
 	(void)state;
+	/* Of smtpd's workers, those that take passwords (R1). */
+	a.role = IPC_SMTPD;
+	b.role = IPC_PASSWD;
+	assert_false(wire_wanted(&a, &b));
+	a.class = 1;
+	assert_true(wire_wanted(&a, &b));
+	assert_true(wire_wanted(&b, &a));
+	a.class = 0;
+
 	for (int i = 1; i < NROLES; i++)
 		for (int k = 1; k < NROLES; k++) {
 			a.role = (enum ipc_role)(1 << i);

@@ -2,8 +2,18 @@
 UNIT_test_cache = lookupd/cache.o
 UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
-UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o
+UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o keyd/token.o
 UNITLIBS_test_keys = -lcrypto
+UNIT_test_sign = keyd/sign.o
+UNITLIBS_test_sign = -lcrypto
+UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o token.o login.o sign.o srs.o peer.o)
+UNITLIBS_test_provider = -lssl -lcrypto
+UNITLIBS_test_keypeer = -lcrypto
+UNIT_test_saslclient = keyd/login.o
+UNITLIBS_test_saslclient = -lcrypto
+UNIT_fuzz_saslclient = keyd/login.o
+UNITLIBS_fuzz_saslclient = -lcrypto
+UNITLIBS_test_hash = -lcrypto -lcrypt
 UNIT_test_srs = keyd/srs.o
 UNITLIBS_test_srs = -lcrypto
 UNIT_test_stream_tls = regress/lib/tlshelp.o
@@ -20,7 +30,7 @@ UNITLIBS_test_confine = $(addprefix -Wl$(comma)--wrap=,stat chroot chdir prctl \
 # The parent, in parts.
 UNIT_test_boot = postern/boot.o
 UNIT_test_dirs = postern/dirs.o postern/bind.o postern/load.o postern/boot.o
-UNIT_test_reload = postern/reload.o
+UNIT_test_reload = postern/reload.o postern/token.o postern/trust.o
 UNITLIBS_test_reload = $(addprefix -Wl$(comma)--wrap=,chan_send ctl_end kill \
 	event_del)
 UNIT_test_wire = postern/wire.o
@@ -101,6 +111,8 @@ UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
 UNIT_test_pools = $(DELIVERD)
+UNIT_test_login = keyd/login.o $(DELIVERD)
+UNITLIBS_test_login = -lcrypto
 UNIT_test_agents = regress/lib/queuehelp.o \
     $(addprefix queued/,job.o job_send.o) $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
@@ -120,9 +132,11 @@ SMTPD_TESTS = \
 	byrule \
 	failover \
 	fan \
+	fan_falls \
 	gateway \
 	listener \
 	mirror \
+	notify_server \
 	peer \
 	prepare \
 	proxied \
