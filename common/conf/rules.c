@@ -73,6 +73,16 @@ entries_check(struct build *b, const struct conf_table *t,
 	table_each(t, entry_check, &e);
 }
 
+static bool
+is_fingerprint(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (strchr("0123456789abcdefABCDEF", s.p[i]) == NULL ||
+		    s.p[i] == '\0')
+			return false;
+	return s.len == 64;
+}
+
 static const char	an_address[] =
     "address or prefix (whose host bits are 0)";
 static const char	a_domain[] = "domain, nor a .domain for all below it";
@@ -86,6 +96,9 @@ check_entries(struct build *b, const struct conf_rule *r)
 		entries_check(b, r->from_table.table, is_domain, a_domain);
 	if (r->fors == FOR_DOMAIN)
 		entries_check(b, r->for_table.table, is_domain, a_domain);
+	if (r->tls_certs != NULL)
+		entries_check(b, r->tls_certs, is_fingerprint,
+		    "SHA-256 of a certificate in 64 hexadecimal digits");
 }
 
 static void
@@ -241,7 +254,8 @@ from_anyone(const struct conf_rule *r)
 }
 
 /* An open relay: what a stranger may choose himself (helo, mail-from, tls)
- * narrows nothing; a listener's tag and a user who has said his password do. An
+ * narrows nothing; a listener's tag, a user who has said his password and who
+ * holds the key of a certificate do. An
  * action that only serves what stands in a table serves no stranger's domain
  * unless that table is chosen by him too. */
 static void
@@ -251,7 +265,8 @@ check_open(struct build *b, const struct conf_rule *r)
 
 	if (!from_anyone(r) || !anywhere ||
 	    (r->auth_user.table != NULL && !r->auth_user.not) ||
-	    (r->tag.table != NULL && !r->tag.not))
+	    (r->tag.table != NULL && !r->tag.not) ||
+	    (r->tls_certs != NULL && !r->tls_not))
 		return;
 	for (size_t i = 0; i < r->nactions; i++) {
 		const struct conf_action *a = r->actions[i];
