@@ -29,7 +29,8 @@ days(uint64_t y, uint64_t m, uint64_t d)
 	uint64_t		 n;
 
 	n = y * 365 + (y - 1) / 4 - (y - 1) / 100 + (y - 1) / 400;
-	return (int64_t)(n + before[m - 1] + (is_leap(y) && m > 2) + d - 1) - 719527;
+	n += before[m - 1] + (is_leap(y) && m > 2) + d - 1;
+	return (int64_t)n - 719527;
 }
 
 /* YYYY-MM-DD */

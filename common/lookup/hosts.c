@@ -1,7 +1,7 @@
 /*
  * Two rounds: the MX records of each domain in the list, then the addresses of
- * each host; a third one is hosts_dane.c's. A literal address needs neither. The hosts stand in the order of
- * the list; those of one MX in the order of mx.c.
+ * each host; a third one is hosts_dane.c's. A literal address needs none. The
+ * hosts stand in the order of the list; those of one MX in the order of mx.c.
  */
 #include "common/lookup/hosts_i.h"
 
