@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/conf/dest.h"
+#include "common/conf/policy.h"
 #include "common/conf/table.h"
 
 #define TICK_S		1
@@ -28,6 +29,7 @@ dest_forget(struct dest *d)
 	for (size_t i = 0; i < d->ncands; i++) {
 		srv_unref(d->cands[i].srv);
 		free(d->cands[i].refused);
+		demand_free(d->cands[i].demand);
 		logins_unref(d->cands[i].login);
 	}
 	free(d->cands);
@@ -40,6 +42,7 @@ dest_free(struct dest *d)
 {
 	dest_forget(d);
 	dest_list_free(d->own);
+	buf_clear(&d->policy);
 	free(d);
 }
 
@@ -70,7 +73,7 @@ in_use(const struct dest *d)
 	int64_t	idle = clock_mono().ms - d->used.ms;
 
 	return d->nwaiting > 0 || d->nconns > 0 || d->nprobes > 0 ||
-	    d->find != NULL || idle < IDLE_KEEP_MS ||
+	    d->sts != NULL || d->find != NULL || idle < IDLE_KEEP_MS ||
 	    ((d->told_down || dest_wants_probe(d)) && idle < DOWN_KEEP_MS &&
 	    map_count(dests) < POOL_DESTS_MAX / 2);
 }
@@ -149,6 +152,7 @@ dests_init(struct proc *p, const struct conf *c, struct ask *a)
 	    event_add(ticker, &tv) == -1)
 		fatalx("event_new");
 	srvs_init(server_changed);
+	sts_init(p, c, a);
 	logins_init(server_changed);
 }
 
@@ -205,7 +209,7 @@ evict_one(struct span key, void *v, void *arg)
 
 	(void)arg;
 	if (d->nwaiting > 0 || d->nconns > 0 || d->nprobes > 0 ||
-	    d->find != NULL)
+	    d->sts != NULL || d->find != NULL)
 		return true;
 	map_del(dests, key);
 	dest_free(d);
@@ -239,6 +243,7 @@ dest_new(const struct conf_action *a, const char *domain, struct span key,
 	d->action = a;
 	d->pool = d->own != NULL ? d->own : a->pool;
 	strlcpy(d->domain, domain, sizeof(d->domain));
+	buf_init(&d->policy, STS_BYTES_MAX + 1024);
 	TAILQ_INIT(&d->jobs);
 	TAILQ_INIT(&d->conns);
 	d->limit = limit_of(a, domain);
@@ -316,22 +321,63 @@ keep_refusal(struct dest *d, struct cand *now)
 	}
 }
 
+/* Nothing can be done now, for this reason. */
+static void
+found_none(struct dest *d, unsigned code, const char *text)
+{
+	char	reply[512];
+
+	dest_forget(d);
+	snprintf(reply, sizeof(reply), "%u %s", code, text);
+	dest_fail(d, code / 100 == 5 ? D_PERM : D_TEMP, reply,
+	    code / 100 == 5 ? D_DEST_OK : D_DEST_DOWN);
+}
+
+/*
+ * RFC 8461, 4 and 5: with "enforce" a server has to be named and has to prove
+ * its name; one with TLSA records has to prove itself by those (2). False: it
+ * may not be used.
+ */
+static bool
+ask_policy(const struct sts_policy *p, const struct hosts_cand *id,
+    struct hosts_tls *t)
+{
+	bool	has;
+
+	if (p == NULL || p->mode == STS_MODE_NONE || t->dane != DANE_NONE)
+		return true;
+	has = sts_policy_has(p, span_str(id->name));
+	if (p->mode == STS_MODE_TESTING) {
+		if (!has)
+			log_info("event=sts server=%s result=testing why=\"the "
+			    "policy does not name it\"",
+			    log_quote(span_str(id->name)));
+		return true;
+	}
+	t->by_sts = true;
+	t->tls = (struct conf_tls){ .mode = TLS_VERIFY };
+	return has;
+}
+
 static void
 found(void *arg, const struct hosts_list *l)
 {
-	struct dest	*d = arg;
-	struct cand	*v;
-	size_t		 n = 0;
-	char		 reply[512];
+	struct dest		*d = arg;
+	static struct sts_policy policy;
+	const struct sts_policy	*p = NULL;
+	const char		*why;
+	struct cand		*v;
+	size_t			 n = 0;
+	bool			 named, refused = false;
 
 	d->find = NULL;
 	if (l->n == 0) {
-		dest_forget(d);
-		snprintf(reply, sizeof(reply), "%u %s", l->code, l->text);
-		dest_fail(d, l->code / 100 == 5 ? D_PERM : D_TEMP, reply,
-		    l->code / 100 == 5 ? D_DEST_OK : D_DEST_DOWN);
+		found_none(d, l->code, l->text);
 		return;
 	}
+	if (buf_len(&d->policy) > 0 && sts_policy_parse(
+	    buf_content(&d->policy), &policy, &why) == PARSE_OK)
+		p = &policy;
 	if ((v = calloc(l->n, sizeof(*v))) == NULL)
 		fatal("candidates");
 	/* The new references first: what is known of a server stays. */
@@ -339,14 +385,28 @@ found(void *arg, const struct hosts_list *l)
 		v[n].id = l->cand[i];
 		v[n].srv = srv_ref(&l->cand[i].addr, l->cand[i].name,
 		    label(d), &d->times);
+		if (v[n].srv == NULL)
+			continue;
+		v[n].demand = demand_dup(&l->tls[l->cand[i].host]);
 		v[n].login = v[n].id.login != NULL ? logins_ref(&v[n].id) :
 		    NULL;
-		/* Without its login it is of no use. */
-		if (v[n].srv != NULL && v[n].id.login != NULL &&
-		    v[n].login == NULL)
-			srv_unref(v[n].srv);
-		else if (v[n].srv != NULL)
+		named = ask_policy(p, &v[n].id, v[n].demand);
+		/* Without its login it is of no use either. */
+		if (named && (v[n].id.login == NULL || v[n].login != NULL)) {
 			keep_refusal(d, &v[n++]);
+			continue;
+		}
+		refused = refused || !named;
+		srv_unref(v[n].srv);
+		logins_unref(v[n].login);
+		demand_free(v[n].demand);
+		v[n] = (struct cand){ .srv = NULL };
+	}
+	if (n == 0 && refused) {
+		free(v);
+		found_none(d, 451, "4.7.5 The domain's MTA-STS policy names "
+		    "none of its servers");
+		return;
 	}
 	dest_forget(d);
 	d->cands = v;
@@ -358,17 +418,45 @@ found(void *arg, const struct hosts_list *l)
 		pool_run(d);
 }
 
+/* Its servers are its own, by MX, and nothing of ours goes above what it says
+ * of them? */
+static bool
+wants_policy(const struct dest *d)
+{
+	enum conf_tls_mode	mode = conf_tls_of(d->action, d->pool,
+				    SCHEME_NONE).mode;
+
+	return d->pool == NULL && d->action->ndests == 0 &&
+	    (mode == TLS_OPPORTUNISTIC || mode == TLS_REQUIRE) &&
+	    !policy_of(conf, span_str(d->domain), clock_wall().ms, &mode);
+}
+
+static void
+have_policy(void *arg, const struct sts_policy *p)
+{
+	struct dest	*d = arg;
+
+	d->sts = NULL;
+	buf_reset(&d->policy);
+	if (p != NULL)
+		sts_policy_write(&d->policy, p);
+	d->find = find_in(ask, conf, d->action, d->own, d->domain, found, d);
+}
+
 bool
 dest_have_cands(struct dest *d)
 {
-	if (d->find != NULL)
+	if (d->sts != NULL || d->find != NULL)
 		return false;
 	if (d->cands != NULL && clock_mono().ms <= d->expires.ms)
 		return true;
 	d->starting = true;
-	d->find = find_in(ask, conf, d->action, d->own, d->domain, found, d);
+	if (wants_policy(d))
+		d->sts = sts_find(d->domain, have_policy, d);
+	else
+		have_policy(d, NULL);
 	d->starting = false;
-	return d->find == NULL && d->cands != NULL;
+	return d->sts == NULL && d->find == NULL && d->cands != NULL;
 }
 
 void

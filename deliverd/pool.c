@@ -43,15 +43,14 @@ open_conn(struct dest *d, const struct cand *cand, bool probe)
 	const char	*helo = d->action->helo != NULL ? d->action->helo :
 			    conf->hostname;
 	char		 ip[ADDR_STRLEN], why[512];
-	struct conf_tls	 tls;
 	struct conn	*c;
 
 	if (probe && health_is_down(&cand->srv->health))
 		srv_probe(cand->srv);
 	else if (probe)
 		logins_probe(cand->login);
-	tls = conf_tls_of(d->action, d->pool, (enum conf_scheme)cand->id.scheme);
-	c = remote_connect(d, cand->srv, &cand->id, d->action, &tls, helo);
+	c = remote_connect(d, cand->srv, &cand->id, d->action, cand->demand,
+	    helo);
 	if (c == NULL) {
 		snprintf(why, sizeof(why), "451 4.4.1 %s[%s]:%u: %s",
 		    cand->id.name, addr_str(&cand->id.addr, ip),
@@ -515,7 +514,9 @@ abort_one(struct span key, void *v, void *arg)
 	struct conn	*c;
 
 	(void)key;
+	sts_cancel(d->sts);
 	find_cancel(d->find);
+	d->sts = NULL;
 	d->find = NULL;
 	dest_fail(d, D_TEMP, arg, D_DEST_OK);
 	while ((c = TAILQ_FIRST(&d->conns)) != NULL)

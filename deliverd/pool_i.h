@@ -7,6 +7,7 @@
 
 #include "deliverd/logins.h"
 #include "deliverd/pool.h"
+#include "deliverd/sts.h"
 
 struct cand {				/* an address to try */
 	struct hosts_cand id;
@@ -15,6 +16,7 @@ struct cand {				/* an address to try */
 	 * then; why is "CODE TEXT" or NULL. */
 	int64_t		 refused_ms;
 	char		*refused;
+	struct hosts_tls *demand;	/* what is asked of its TLS */
 	struct logins	*login;		/* NULL: none */
 };
 struct dest {
@@ -28,7 +30,9 @@ struct dest {
 	TAILQ_HEAD(, conn) conns;
 	size_t		 nconns, limit;	/* probes are not in nconns */
 	size_t		 nprobes;
-	struct find	*find;		/* being asked for */
+	struct sts_find	*sts;		/* its policy is being asked for, then */
+	struct find	*find;		/* its servers are */
+	struct buf	 policy;	/* MTA-STS's; empty: none holds */
 	bool		 starting;	/* inside find_start() */
 	struct cand	*cands;		/* NULL: not known */
 	size_t		 ncands;

@@ -56,6 +56,7 @@ remote_free(struct conn *c)
 	login_free(c);
 	stream_free(c->s);
 	smtp_client_free(c->c);
+	demand_free(c->demand);
 	free(c);
 }
 
@@ -415,7 +416,8 @@ static const struct stream_ops ops = {
 
 struct conn *
 remote_connect(struct dest *d, struct srv *srv, const struct hosts_cand *id,
-    const struct conf_action *a, const struct conf_tls *tls, const char *helo)
+    const struct conf_action *a, const struct hosts_tls *demand,
+    const char *helo)
 {
 	const struct addr	*source = &a->source;
 	char		 ip[ADDR_STRLEN];
@@ -435,7 +437,8 @@ remote_connect(struct dest *d, struct srv *srv, const struct hosts_cand *id,
 	c->srv = srv;
 	c->begun = clock_mono();
 	c->helo = span_str(helo);
-	c->tls = *tls;
+	c->demand = demand_dup(demand);
+	c->tls = demand_tls(demand);
 	strlcpy(c->host, id->name, sizeof(c->host));
 	snprintf(c->server, sizeof(c->server), "%s[%s]:%u", id->name,
 	    addr_str(&srv->addr, ip), srv->addr.port);

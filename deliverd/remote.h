@@ -18,6 +18,7 @@
 #include "common/lookup/srv.h"
 #include "common/smtp/client.h"
 #include "common/tls/client.h"
+#include "deliverd/demand.h"
 #include "deliverd/job.h"
 #include "deliverd/send.h"
 
@@ -66,7 +67,8 @@ struct conn {
 	bool		 rset;		/* the server has one open */
 	char		 server[DNS_NAME_MAX + ADDR_STRLEN + 16];
 	char		 host[DNS_NAME_MAX + 1];	/* its name, or address */
-	struct conf_tls	 tls;		/* what is asked of it */
+	struct hosts_tls *demand;	/* what is asked of its TLS … */
+	struct conf_tls	 tls;		/* … as one */
 	struct tls_facts secured;	/* what there is */
 	/* the transaction */
 	struct job	*job;
@@ -85,7 +87,7 @@ void	 remote_init(struct event_base *, const struct conf *);
 /* NULL with errno: could not begin. */
 struct conn *remote_connect(struct dest *, struct srv *,
 	    const struct hosts_cand *, const struct conf_action *,
-	    const struct conf_tls *, const char *helo);
+	    const struct hosts_tls *, const char *helo);
 /* May a secret go over it? Only TLS to a server whose certificate was verified. */
 bool	 remote_is_verified(const struct conn *);
 /* The job is this connection's until job_done(), pool_retry(), pool_elsewhere()

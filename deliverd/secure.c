@@ -107,6 +107,11 @@ secure_begin(struct conn *c)
 {
 	SSL	*ssl = tls_client_new(&c->tls, c->host);
 
+	if (ssl != NULL && !demand_begin(c->demand, ssl, c->host)) {
+		SSL_free(ssl);
+		secure_failed(c, "its TLSA records can't be used");
+		return;
+	}
 	if (ssl == NULL || !stream_tls(c->s, ssl, false)) {
 		secure_failed(c, "no memory for TLS");
 		return;

@@ -240,8 +240,11 @@ send_ports(struct child *c)
 		for (size_t i = 0; i < conf->nresolvers; i++)
 			port_add(&p, conf->resolvers[i].port);
 	} else if (c->role == IPC_DELIVERD || c->role == IPC_PROXYD) {
-		if (c->role == IPC_DELIVERD)
+		/* Servers by MX; policies of MTA-STS. */
+		if (c->role == IPC_DELIVERD) {
 			port_add(&p, 25);
+			port_add(&p, 443);
+		}
 		for (size_t i = 0; i < conf->nactions; i++) {
 			const struct conf_action *a = conf->actions[i];
 

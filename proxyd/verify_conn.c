@@ -116,6 +116,10 @@ vconn_next(struct vconn *v, const char *why)
 		v->phase = V_CONNECT;
 		v->tls = conf_tls_of(d->action, d->list != NULL ? d->list :
 		    d->action->pool, (enum conf_scheme)c->scheme);
+		/* TLSA records are held against servers that get mail; a
+		 * question is encrypted. */
+		if (v->tls.mode == TLS_DANE)
+			v->tls.mode = TLS_REQUIRE;
 		v->secured = (struct tls_facts){ .verified = false };
 		v->s = stream_connect(verify_base(), &c->addr, source, IN_MAX,
 		    OUT_MAX, &ops, v);

@@ -226,6 +226,8 @@ void	 check_senders(struct build *, const struct conf_pos *,
 	    const struct conf_table *);
 /* Who authenticates where, and what is announced. */
 void	 check_auth(struct build *, struct conf_listen *);
+/* The entries of `tls policy`. */
+void	 check_policy(struct build *);
 /* Who logs in where, by which label. */
 void	 check_logins(struct build *);
 /* What the entries of `expand aliases` tables stand for, and the files that

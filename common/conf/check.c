@@ -473,6 +473,7 @@ check_all(struct build *b)
 	check_logins(b);
 	check_aliases(b);
 	check_archives(b);
+	check_policy(b);
 	check_rules(b, has_regular(c));
 	check_postmaster(b);
 	if (c->srs_domain == NULL)

@@ -292,6 +292,8 @@ struct conf {
 	struct conf_token { char *label, *user, *path; } *tokens;
 	size_t		 ntokens;
 	char		*ca;		/* path; NULL: the system's */
+	const struct conf_table *tls_policy;	/* NULL: none */
+	struct conf_pos	 tls_policy_pos;
 	bool		 tls_certs;	/* a rule asks for a client's */
 	/* Those of one name stand side by side for different kinds of key. */
 	struct conf_pki	{ char *name, *cert, *key;

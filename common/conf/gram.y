@@ -135,7 +135,7 @@ file:	  %empty
 
 statement:
 	  macro | global | table | pki | listen | action | match | queue
-	| limit | pool | dkim | filter | archive | later
+	| limit | pool | dkim | filter | archive
 	;
 
 /* Everybody has a postmaster, and many a user: they need no quotes where a word
@@ -169,6 +169,11 @@ global:	  K_HOSTNAME word	{
 	| K_CA word		{
 		build_once_all(b, &@1, K_CA, "ca");
 		b->conf->ca = build_path(b, &@2, $2, CA_PATH_MAX);
+	}
+	| K_TLS K_POLICY tspec	{
+		build_once_all(b, &@2, K_POLICY, "tls policy");
+		b->conf->tls_policy = $3;
+		b->conf->tls_policy_pos = @1;
 	}
 	| K_CREDENTIALS word K_USER word K_FILE word {
 		build_token(b, &@2, $2, $4, $6);
@@ -524,10 +529,7 @@ tls_mode: K_OFF			{ b->tls.mode = TLS_OFF; }
 	| K_OPPORTUNISTIC	{ b->tls.mode = TLS_OPPORTUNISTIC; }
 	| K_REQUIRE		{ b->tls.mode = TLS_REQUIRE; }
 	| K_VERIFY		{ b->tls.mode = TLS_VERIFY; }
-	| K_DANE		{
-		b->tls.mode = TLS_DANE;
-		LATER(@1, "tls dane");
-	}
+	| K_DANE		{ b->tls.mode = TLS_DANE; }
 	;
 tls_opts: %empty | tls_opts tls_opt
 	;
@@ -766,9 +768,6 @@ archive_failure: K_TEMPFAIL	{ b->archive->ignore = false; }
 	;
 
 /* ---- later versions: parsed whole, refused at their first word ---------- */
-
-later:	  K_TLS K_POLICY tspec	{ LATER(@1, "tls policy"); }
-	;
 
 dkim:	  K_DKIM { LATER(@1, "dkim"); } word K_DOMAIN tspec K_SELECTOR word
 	    K_KEY word algorithm when_opt

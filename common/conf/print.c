@@ -345,6 +345,11 @@ conf_print(const struct conf *c, struct buf *b)
 		put_quoted(b, c->ca);
 		buf_str(b, "\n");
 	}
+	if (c->tls_policy != NULL) {
+		buf_str(b, "tls policy");
+		put_tspec(b, c->tls_policy);
+		buf_str(b, "\n");
+	}
 	for (size_t i = 0; i < c->ntokens; i++) {
 		buf_str(b, "credentials ");
 		put_quoted(b, c->tokens[i].label);

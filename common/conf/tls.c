@@ -97,6 +97,9 @@ check_schemes(struct build *b, const struct conf_action *a,
 	const struct conf_tls	*t = a->tls.mode == TLS_UNSET && p != NULL ?
 				    &p->tls : &a->tls;
 
+	if (a->type == ACT_PROXY && t->mode == TLS_DANE)
+		lex_error(&b->lex, &a->pos, "tls dane is for a relay: a live "
+		    "session does not ask for TLSA records");
 	for (size_t i = 0; p != NULL && i < p->ndests; i++)
 		if (p->dests[i].scheme == SCHEME_SMTP_NOTLS &&
 		    t->mode > TLS_OFF)

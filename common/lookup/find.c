@@ -9,7 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/rand.h"
 
-#define FIND_QUESTIONS_MAX	(HOSTS_MAX * 3)
+#define FIND_QUESTIONS_MAX	(HOSTS_MAX * 6)
 
 struct slot {				/* one question */
 	struct find	*find;
@@ -37,15 +37,19 @@ answered(void *arg, const struct ask_answer *ans)
 	struct find	*f = s->find;
 	struct addr	 addrs[ASK_RRS_MAX];
 	struct mx_host	 mx[ASK_RRS_MAX];
+	struct span	 texts[ASK_RRS_MAX];
 
 	s->tid = 0;
 	for (size_t i = 0; i < ans->n; i++) {
 		addrs[i] = ans->rr[i].addr;
 		mx[i].pref = ans->rr[i].pref;
 		strlcpy(mx[i].name, ans->rr[i].name, sizeof(mx[i].name));
+		texts[i] = ans->rr[i].text;
 	}
-	hosts_answer(f->hosts, s->number, ans->status, ans->ttl, addrs, mx,
-	    ans->n);
+	hosts_answer(f->hosts, s->number, &(struct hosts_reply){
+	    .status = ans->status, .ttl = ans->ttl, .ad = ans->ad,
+	    .canon = ans->canon, .addrs = addrs, .mx = mx, .texts = texts,
+	    .n = ans->n });
 	go_on(f);
 }
 
@@ -68,8 +72,9 @@ ask_all(struct find *f)
 		if (s != NULL && s->tid != 0)
 			continue;
 		/* A name that can't be asked for is one that is not there. */
-		hosts_answer(f->hosts, number, dns_name_ok(span_str(name)) ?
-		    DNS_TEMPFAIL : DNS_NXDOMAIN, 0, NULL, NULL, 0);
+		hosts_answer(f->hosts, number, &(struct hosts_reply){
+		    .status = dns_name_ok(span_str(name)) ? DNS_TEMPFAIL :
+		    DNS_NXDOMAIN });
 	}
 }
 

@@ -1,50 +1,14 @@
 /*
  * Two rounds: the MX records of each domain in the list, then the addresses of
- * each host. A literal address needs neither. The hosts stand in the order of
- * the list; those of one MX in the order of mx.c.
+ * each host; a third one is hosts_dane.c's. A literal address needs none. The
+ * hosts stand in the order of the list; those of one MX in the order of mx.c.
  */
-#include "common/lookup/hosts.h"
+#include "common/lookup/hosts_i.h"
 
 #include <stdlib.h>
 
-#define Q_ADDRS	1000	/* numbers of questions: MX below, addresses above */
-
-struct source {				/* one entry of the list */
-	bool		 mx;
-	char		 name[DNS_NAME_MAX + 1];
-	struct addr	 addr;		/* family 0: a name */
-	uint16_t	 port;
-	uint8_t		 scheme, weight;
-	bool		 standby;
-	const char	*login;
-	bool		 login_plaintext;
-	enum mx_result	 result;
-	struct mx_host	*hosts;		/* of the MX answer */
-	size_t		 nhosts;
-};
-struct host {
-	size_t		 source;
-	uint16_t	 pref;
-	struct hosts_cand id;		/* name; addr if literal */
-	enum dns_status	 status[2];	/* A, AAAA */
-	struct addr	 addrs[HOSTS_ADDRS_MAX];
-	size_t		 naddrs;
-	bool		 cut;		/* at or behind ourselves */
-};
-struct hosts {
-	const struct conf *conf;
-	const struct conf_action *action;
-	uint32_t	 (*rnd)(uint32_t);
-	struct source	*sources;
-	size_t		 nsources;
-	bool		 listed;	/* by a list, not by the domain */
-	struct host	*hosts;
-	size_t		 nhosts, hosts_max;
-	size_t		 asked_mx, asked;	/* cursors */
-	size_t		 waiting;
-	bool		 built;
-	uint32_t	 ttl;
-};
+#include "common/base/clock.h"
+#include "common/conf/policy.h"
 
 static bool
 is_our_name(const char *name, void *arg)
@@ -76,6 +40,22 @@ literal(const char *domain, struct addr *a)
 	if (span_casestarts(s, span_str("IPv6:")))
 		span_skip(&s, 5);
 	return addr_parse(s, a);
+}
+
+/* What the configuration asks of TLS there; its word on the domain, or on the
+ * server that it names, comes first. */
+static void
+source_tls(struct hosts *h, struct source *s, const struct conf_pool *pool,
+    enum conf_scheme scheme)
+{
+	enum conf_tls_mode	 mode;
+
+	s->tls = conf_tls_of(h->action, pool != NULL ? pool : h->action->pool,
+	    scheme);
+	s->by_policy = policy_of(h->conf, span_str(s->name), clock_wall().ms,
+	    &mode);
+	if (s->by_policy)
+		s->tls.mode = mode;
 }
 
 static void
@@ -118,9 +98,11 @@ hosts_new(const struct conf *conf, const struct conf_action *action,
 	h->ttl = HOSTS_TTL_MAX;
 	h->listed = ndests > 0;
 	for (size_t i = 0; i < ndests; i++) {
-		if (dests[i].kind != DEST_UNIX)
-			source_dest(&h->sources[h->nsources++], &dests[i],
-			    action);
+		if (dests[i].kind == DEST_UNIX)
+			continue;
+		s = &h->sources[h->nsources++];
+		source_dest(s, &dests[i], action);
+		source_tls(h, s, pool, dests[i].scheme);
 	}
 	if (ndests == 0) {
 		s = &h->sources[h->nsources++];
@@ -128,6 +110,7 @@ hosts_new(const struct conf *conf, const struct conf_action *action,
 		s->mx = !literal(domain, &s->addr);
 		s->result = s->mx ? MX_TEMPFAIL : MX_IMPLICIT;
 		strlcpy(s->name, domain, sizeof(s->name));
+		source_tls(h, s, pool, SCHEME_NONE);
 	}
 	return h;
 }
@@ -139,6 +122,8 @@ hosts_free(struct hosts *h)
 		return;
 	for (size_t i = 0; i < h->nsources; i++)
 		free(h->sources[i].hosts);
+	for (size_t i = 0; i < h->nhosts; i++)
+		free(h->hosts[i].set);
 	free(h->sources);
 	free(h->hosts);
 	free(h);
@@ -159,11 +144,13 @@ host_add(struct hosts *h, size_t source, const char *name, uint16_t pref)
 	host->id.scheme = s->scheme;
 	host->id.weight = s->weight;
 	host->id.standby = s->standby;
+	host->id.host = (uint8_t)(h->nhosts - 1);
 	host->id.login = s->login;
 	host->id.login_plaintext = s->login_plaintext;
 	if (s->addr.family != 0) {
 		host->addrs[host->naddrs++] = s->addr;
 		addr_str(&s->addr, host->id.name);
+		hosts_dane_begin(h, host);
 	} else
 		strlcpy(host->id.name, name, sizeof(host->id.name));
 }
@@ -225,57 +212,70 @@ hosts_question(struct hosts *h, unsigned *number, enum dns_type *type,
 		h->waiting++;
 		return true;
 	}
-	return false;
+	if (!hosts_dane_question(h, number, type, name))
+		return false;
+	h->waiting++;
+	return true;
 }
 
 static void
-answer_mx(struct hosts *h, struct source *s, enum dns_status status,
-    const struct mx_host *mx, size_t n)
+answer_mx(struct hosts *h, struct source *s, const struct hosts_reply *r)
 {
-	if (mx == NULL)
-		n = 0;
-	if (n > MX_HOSTS_MAX)
-		n = MX_HOSTS_MAX;
+	size_t	n = r->mx == NULL ? 0 : r->n > MX_HOSTS_MAX ? MX_HOSTS_MAX :
+		    r->n;
+
 	if (n > 0) {
-		if ((s->hosts = calloc(n, sizeof(*mx))) == NULL)
+		if ((s->hosts = calloc(n, sizeof(*r->mx))) == NULL)
 			return;
-		memcpy(s->hosts, mx, n * sizeof(*mx));
+		memcpy(s->hosts, r->mx, n * sizeof(*r->mx));
 	}
+	s->ad = r->ad;
 	s->nhosts = n;
-	s->result = mx_order(status, s->hosts, &s->nhosts, h->rnd, is_our_name,
-	    h);
+	s->result = mx_order(r->status, s->hosts, &s->nhosts, h->rnd,
+	    is_our_name, h);
+}
+
+/* family: 0 for A, 1 for AAAA. */
+static void
+answer_addrs(struct hosts *h, struct host *host, size_t family,
+    const struct hosts_reply *r)
+{
+	host->status[family] = r->status;
+	host->ad[family] = r->ad;
+	host->answered[family] = true;
+	if (r->canon != NULL && r->canon[0] != '\0')
+		strlcpy(host->canon, r->canon, sizeof(host->canon));
+	for (size_t k = 0; r->addrs != NULL && k < r->n; k++) {
+		/* Half of the room for each family. */
+		if (k < HOSTS_ADDRS_MAX / 2 && host->naddrs < HOSTS_ADDRS_MAX)
+			host->addrs[host->naddrs++] = r->addrs[k];
+	}
+	if (host->answered[0] && host->answered[1])
+		hosts_dane_begin(h, host);
 }
 
 void
-hosts_answer(struct hosts *h, unsigned number, enum dns_status status,
-    uint32_t ttl, const struct addr *addrs, const struct mx_host *mx, size_t n)
+hosts_answer(struct hosts *h, unsigned number, const struct hosts_reply *r)
 {
-	struct host	*host;
-	size_t		 i;
+	size_t	i = number - Q_ADDRS;
 
 	if (h->waiting > 0)
 		h->waiting--;
-	if (ttl < h->ttl)
-		h->ttl = ttl;
-	if (number < h->nsources) {
-		answer_mx(h, &h->sources[number], status, mx, n);
-		return;
-	}
-	if (number < Q_ADDRS || (i = number - Q_ADDRS) >= h->nhosts * 2)
-		return;
-	host = &h->hosts[i / 2];
-	host->status[i % 2] = status;
-	for (size_t k = 0; addrs != NULL && k < n; k++) {
-		/* Half of the room for each family. */
-		if (k < HOSTS_ADDRS_MAX / 2 && host->naddrs < HOSTS_ADDRS_MAX)
-			host->addrs[host->naddrs++] = addrs[k];
-	}
+	if (r->ttl < h->ttl)
+		h->ttl = r->ttl;
+	if (number < h->nsources)
+		answer_mx(h, &h->sources[number], r);
+	else if (number >= Q_DANE)
+		hosts_dane_answer(h, number, r);
+	else if (number >= Q_ADDRS && i < h->nhosts * 2)
+		answer_addrs(h, &h->hosts[i / 2], i % 2, r);
 }
 
 bool
 hosts_done(const struct hosts *h)
 {
-	return h->built && h->waiting == 0 && h->asked >= h->nhosts * 2;
+	return h->built && h->waiting == 0 && h->asked >= h->nhosts * 2 &&
+	    hosts_dane_done(h);
 }
 
 /*
@@ -366,11 +366,28 @@ add(struct hosts_list *l, const struct host *host, const struct addr *a,
 	c->addr.port = port;
 }
 
+static void
+fill_tls(const struct hosts *h, const struct host *host, struct hosts_tls *t)
+{
+	const struct source	*s = &h->sources[host->source];
+
+	*t = (struct hosts_tls){ .tls = s->tls, .by_policy = s->by_policy,
+	    .dane = host->verdict };
+	if (host->verdict != DANE_REQUIRED)
+		return;
+	t->set = host->set;
+	strlcpy(t->base, host->base, sizeof(t->base));
+	/* RFC 7672, 3.2.2: the domain's own name is good where its MX is. */
+	if (s->mx)
+		strlcpy(t->domain, s->name, sizeof(t->domain));
+}
+
 void
 hosts_result(struct hosts *h, struct hosts_list *l)
 {
-	uint8_t	family = h->action->source.family;
-	bool	other = false;
+	uint8_t		 family = h->action->source.family;
+	const char	*refused = NULL, *why;
+	bool		 other = false;
 
 	l->n = 0;
 	l->ttl = h->ttl;
@@ -381,6 +398,12 @@ hosts_result(struct hosts *h, struct hosts_list *l)
 		struct host	*host = &h->hosts[i];
 
 		mx_interleave(host->addrs, host->naddrs);
+		if ((why = hosts_dane_refuses(h, host)) != NULL) {
+			if (!host->cut && host->naddrs > 0)
+				refused = why;
+			continue;
+		}
+		fill_tls(h, host, &l->tls[i]);
 		for (size_t k = 0; !host->cut && k < host->naddrs; k++) {
 			if (family != 0 && host->addrs[k].family != family)
 				other = true;
@@ -391,7 +414,10 @@ hosts_result(struct hosts *h, struct hosts_list *l)
 	}
 	if (l->n > 0)
 		return;
-	if (other) {
+	if (refused != NULL) {
+		l->code = 451;
+		l->text = refused;
+	} else if (other) {
 		l->code = 451;
 		l->text = "4.4.4 No server has an address of the family that "
 		    "mail is sent from";

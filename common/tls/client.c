@@ -12,6 +12,7 @@
 #include <openssl/rand.h>
 
 #include "common/base/log.h"
+#include "common/tls/dane_ssl.h"
 #include "common/tls/trust.h"
 
 /*
@@ -23,7 +24,7 @@
 		"!aNULL:!eNULL:!PSK:!SRP:!MD5:!DSS:!3DES"
 #define LAX	"DEFAULT:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=1"
 
-static SSL_CTX	*strict, *lax;
+static SSL_CTX	*strict, *lax, *dane;
 
 static SSL_CTX *
 make(const char *ciphers, bool is_lax)
@@ -66,6 +67,9 @@ tls_client_init(void)
 		fatalx("OpenSSL could not be set up");
 	strict = make(STRICT, false);
 	lax = make(LAX, true);
+	dane = make(STRICT, false);
+	if (!dane_ssl_context(dane))
+		fatalx("OpenSSL could not be set up");
 	SSL_CTX_set_cert_verify_callback(strict, later, NULL);
 	SSL_CTX_set_cert_verify_callback(lax, later, NULL);
 }
@@ -83,7 +87,8 @@ set_name(SSL *ssl, const char *host)
 SSL *
 tls_client_new(const struct conf_tls *t, const char *host)
 {
-	SSL	*ssl = SSL_new(t->mode <= TLS_OPPORTUNISTIC ? lax : strict);
+	SSL	*ssl = SSL_new(t->mode == TLS_DANE ? dane :
+		    t->mode <= TLS_OPPORTUNISTIC ? lax : strict);
 
 	if (ssl != NULL && !set_name(ssl, t->name != NULL ? t->name : host)) {
 		SSL_free(ssl);
@@ -121,10 +126,11 @@ tls_client_check(SSL *ssl, const struct conf *conf, const struct conf_tls *t,
 	*f = (struct tls_facts){ .verified = false };
 	strlcpy(f->protocol, SSL_get_version(ssl), sizeof(f->protocol));
 	strlcpy(f->cipher, SSL_get_cipher_name(ssl), sizeof(f->cipher));
-	if (t->mode != TLS_VERIFY)
-		return true;
-	f->verified = is_verified(ssl, conf, t, host, why);
-	return f->verified;
+	if (t->mode == TLS_DANE)
+		f->verified = dane_ssl_proved(ssl, why);
+	else if (t->mode == TLS_VERIFY)
+		f->verified = is_verified(ssl, conf, t, host, why);
+	return f->verified || t->mode < TLS_VERIFY;
 }
 
 void

@@ -26,7 +26,8 @@ void	 tls_client_init(void);
  * stream_tls(); `name` of the configuration goes before. NULL: no memory. */
 SSL	*tls_client_new(const struct conf_tls *, const char *host);
 /* The handshake is done. False: what is asked for is not there, and why tells
- * what is missing. */
+ * what is missing. With TLS_DANE the session was given its records by
+ * dane_ssl_begin(); without them it proves nothing. */
 bool	 tls_client_check(SSL *, const struct conf *, const struct conf_tls *,
 	    const char *host, struct tls_facts *, char why[VERIFY_WHY_MAX]);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384 verified", "none". */

@@ -84,6 +84,7 @@ postfix_start() {
 	lmtp unix - - n - - lmtp
 	anvil unix - - n - 1 anvil
 	scache unix - - n - 1 scache
+	tlsmgr unix - - n 1000? 1 tlsmgr
 	EOF
 	postfix_run sbin/postfix -c "$d/etc" check >>"$d/check" 2>&1
 	# The environment of a service of its own; master daemonises by itself.

@@ -38,7 +38,8 @@ answer(struct hosts *h, const struct zone *z, unsigned number,
 			break;
 	}
 	if (z->type == 0) {
-		hosts_answer(h, number, DNS_NXDOMAIN, 60, NULL, NULL, 0);
+		hosts_answer(h, number, &(struct hosts_reply){
+		    .status = DNS_NXDOMAIN, .ttl = 60 });
 		return;
 	}
 	for (; n < 4 && z->data[n] != NULL; n++) {
@@ -54,8 +55,9 @@ answer(struct hosts *h, const struct zone *z, unsigned number,
 		mx[n].pref = (uint16_t)pref;
 		assert_true(span_cstr(s, mx[n].name, sizeof(mx[n].name)));
 	}
-	hosts_answer(h, number, z->status, 60,
-	    type == DNS_MX ? NULL : addrs, type == DNS_MX ? mx : NULL, n);
+	hosts_answer(h, number, &(struct hosts_reply){ .status = z->status,
+	    .ttl = 60, .addrs = type == DNS_MX ? NULL : addrs,
+	    .mx = type == DNS_MX ? mx : NULL, .n = n });
 }
 
 /* The list as "name=address:port ..." or "CODE TEXT". */

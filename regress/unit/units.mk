@@ -180,3 +180,4 @@ UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
     options.o spill.o submit.o)
 # TLS towards servers.
 UNIT_test_tls_verify = regress/lib/pkihelp.o
+UNIT_test_dane_ssl = regress/lib/pkihelp.o

@@ -1,0 +1,51 @@
+/*
+ * See demand.h.
+ */
+#include "deliverd/demand.h"
+
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/tls/dane_ssl.h"
+
+struct hosts_tls *
+demand_dup(const struct hosts_tls *t)
+{
+	struct hosts_tls	*d;
+
+	if ((d = malloc(sizeof(*d))) == NULL)
+		fatal("demand");
+	*d = *t;
+	if (t->set != NULL && (d->set = dane_set_dup(t->set)) == NULL)
+		fatal("demand");
+	return d;
+}
+
+void
+demand_free(struct hosts_tls *d)
+{
+	if (d == NULL)
+		return;
+	free(d->set);
+	free(d);
+}
+
+struct conf_tls
+demand_tls(const struct hosts_tls *d)
+{
+	struct conf_tls	t = d->tls;
+
+	if (d->dane == DANE_REQUIRED)
+		t.mode = TLS_DANE;
+	else if (d->dane == DANE_UNUSABLE && t.mode < TLS_REQUIRE)
+		t.mode = TLS_REQUIRE;
+	return t;
+}
+
+bool
+demand_begin(const struct hosts_tls *d, SSL *ssl, const char *host)
+{
+	if (d->dane != DANE_REQUIRED)
+		return true;
+	return dane_ssl_begin(ssl, d->set, d->base, host, d->domain);
+}

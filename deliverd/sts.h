@@ -1,0 +1,29 @@
+/*
+ * MTA-STS of a domain (RFC 8461): its record by lookupd, its policy over HTTPS
+ * from the domain's own host, kept for as long as it says. Fetched here, since
+ * TLS with strangers' servers, whose names come from DNS, is deliverd's trade,
+ * and its fences are those that a fetcher needs: no file, no key, no program.
+ */
+#ifndef DELIVERD_STS_H
+#define DELIVERD_STS_H
+
+#include "common/conf/conf.h"
+#include "common/lookup/ask.h"
+#include "common/tls/sts.h"
+
+#define STS_FETCH_MS	60000		/* RFC 8461, 3.3: a minute */
+#define STS_AGAIN_MS	300000		/* after a failure; 3.3: five minutes */
+#define STS_DOMAINS_MAX	10000		/* policies that are kept */
+#define STS_FETCHES_MAX	20		/* at a time */
+
+struct sts_find;
+
+void	 sts_init(struct proc *, const struct conf *, struct ask *);
+/* Calls done once, from within (then NULL is given back) or later, with the
+ * policy that holds: borrowed until it returns; NULL: none does. done may not
+ * call sts_cancel() for itself. */
+struct sts_find *sts_find(const char *domain,
+	    void (*done)(void *arg, const struct sts_policy *), void *arg);
+void	 sts_cancel(struct sts_find *);		/* takes NULL */
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * What sts.c (policies that are kept) and sts_fetch.c (one policy over HTTPS)
+ * share; for them alone.
+ */
+#ifndef DELIVERD_STS_I_H
+#define DELIVERD_STS_I_H
+
+#include "deliverd/sts.h"
+
+struct sts_fetch;
+
+void	 sts_fetch_init(struct proc *, const struct conf *, struct ask *);
+/* Calls done once, later: with the document as it came, or why there is none.
+ * NULL: could not begin. */
+struct sts_fetch *sts_fetch(const char *domain,
+	    void (*done)(void *arg, struct span text, const char *why),
+	    void *arg);
+void	 sts_fetch_cancel(struct sts_fetch *);	/* takes NULL */
+
+#endif
