@@ -201,6 +201,9 @@ void	 tokens_watch(struct gateway *);
 bool	 trust_check(const struct conf *, struct buf *msgs);
 void	 trust_send(struct child *, const struct conf *);
 
+/* target.c: connects a daemon to what it may use. */
+void	 target_auth(struct child *, struct span table);
+
 /* main.c */
 void	 gateway_child_ready(struct gateway *, struct child *);
 void	 gateway_stop(struct gateway *);

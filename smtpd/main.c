@@ -11,6 +11,7 @@
 #include "common/proc/start.h"
 #include "smtpd/digest.h"
 #include "smtpd/ctl.h"
+#include "smtpd/dovecot.h"
 #include "smtpd/failover.h"
 #include "smtpd/guess.h"
 #include "smtpd/handoff.h"
@@ -69,6 +70,13 @@ pause_listener(struct proc *p, uint16_t index, bool on)
 }
 
 static void
+auth_socket(struct proc *p, struct span table, int fd, struct span why)
+{
+	(void)p;
+	dovecot_socket(table, fd, why);
+}
+
+static void
 fallback(struct proc *p, struct span action, bool on)
 {
 	(void)p;
@@ -114,6 +122,7 @@ main(int argc, char **argv)
 		.listener = listener,
 		.pause_listener = pause_listener,
 		.fallback = fallback,
+		.auth_socket = auth_socket,
 		.drain = drain,
 		.drained = drained,
 		.verbs = ctl_verbs
@@ -138,6 +147,7 @@ main(int argc, char **argv)
 	link_init(p, conf);
 	srs_init(p, conf);
 	login_init(p, conf);
+	dovecot_init(p, conf);
 	verify_init(p, conf);
 	learn_init(conf);
 	failover_init(conf);

@@ -133,6 +133,7 @@ SMTPD_TESTS = \
 	fan \
 	fan_falls \
 	gateway \
+	judge \
 	listener \
 	mirror \
 	notify_server \
