@@ -68,7 +68,7 @@ secure_helloed(struct conn *c)
 		if (c->tls.mode == TLS_OFF || !offered)
 			srv_tls(c->srv, "%s: plain%s", tls_mode_name(&c->tls),
 			    c->tls.mode == TLS_OFF ? "" :
-			    ", STARTTLS is not offered");
+			    ", " TLS_NOT_OFFERED);
 		return false;
 	case TLS_WAY_START:
 		if (!smtp_client_starttls(c->c)) {
@@ -82,8 +82,8 @@ secure_helloed(struct conn *c)
 	case TLS_WAY_NONE:
 		break;
 	}
-	refuse(c, "4.7.4", "it does not offer STARTTLS, and its mail may not "
-	    "go in plain");
+	refuse(c, "4.7.4", TLS_NOT_OFFERED ", and mail may not go there in "
+	    "plain");
 	return true;
 }
 

@@ -37,6 +37,9 @@ struct pki {
 	enum tls_key	 kind;
 	uint8_t		 id[KEY_ID_LEN];
 	struct der	 der[1 + KEY_CHAIN_MAX];
+	struct ocsp_info ocsp;
+	uint8_t		*ocsp_der;	/* NULL: none */
+	size_t		 ocsp_len;
 };
 
 bool
@@ -236,6 +239,7 @@ pki_free(struct pki *p)
 	sk_X509_pop_free(p->chain, X509_free);
 	for (size_t i = 0; i < 1 + KEY_CHAIN_MAX; i++)
 		OPENSSL_free(p->der[i].p);
+	free(p->ocsp_der);
 	free(p);
 }
 
@@ -262,6 +266,33 @@ pki_cert(const struct pki *p, unsigned n)
 {
 	return n > KEY_CHAIN_MAX || p->der[n].p == NULL ? span(NULL, 0) :
 	    span(p->der[n].p, (size_t)p->der[n].len);
+}
+
+bool
+pki_set_ocsp(struct pki *p, struct span der, const char **why)
+{
+	if (!ocsp_read(der, p->cert, sk_X509_value(p->chain, 0), &p->ocsp,
+	    why))
+		return false;
+	if ((p->ocsp_der = malloc(der.len)) == NULL) {
+		*why = "out of memory";
+		return false;
+	}
+	memcpy(p->ocsp_der, der.p, der.len);
+	p->ocsp_len = der.len;
+	return true;
+}
+
+const struct ocsp_info *
+pki_ocsp(const struct pki *p)
+{
+	return p->ocsp_der == NULL ? NULL : &p->ocsp;
+}
+
+struct span
+pki_ocsp_der(const struct pki *p)
+{
+	return span(p->ocsp_der, p->ocsp_len);
 }
 
 static struct wall

@@ -11,6 +11,7 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/tls/scheme.h"
+#include "keyd/ocsp.h"
 
 #define KEY_RSA_BITS_MIN	2048
 #define KEY_RSA_BITS_MAX	4096	/* signatures of SIGNATURE_MAX */
@@ -48,5 +49,10 @@ EVP_PKEY *pki_key(const struct pki *);		/* borrowed */
 /* The n-th certificate in DER, borrowed; 0 is the server's own. Empty: there are
  * no more. */
 struct span pki_cert(const struct pki *, unsigned n);
+
+/* An OCSP response of the certificate; copied. False: *why is static. */
+bool	 pki_set_ocsp(struct pki *, struct span der, const char **why);
+const struct ocsp_info *pki_ocsp(const struct pki *);	/* NULL: none */
+struct span pki_ocsp_der(const struct pki *);		/* empty: none */
 
 #endif

@@ -18,10 +18,11 @@
 
 #define WARN_BEFORE_MS	(14LL * 86400 * 1000)	/* an expiry in 14 days */
 #define BEFORE_S	60	/* longer than any handshake takes */
+#define DAY_S		86400
 
 static struct set	*current;	/* of the configuration in force */
 static struct set	*before;	/* of the one replaced a moment ago */
-static struct event	*before_end;
+static struct event	*before_end, *every_day;
 static struct set	*next;		/* what is arriving */
 static unsigned		 reloads;
 static char		 refused[1024];	/* why the last set was not taken */
@@ -57,23 +58,61 @@ validity(const struct key_info *info)
 	    "valid";
 }
 
-/* An expired certificate is better than none: it is said, and used. */
+/* An expired certificate is better than none: it is said, and used. An OCSP
+ * response that is out of date is not. */
 static void
 warn_expiry(const struct set *s)
 {
-	struct key_info	 info;
-	const char	*name, *is;
-	char		 date[32];
+	const struct ocsp_info	*ocsp;
+	const struct pki	*p;
+	struct key_info		 info;
+	const char		*name, *is;
+	char			 date[32];
 
 	for (size_t i = 0; i < set_pkis(s); i++) {
-		name = set_pki(s, i, &info);
+		p = set_at(s, i, &name);
+		pki_info(p, &info);
 		is = validity(&info);
 		if (strcmp(is, "valid") != 0)
-			log_warnx("event=certificate pki=%s state=%s "
+			log_warnx("event=certificate pki=%s key=%s state=%s "
 			    "not_after=%s", log_quote(span_str(name)),
+			    log_quote(span_str(info.type)),
 			    log_quote(span_str(is)),
 			    utc(info.not_after, date, sizeof(date)));
+		if ((ocsp = pki_ocsp(p)) == NULL)
+			continue;
+		is = ocsp_state(ocsp, clock_wall());
+		if (strcmp(is, "valid") != 0)
+			log_warnx("event=ocsp pki=%s key=%s state=%s "
+			    "next_update=%s", log_quote(span_str(name)),
+			    log_quote(span_str(info.type)),
+			    log_quote(span_str(is)),
+			    utc(ocsp->next_update, date, sizeof(date)));
 	}
+}
+
+static void
+daily(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	warn_expiry(current);
+}
+
+/* Certificates that are not valid, or not for long. */
+static unsigned
+expiring(const struct set *s)
+{
+	struct key_info	 info;
+	const char	*name;
+	unsigned	 n = 0;
+
+	for (size_t i = 0; i < set_pkis(s); i++) {
+		pki_info(set_at(s, i, &name), &info);
+		n += strcmp(validity(&info), "valid") != 0;
+	}
+	return n;
 }
 
 /* Handshakes that were begun with the keys of before are over. */
@@ -92,16 +131,18 @@ drop_before(evutil_socket_t fd, short what, void *arg)
 static void
 change(struct proc *p, struct set *s)
 {
-	const struct timeval	 tv = { BEFORE_S, 0 };
+	const struct timeval	 tv = { BEFORE_S, 0 }, day = { DAY_S, 0 };
 
-	if (before_end == NULL && (before_end = evtimer_new(proc_base(p),
-	    drop_before, NULL)) == NULL)
+	if (before_end == NULL && ((before_end = evtimer_new(proc_base(p),
+	    drop_before, NULL)) == NULL || (every_day = event_new(proc_base(p),
+	    -1, EV_PERSIST, daily, NULL)) == NULL))
 		fatalx("evtimer_new");
 	peer_set(s, current);
 	set_free(before);
 	before = current;
 	current = s;
-	if (before != NULL && evtimer_add(before_end, &tv) == -1)
+	if ((before != NULL && evtimer_add(before_end, &tv) == -1) ||
+	    evtimer_add(every_day, &day) == -1)
 		fatalx("evtimer_add");
 }
 
@@ -182,8 +223,11 @@ run_check(struct ctl *c, int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	for (size_t i = 0; i < set_pkis(current); i++) {
-		const char	*name = set_pki(current, i, &info);
+		const char		*name;
+		const struct pki	*p = set_at(current, i, &name);
+		const struct ocsp_info	*ocsp = pki_ocsp(p);
 
+		pki_info(p, &info);
 		ctl_row(c, "pki");
 		ctl_str(c, "name", name);
 		ctl_str(c, "subject", info.subject);
@@ -192,6 +236,8 @@ run_check(struct ctl *c, int argc, char **argv)
 		ctl_str(c, "not_after", utc(info.not_after, date,
 		    sizeof(date)));
 		ctl_str(c, "state", validity(&info));
+		ctl_str(c, "ocsp", ocsp == NULL ? "" : ocsp_state(ocsp,
+		    clock_wall()));
 		ctl_row_end(c);
 	}
 	for (size_t i = 0; i < creds_count(set_creds(current)); i++) {
@@ -214,6 +260,7 @@ run_stats(struct ctl *c, int argc, char **argv)
 	(void)argv;
 	ctl_row(c, "stats");
 	ctl_num(c, "pkis", (int64_t)set_pkis(current));
+	ctl_num(c, "expiring", expiring(current));
 	ctl_num(c, "credentials", (int64_t)creds_count(set_creds(current)));
 	ctl_num(c, "loads", reloads);
 	ctl_num(c, "senders", (int64_t)counts->senders);

@@ -3,25 +3,30 @@
  */
 #include "keyd/peer.h"
 
+#include <sys/queue.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "keyd/login.h"
+#include "keyd/push.h"
 #include "keyd/sign.h"
 #include "keyd/srs.h"
 
 #define DAY_MS		86400000
 
 struct peer {
+	LIST_ENTRY(peer) entry;
 	struct proc	*p;
+	struct chan	*chan;
 	enum ipc_role	 role;
 	uint16_t	 worker;
 };
 
 static const struct set		*set, *before;
 static struct peer_counts	 counts;
+static LIST_HEAD(, peer)	 peers = LIST_HEAD_INITIALIZER(peers);
 
 static int64_t
 today(void)
@@ -174,6 +179,7 @@ closed(struct chan *c, const char *why)
 
 	if (why != NULL)
 		proc_report(p->p, p->role, p->worker, why);
+	LIST_REMOVE(p, entry);
 	chan_free(c);
 	free(p);
 }
@@ -187,19 +193,32 @@ peer_add(struct proc *proc, enum ipc_role role, uint16_t worker,
 	(void)title;
 	if (p == NULL)
 		fatal("peer");
-	*p = (struct peer){ proc, role, worker };
-	if ((role != IPC_DELIVERD && role != IPC_SMTPD) ||
+	*p = (struct peer){ .p = proc, .role = role, .worker = worker };
+	if ((role != IPC_DELIVERD && role != IPC_SMTPD) || (p->chan =
 	    chan_new(proc_base(proc), fd, IPC_KEYD, role, role == IPC_SMTPD ?
-	    smtpd_rows : deliverd_rows, closed, p) == NULL)
+	    smtpd_rows : deliverd_rows, closed, p)) == NULL)
 		fatalx("no peer of keyd");
+	LIST_INSERT_HEAD(&peers, p, entry);
+	if (role == IPC_SMTPD && set != NULL)
+		push_set(p->chan, set);
 }
 
 void
 peer_set(const struct set *now, const struct set *old)
 {
+	struct peer	*p;
+	bool		 changed = now != set;
+
 	set = now;
 	before = old;
+	if (!changed)
+		return;
 	login_forget();
+	if (now == NULL)
+		return;
+	LIST_FOREACH(p, &peers, entry)
+		if (p->role == IPC_SMTPD)
+			push_set(p->chan, now);
 }
 
 const struct peer_counts *

@@ -33,7 +33,7 @@ struct set {
 	TAILQ_HEAD(, file) files;
 	size_t		 nfiles;
 	struct entry	*pkis;
-	size_t		 npkis;
+	size_t		 npkis, der;	/* der: bytes of certificates */
 	struct creds	*creds;
 	struct tokens	*tokens;
 	struct span	 srs;		/* of its file's text */
@@ -150,7 +150,8 @@ read_text(struct set *s, struct file *f, int fd)
 		return fault(s, f->path, f->secure ?
 		    "no protected memory is left" : "out of memory");
 	return read_all(s, f, fd) && (!f->secure ||
-	    f->kind != IPC_SECRET_CERT || unprotect(s, f));
+	    (f->kind != IPC_SECRET_CERT && f->kind != IPC_SECRET_OCSP) ||
+	    unprotect(s, f));
 }
 
 void
@@ -211,6 +212,32 @@ is_alone(const struct set *s, const struct entry *e)
 }
 
 static bool
+make_ocsp(struct set *s, const struct conf_pki *p, struct pki *pki)
+{
+	const struct file	*f;
+	const char		*why;
+
+	if (p->ocsp == NULL)
+		return true;
+	if ((f = find(s, IPC_SECRET_OCSP, p->name, p->ocsp)) == NULL)
+		return fault(s, p->ocsp, "was not handed over");
+	return pki_set_ocsp(pki, span(f->text, f->len), &why) ||
+	    fault(s, f->path, why);
+}
+
+/* A channel takes so much at once (ipc/chan.h). */
+static bool
+can_be_sent(struct set *s, const struct pki *p)
+{
+	size_t	 n;
+
+	for (unsigned i = 0; (n = pki_cert(p, i).len) > 0; i++)
+		s->der += n;
+	s->der += pki_ocsp_der(p).len;
+	return s->der <= SET_DER_MAX;
+}
+
+static bool
 make_pki(struct set *s, const struct conf_pki *p)
 {
 	const struct file	*cert, *key;
@@ -227,15 +254,20 @@ make_pki(struct set *s, const struct conf_pki *p)
 	if (e->pki == NULL)
 		return fault(s, strstr(why, "ertificate") != NULL ?
 		    cert->path : key->path, why);
-	if ((e->name = strdup(p->name)) == NULL || !is_alone(s, e)) {
-		fault(s, key->path, e->name == NULL ? "out of memory" :
-		    "another key of this pki is of the same kind");
-		pki_free(e->pki);
-		free(e->name);
-		return false;
+	if ((e->name = strdup(p->name)) == NULL)
+		fault(s, key->path, "out of memory");
+	else if (!is_alone(s, e))
+		fault(s, key->path, "another key of this pki is of the same "
+		    "kind");
+	else if (!can_be_sent(s, e->pki))
+		fault(s, cert->path, "all certificates are more than 4 MiB");
+	else if (make_ocsp(s, p, e->pki)) {
+		s->npkis++;
+		return true;
 	}
-	s->npkis++;
-	return true;
+	pki_free(e->pki);
+	free(e->name);
+	return false;
 }
 
 static bool
@@ -275,8 +307,7 @@ make_tokens(struct set *s, const struct conf *c)
 		if (creds_get(s->creds, span_str(t->label), &user, &secret))
 			return fault(s, t->path, "its label stands in the "
 			    "credentials too");
-		if ((f = find(s, IPC_SECRET_TOKEN, t->label,
-		    NULL)) == NULL)
+		if ((f = find(s, IPC_SECRET_TOKEN, t->label, NULL)) == NULL)
 			return fault(s, t->path, "was not handed over");
 		if (!tokens_add(s->tokens, t->label, t->user) ||
 		    !tokens_set(s->tokens, t->label, span(f->text, f->len),
@@ -388,7 +419,7 @@ set_finish(struct set *s, const struct conf *c, const char **why)
 	for (f = TAILQ_FIRST(&s->files); f != NULL; f = next) {
 		next = TAILQ_NEXT(f, link);
 		if (f->kind == IPC_SECRET_CERT || f->kind == IPC_SECRET_KEY ||
-		    f->kind == IPC_SECRET_TOKEN)
+		    f->kind == IPC_SECRET_OCSP || f->kind == IPC_SECRET_TOKEN)
 			file_free(s, f);
 	}
 	return ok;
@@ -400,16 +431,10 @@ set_pkis(const struct set *s)
 	return s->npkis;
 }
 
-const char *
-set_pki(const struct set *s, size_t n, struct key_info *info)
-{
-	pki_info(s->pkis[n].pki, info);
-	return s->pkis[n].name;
-}
-
 const struct pki *
-set_key_at(const struct set *s, size_t n)
+set_at(const struct set *s, size_t n, const char **name)
 {
+	*name = s->pkis[n].name;
 	return s->pkis[n].pki;
 }
 

@@ -13,6 +13,7 @@
 
 #define SET_FILE_MAX	(1 << 20)	/* bytes of one file */
 #define SET_FILES_MAX	1000
+#define SET_DER_MAX	(4 << 20)	/* of all that smtpd is sent at once */
 
 struct set;
 
@@ -23,18 +24,16 @@ void	 set_free(struct set *);	/* clears what was secret; takes NULL */
 void	 set_add(struct set *, enum ipc_secret_kind, const char *name,
 	    const char *path, int fd);
 /*
- * Is each pki's certificate and key there, do they belong together, are the
- * credentials there and well-formed, is the secret of rewritten senders long
+ * Is each pki's certificate and key there, do they belong together (and the OCSP
+ * response with them, if there is one), are the credentials there and well-formed, is the secret of rewritten senders long
  * enough? The texts of keys are cleared. On false
  * *why lives as long as the set.
  */
 bool	 set_finish(struct set *, const struct conf *, const char **why);
 
 size_t	 set_pkis(const struct set *);
-/* The n-th pki: its name, borrowed, and what it is. */
-const char *set_pki(const struct set *, size_t n, struct key_info *);
-/* The n-th of them itself. */
-const struct pki *set_key_at(const struct set *, size_t n);
+/* The n-th pki and its name, borrowed. */
+const struct pki *set_at(const struct set *, size_t n, const char **name);
 /* The key of a pki by its name and pki_id(); NULL: none. Borrowed. */
 const struct pki *set_key(const struct set *, struct span name,
 	    struct span id);

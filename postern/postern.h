@@ -190,16 +190,15 @@ void	 reload_provider_died(struct child *);
 bool	 secrets_check(const struct conf *, struct buf *msgs);
 void	 secrets_send(struct child *, const struct conf *);
 
+/* trust.c: the same for the files of CAs; those who hold others' certificates
+ * against them get them. The system's own file may be missing. */
+bool	 trust_check(const struct conf *, struct buf *msgs);
+void	 trust_send(struct child *, const struct conf *);
 /* token.c: one of the credentials whose secret is in a file that others renew,
  * to keyd; from now on they are looked at, and a new one is handed over. */
 void	 token_send(struct chan *, const struct conf_token *,
 	    enum ipc_secret_kind, struct buf *msgs);
 void	 tokens_watch(struct gateway *);
-
-/* trust.c: the same for the files of CAs; those who hold others' certificates
- * against them get them. The system's own file may be missing. */
-bool	 trust_check(const struct conf *, struct buf *msgs);
-void	 trust_send(struct child *, const struct conf *);
 
 /* target.c: connects a daemon to what it may use. */
 void	 target_auth(struct child *, struct span table);

@@ -41,127 +41,80 @@ log_lines(const char *event, struct span text)
 	}
 }
 
-/* The users' tables: for keyd's second process, and nobody else. */
+/* What can't be opened is missed by keyd, which then says no. */
 static void
-users_send(struct child *c, const struct conf *conf)
+send_file(struct child *c, enum ipc_secret_kind kind, const char *name,
+    const char *path, struct buf *msgs)
 {
-	struct buf	 msgs;
-
-	buf_init(&msgs, 65536);
-	for (size_t i = 0; i < conf->ntables; i++) {
-		const struct conf_table	*t = conf->tables[i];
-		int			 fd = table_users(t) == NULL ? -1 :
-					    file_open(table_users(t), true,
-					    &msgs);
-
-		if (fd != -1)
-			CHAN_SEND_FD(c->chan, secret, fd,
-			    .kind = IPC_SECRET_USERS,
-			    .name = span_str(table_name(t)),
-			    .path = span_str(table_users(t)));
-	}
-	log_lines("event=secret", buf_content(&msgs));
-	buf_clear(&msgs);
-}
-
-static bool
-users_check(const struct conf *conf, struct buf *msgs)
-{
-	bool	 ok = true;
+	bool	 public = kind == IPC_SECRET_CERT || kind == IPC_SECRET_OCSP;
 	int	 fd;
 
-	for (size_t i = 0; i < conf->ntables; i++) {
-		const char	*path = table_users(conf->tables[i]);
-
-		if (path == NULL)
-			continue;
-		if ((fd = file_open(path, true, msgs)) == -1)
-			ok = false;
-		else
-			close(fd);
-	}
-	return ok;
+	if (path != NULL && (fd = file_open(path, !public, msgs)) != -1)
+		CHAN_SEND_FD(c->chan, secret, fd, .kind = kind,
+		    .name = span_str(name), .path = span_str(path));
 }
 
+/* The users' tables are for keyd's second process, and all else is not. */
 void
 secrets_send(struct child *c, const struct conf *conf)
 {
-	static const enum ipc_secret_kind kinds[] = { IPC_SECRET_CERT,
-	    IPC_SECRET_KEY };
 	struct buf	 msgs;
 
-	if (c->role == IPC_PASSWD) {
-		users_send(c, conf);
-		return;
-	}
-	/* What can't be opened is missed by keyd, which then says no. */
 	buf_init(&msgs, 65536);
-	for (size_t i = 0; i < conf->npkis; i++)
-		for (size_t k = 0; k < 2; k++) {
-			const char *path = k == 0 ? conf->pkis[i].cert :
-			    conf->pkis[i].key;
-			int fd = file_open(path, k == 1, &msgs);
+	if (c->role == IPC_PASSWD) {
+		for (size_t i = 0; i < conf->ntables; i++)
+			send_file(c, IPC_SECRET_USERS,
+			    table_name(conf->tables[i]),
+			    table_users(conf->tables[i]), &msgs);
+	} else {
+		for (size_t i = 0; i < conf->npkis; i++) {
+			const struct conf_pki	*p = &conf->pkis[i];
 
-			if (fd != -1)
-				CHAN_SEND_FD(c->chan, secret, fd, .kind =
-				    kinds[k], .name =
-				    span_str(conf->pkis[i].name),
-				    .path = span_str(path));
+			send_file(c, IPC_SECRET_CERT, p->name, p->cert, &msgs);
+			send_file(c, IPC_SECRET_KEY, p->name, p->key, &msgs);
+			send_file(c, IPC_SECRET_OCSP, p->name, p->ocsp, &msgs);
 		}
-	if (conf->credentials != NULL) {
-		int fd = file_open(conf->credentials, true, &msgs);
-
-		if (fd != -1)
-			CHAN_SEND_FD(c->chan, secret, fd, .kind =
-			    IPC_SECRET_CREDENTIALS, .path =
-			    span_str(conf->credentials));
-	}
-	for (size_t i = 0; i < conf->ntokens; i++)
-		token_send(c->chan, &conf->tokens[i], IPC_SECRET_TOKEN, &msgs);
-	if (conf->srs_key != NULL) {
-		int fd = file_open(conf->srs_key, true, &msgs);
-
-		if (fd != -1)
-			CHAN_SEND_FD(c->chan, secret, fd, .kind =
-			    IPC_SECRET_SRS, .path = span_str(conf->srs_key));
+		send_file(c, IPC_SECRET_CREDENTIALS, "", conf->credentials,
+		    &msgs);
+		for (size_t i = 0; i < conf->ntokens; i++)
+			token_send(c->chan, &conf->tokens[i], IPC_SECRET_TOKEN,
+			    &msgs);
+		send_file(c, IPC_SECRET_SRS, "", conf->srs_key, &msgs);
 	}
 	log_lines("event=secret", buf_content(&msgs));
 	buf_clear(&msgs);
+}
+
+/* Is there such a file, and may it be used as it lies there? */
+static bool
+can_open(const char *path, bool secret, struct buf *msgs)
+{
+	int	 fd;
+
+	if (path == NULL)
+		return true;
+	if ((fd = file_open(path, secret, msgs)) == -1)
+		return false;
+	close(fd);
+	return true;
 }
 
 bool
 secrets_check(const struct conf *conf, struct buf *msgs)
 {
 	bool	 ok = true;
-	int	 fd;
 
-	for (size_t i = 0; i < conf->npkis * 2; i++) {
-		const struct conf_pki *p = &conf->pkis[i / 2];
-
-		fd = file_open(i % 2 == 0 ? p->cert : p->key, i % 2 == 1, msgs);
-		if (fd != -1)
-			close(fd);
-		ok = ok && fd != -1;
+	for (size_t i = 0; i < conf->npkis; i++) {
+		ok = can_open(conf->pkis[i].cert, false, msgs) && ok;
+		ok = can_open(conf->pkis[i].key, true, msgs) && ok;
+		ok = can_open(conf->pkis[i].ocsp, false, msgs) && ok;
 	}
-	if (conf->credentials != NULL) {
-		fd = file_open(conf->credentials, true, msgs);
-		if (fd != -1)
-			close(fd);
-		ok = ok && fd != -1;
-	}
-	for (size_t i = 0; i < conf->ntokens; i++) {
-		fd = file_open(conf->tokens[i].path, true, msgs);
-		if (fd != -1)
-			close(fd);
-		ok = ok && fd != -1;
-	}
-	if (conf->srs_key != NULL) {
-		fd = file_open(conf->srs_key, true, msgs);
-		if (fd != -1)
-			close(fd);
-		ok = ok && fd != -1;
-	}
-	return users_check(conf, msgs) && ok;
+	ok = can_open(conf->credentials, true, msgs) && ok;
+	for (size_t i = 0; i < conf->ntokens; i++)
+		ok = can_open(conf->tokens[i].path, true, msgs) && ok;
+	for (size_t i = 0; i < conf->ntables; i++)
+		ok = can_open(table_users(conf->tables[i]), true, msgs) && ok;
+	return can_open(conf->srs_key, true, msgs) && ok;
 }
 
 static void

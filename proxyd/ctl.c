@@ -22,7 +22,7 @@ static const char *
 phase_name(const struct link *l)
 {
 	static const char *const	names[] = { "find", "place", "connect",
-	    "greeting", "hello", "up" };
+	    "greeting", "starttls", "tls", "hello", "xclient", "up" };
 
 	return l->flow.mode != FLOW_NONE ? "data" : names[l->phase];
 }
@@ -31,7 +31,7 @@ static void
 link_row(const struct link *l, void *arg)
 {
 	struct ctl	*ctl = arg;
-	char		 client[ADDR_STRLEN];
+	char		 client[ADDR_STRLEN], tls[TLS_TEXT_MAX];
 
 	ctl_row(ctl, "session");
 	ctl_str(ctl, "session", l->session);
@@ -40,6 +40,8 @@ link_row(const struct link *l, void *arg)
 	ctl_str(ctl, "server", l->server != NULL ? l->server : "");
 	ctl_str(ctl, "phase", phase_name(l));
 	ctl_num(ctl, "since_s", (clock_mono().ms - l->since.ms) / 1000);
+	tls_facts_text(&l->secured, tls);
+	ctl_str(ctl, "tls", tls);
 	ctl_row_end(ctl);
 }
 

@@ -88,18 +88,19 @@ identity_helo(const struct link *l)
 }
 
 bool
-identity_greeted(struct link *l, const struct smtp_client_event *ev)
+identity_greeted(struct link *l, struct span greeting)
 {
 	struct identity	*who = &l->who;
 
 	if (l->action->identity != IDENTITY_XCLIENT || who->client.family == 0)
 		return false;
-	who->greeting = copy(span_sub(ev->text, 0, IDENTITY_GREETING_MAX));
+	who->greeting = copy(span_sub(greeting, 0, IDENTITY_GREETING_MAX));
 	if (!smtp_client_ehlo(l->c, identity_helo(l), true))
 		return false;
 	who->asked = true;
 	l->phase = LINK_HELLO;
 	stream_kick(l->s);
+	link_set_timer(l);
 	return true;
 }
 

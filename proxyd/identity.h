@@ -44,7 +44,7 @@ struct span identity_helo(const struct link *);
 
 /* ---- XCLIENT, called by open.c; each may free the link ---- */
 /* 220 has come. True: EHLO of our own goes first, the rest is done here. */
-bool	 identity_greeted(struct link *, const struct smtp_client_event *);
+bool	 identity_greeted(struct link *, struct span greeting);
 /* The reply to that EHLO, or to the next one. True: it was dealt with. */
 bool	 identity_helloed(struct link *, const struct smtp_client_event *);
 /* The reply to XCLIENT. */

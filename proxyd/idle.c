@@ -24,6 +24,7 @@ struct idle {
 	struct smtp_client *c;
 	struct srv	*srv;
 	struct addr	 at;
+	struct tls_facts secured;
 	unsigned	 uses, errors;
 };
 
@@ -198,7 +199,8 @@ idle_keep(struct link *l)
 		fatal("idle");
 	*i = (struct idle){ .action = l->action, .since = clock_mono(),
 	    .server = l->server, .greeting = l->greeting, .s = l->s, .c = l->c,
-	    .srv = l->srv, .at = l->at, .uses = l->uses,
+	    .srv = l->srv, .at = l->at, .secured = l->secured,
+	    .uses = l->uses,
 	    .errors = l->errors };
 	if ((l->server = strdup(i->server)) == NULL)
 		fatal("idle");		/* p_closed names it */
@@ -236,6 +238,7 @@ idle_take(struct link *l, const struct addr *a)
 	l->c = i->c;
 	l->srv = i->srv;
 	l->at = i->at;
+	l->secured = i->secured;
 	l->uses = i->uses;
 	l->errors = i->errors;
 	stream_owner(l->s, &link_stream_ops, l);

@@ -10,11 +10,13 @@
 
 #include "common/base/log.h"
 #include "common/base/map.h"
+#include "common/io/tls.h"
 #include "proxyd/idle.h"
 #include "proxyd/open.h"
 #include "proxyd/place.h"
 #include "proxyd/relay.h"
 #include "proxyd/relaytest.h"
+#include "proxyd/secure.h"
 #include "proxyd/servers.h"
 #include "proxyd/verify.h"
 
@@ -171,6 +173,7 @@ link_hang_up(struct link *l)
 	stream_free(l->s);
 	l->c = NULL;
 	l->s = NULL;
+	secure_clear(l);
 	if (l->srv != NULL) {
 		srv_conns(l->srv, -1);
 		srv_unref(l->srv);
@@ -351,6 +354,8 @@ link_set_timer(struct link *l)
 		return;
 	if (smtp_client_pending(l->c) > 0)
 		ms = smtp_step_timeout_ms(smtp_client_waits_for(l->c));
+	else if (l->phase == LINK_TLS)
+		ms = LINK_TLS_MS;
 	else if (stream_waiting(l->s) > 0)
 		ms = LINK_DATA_MS;
 	/* While another server is there, none may take for ever. */
@@ -366,8 +371,19 @@ on_connected(struct stream *s, void *arg)
 	struct link	*l = arg;
 
 	(void)s;
+	if (l->tls.at_once) {
+		secure_begin(l);
+		return;
+	}
 	l->phase = LINK_GREETING;
 	link_set_timer(l);
+}
+
+static void
+on_secured(struct stream *s, void *arg)
+{
+	(void)s;
+	secure_done(arg);
 }
 
 static void
@@ -486,6 +502,10 @@ failed(struct link *l, const char *what)
 		open_again(l, what);
 		return;
 	}
+	if (l->phase == LINK_STARTTLS || l->phase == LINK_TLS) {
+		secure_failed(l, what);
+		return;
+	}
 	if (l->phase == LINK_UP) {
 		snprintf(text, sizeof(text), "4.4.2 %s: %s", l->server, what);
 		link_fail(l, 421, text);
@@ -498,8 +518,10 @@ failed(struct link *l, const char *what)
 static void
 on_closed(struct stream *s, void *arg, int error)
 {
-	(void)s;
-	failed(arg, error != 0 ? strerror(error) : "connection lost");
+	const char	*why = stream_tls_why(s);
+
+	failed(arg, why != NULL ? why : error != 0 ? strerror(error) :
+	    "connection lost");
 }
 
 static void
@@ -514,5 +536,6 @@ const struct stream_ops link_stream_ops = {
 	.drained = on_drained,
 	.closed = on_closed,
 	.timeout = on_timeout,
-	.connected = on_connected
+	.connected = on_connected,
+	.secured = on_secured
 };

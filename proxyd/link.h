@@ -6,7 +6,8 @@
  *	          ▲ └─ kept by idle.h: ─────────────────────────────▶┘
  *	          └─── next server ───┘
  *
- * With `identity xclient`, at both levels: GREETING ─▶ HELLO ─▶ XCLIENT ─(rule
+ * With `tls`, secure.h's HELLO ─▶ STARTTLS ─▶ TLS comes behind GREETING, or TLS
+ * alone before it. With `identity xclient`, at both levels: GREETING ─▶ HELLO ─▶ XCLIENT ─(rule
  * level: HELLO)─▶ UP, or straight on where the server does not have it.
  */
 #ifndef PROXYD_LINK_H
@@ -19,6 +20,7 @@
 #include "common/lookup/find.h"
 #include "common/lookup/srv.h"
 #include "common/smtp/client.h"
+#include "common/tls/client.h"
 #include "proxyd/flow.h"
 #include "proxyd/identity.h"
 
@@ -26,6 +28,7 @@
 #define LINK_OUT_MAX	(512 << 10)	/* pipelined commands, or the credit */
 #define LINK_CONNECT_MS	5000		/* for one address */
 #define LINK_GREETING_MS 10000		/* for one's words, if others follow */
+#define LINK_TLS_MS	30000	/* for a handshake */
 #define LINK_OPEN_MS	30000		/* for all of them */
 #define LINK_DATA_MS	180000		/* RFC 5321, 4.5.3.2.5 */
 #define LINK_CLOSE_MS	2000		/* to get QUIT out */
@@ -35,7 +38,7 @@
 struct smtpd;
 
 enum link_phase { LINK_FIND, LINK_PLACE, LINK_CONNECT, LINK_GREETING,
-    LINK_HELLO, LINK_XCLIENT, LINK_UP };
+    LINK_STARTTLS, LINK_TLS, LINK_HELLO, LINK_XCLIENT, LINK_UP };
 struct link {
 	LIST_ENTRY(link) entry;		/* of its smtpd */
 	struct smtpd	*smtpd;
@@ -61,6 +64,11 @@ struct link {
 	struct smtp_client *c;
 	struct srv	*srv;
 	struct addr	 at;		/* whose place it has; family 0: none */
+	char		 host[DNS_NAME_MAX + 1];
+	struct conf_tls	 tls;		/* what is asked of it */
+	struct tls_facts secured;	/* what there is */
+	bool		 hello_tls;	/* EHLO was said for STARTTLS */
+	char		*welcome;	/* what it greeted with, until then */
 	/* for idle.h */
 	char		*greeting;	/* where it may be kept */
 	unsigned	 uses, errors;	/* of the server's session */

@@ -8,6 +8,8 @@
 #include "common/lookup/ask.h"
 #include "common/proc/confine.h"
 #include "common/proc/start.h"
+#include "common/tls/client.h"
+#include "common/tls/trust.h"
 #include "proxyd/ctl.h"
 #include "proxyd/idle.h"
 #include "proxyd/link.h"
@@ -38,6 +40,14 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 		proc_report(p, role, worker, "no peer of proxyd");
 }
 
+static void
+trust(struct proc *p, enum ipc_trust_kind kind, const char *path, int fd)
+{
+	(void)p;
+	(void)kind;
+	trust_add(path, fd);
+}
+
 /* The smtpd workers of the same set drain too and may still open links for
  * their sessions; when they are gone, so are we. */
 static void
@@ -62,6 +72,7 @@ main(int argc, char **argv)
 {
 	static const struct proc_ops	 ops = {
 		.peer = peer,
+		.trust = trust,
 		.drain = drain,
 		.drained = drained,
 		.verbs = ctl_verbs
@@ -71,6 +82,7 @@ main(int argc, char **argv)
 	struct buf			 msgs;
 
 	p = proc_start(IPC_PROXYD, argc, argv);
+	tls_client_init();
 	proc_confine(p, &profile);
 	buf_init(&msgs, 64 << 10);
 	if ((conf = conf_parse(proc_conf(p), &msgs)) == NULL)

@@ -12,6 +12,7 @@
 #include "proxyd/idle.h"
 #include "proxyd/place.h"
 #include "proxyd/relay.h"
+#include "proxyd/secure.h"
 #include "proxyd/servers.h"
 
 static struct proc		*proc;
@@ -110,6 +111,7 @@ connect_to(struct link *l, const struct hosts_cand *c)
 	if ((l->srv = servers_ref(l->action, c)) != NULL)
 		srv_conns(l->srv, 1);
 	l->uses = l->errors = 0;
+	secure_connect(l, c);
 	l->phase = LINK_CONNECT;
 	l->s = stream_connect(proc_base(proc), &c->addr, source, LINK_IN_MAX,
 	    LINK_OUT_MAX, &link_stream_ops, l);
@@ -316,6 +318,22 @@ open_no_welcome(struct link *l, const struct smtp_client_event *ev)
 	open_next(l, 421, why);
 }
 
+void
+open_welcome(struct link *l, struct span greeting)
+{
+	if (identity_greeted(l, greeting))
+		return;
+	if (l->helo == NULL) {
+		open_up(l, greeting);
+	} else if (!smtp_client_ehlo(l->c, identity_helo(l), true)) {
+		link_fail(l, 421, "4.3.0 EHLO could not be sent");
+	} else {
+		l->phase = LINK_HELLO;
+		stream_kick(l->s);
+		link_set_timer(l);
+	}
+}
+
 static void
 reply_greeting(struct link *l, const struct smtp_client_event *ev)
 {
@@ -328,22 +346,14 @@ reply_greeting(struct link *l, const struct smtp_client_event *ev)
 		l->greeting = span_dup(span_sub(ev->text, 0,
 		    IDLE_GREETING_MAX));
 	}
-	if (identity_greeted(l, ev))
-		return;
-	if (l->helo == NULL) {
-		open_up(l, ev->text);
-	} else if (!smtp_client_ehlo(l->c, identity_helo(l), true)) {
-		link_fail(l, 421, "4.3.0 EHLO could not be sent");
-	} else {
-		l->phase = LINK_HELLO;
-		stream_kick(l->s);
-	}
+	if (!secure_greeted(l, ev))
+		open_welcome(l, ev->text);
 }
 
 static void
 reply_hello(struct link *l, const struct smtp_client_event *ev)
 {
-	if (identity_helloed(l, ev))
+	if (secure_helloed(l, ev) || identity_helloed(l, ev))
 		return;
 	if (ev->code / 100 == 2)
 		open_up(l, span(NULL, 0));
@@ -359,6 +369,8 @@ open_reply(struct link *l, const struct smtp_client_event *ev)
 {
 	if (l->phase == LINK_GREETING)
 		reply_greeting(l, ev);
+	else if (l->phase == LINK_STARTTLS)
+		secure_replied(l, ev);
 	else if (l->phase == LINK_XCLIENT)
 		identity_replied(l, ev);
 	else

@@ -18,6 +18,8 @@ void	 open_unusable(struct link *, uint16_t code, const char *why);
 /* There is a server: smtpd hears what it greets with (at rule level, that it is
  * ready). */
 void	 open_up(struct link *, struct span greeting);
+/* The server has greeted, and is as secret as it shall be: what comes next. */
+void	 open_welcome(struct link *, struct span greeting);
 /* Not 220, or no EHLO: the next server, or the last one's own words. */
 void	 open_no_welcome(struct link *, const struct smtp_client_event *);
 /* One that idle.h kept has been taken: it is up, or says EHLO. */

@@ -7,12 +7,14 @@
 
 #include <stdio.h>
 
+#include "common/base/log.h"
 #include "common/base/utf8.h"
 #include "common/smtp/command.h"
 #include "proxyd/caps.h"
 #include "proxyd/idle.h"
 #include "proxyd/open.h"
 #include "proxyd/relaytest.h"
+#include "proxyd/secure.h"
 #include "proxyd/verify.h"
 
 #define STEPS_ROOM	(SMTP_CLIENT_STEPS_MAX - 2)	/* QUIT, RSET */
@@ -400,6 +402,20 @@ answers(const struct smtp_client_event *ev)
 	}
 }
 
+/* The client could only take it for a word of ours about its own session. */
+static void
+wants_tls(struct link *l, const struct smtp_client_event *ev)
+{
+	log_warnx("session=%s event=tls server=%s result=wanted mode=%s "
+	    "reply=%s", l->session, log_quote(span_str(l->server)),
+	    tls_mode_name(&l->tls), log_reply(ev->code, ev->text));
+	l->mail_open = false;
+	l->flow.taken = 0;
+	link_reply(l, 451, span_str("4.7.0 The server behind this gateway "
+	    "takes nothing without TLS, which this gateway does not use "
+	    "there"), true);
+}
+
 void
 relay_reply(struct link *l, const struct smtp_client_event *ev)
 {
@@ -436,6 +452,10 @@ relay_reply(struct link *l, const struct smtp_client_event *ev)
 		}
 		/* FALLTHROUGH */
 	case STEP_MAIL:
+		if (secure_wanted(l, ev)) {
+			wants_tls(l, ev);
+			break;
+		}
 		l->mail_open = ev->step == STEP_MAIL && ev->code / 100 == 2;
 		l->flow.taken = 0;
 		link_reply(l, ev->code, ev->text, false);

@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/base/rand.h"
+#include "common/io/tls.h"
 #include "proxyd/caps.h"
 #include "proxyd/identity.h"
 #include "proxyd/servers.h"
@@ -93,8 +94,8 @@ lost(struct vconn *v, const char *why)
 
 /* ---- its beginning ------------------------------------------------------ */
 
-static void
-next_server(struct vconn *v, const char *why)
+void
+vconn_next(struct vconn *v, const char *why)
 {
 	struct vdest		*d = v->dest;
 	const struct addr	*source = d->action->source.family != 0 ?
@@ -113,6 +114,9 @@ next_server(struct vconn *v, const char *why)
 		if ((v->server = strdup(server)) == NULL)
 			fatal("verify");
 		v->phase = V_CONNECT;
+		v->tls = conf_tls_of(d->action, d->list != NULL ? d->list :
+		    d->action->pool, (enum conf_scheme)c->scheme);
+		v->secured = (struct tls_facts){ .verified = false };
 		v->s = stream_connect(verify_base(), &c->addr, source, IN_MAX,
 		    OUT_MAX, &ops, v);
 		if (v->s != NULL) {
@@ -149,12 +153,12 @@ vconn_new(struct vdest *d)
 	LIST_INSERT_HEAD(&d->conns, v, entry);
 	d->nconns++;
 	nconns++;
-	next_server(v, "No server");
+	vconn_next(v, "No server");
 }
 
 /* This address is of no use; another one may be. */
-static void
-unusable(struct vconn *v, const char *why)
+void
+vconn_unusable(struct vconn *v, const char *why)
 {
 	char	text[700];
 
@@ -162,7 +166,7 @@ unusable(struct vconn *v, const char *why)
 	log_debug("event=connect server=%s result=failed why=%s",
 	    log_quote(span_str(v->server)), log_quote_reply(span_str(why)));
 	servers_failed(v->dest->action, &v->cands[v->next - 1], text);
-	next_server(v, text);
+	vconn_next(v, text);
 }
 
 static void
@@ -172,7 +176,7 @@ no_welcome(struct vconn *v, const struct smtp_client_event *ev)
 
 	buf_init(&flat, 64 << 10);
 	smtp_reply_flat(&flat, ev->code, ev->text);
-	unusable(v, buf_cstr(&flat) != NULL ? buf_cstr(&flat) : "refused");
+	vconn_unusable(v, buf_cstr(&flat) != NULL ? buf_cstr(&flat) : "refused");
 	buf_clear(&flat);
 }
 
@@ -194,22 +198,34 @@ idle(struct vconn *v)
 	verify_go(d);
 }
 
+bool
+vconn_hello(struct vconn *v)
+{
+	if (!smtp_client_ehlo(v->c, helo(v), true)) {
+		vconn_unusable(v, "EHLO could not be sent");
+		return false;
+	}
+	v->phase = V_HELLO;
+	stream_timeout(v->s, VERIFY_HELLO_MS);
+	stream_kick(v->s);
+	return true;
+}
+
 static void
 greeted(struct vconn *v, const struct smtp_client_event *ev)
 {
 	if (ev->code != 220) {
 		no_welcome(v, ev);
-	} else if (!smtp_client_ehlo(v->c, helo(v), true)) {
-		unusable(v, "EHLO could not be sent");
-	} else {
-		v->phase = V_HELLO;
-		stream_kick(v->s);
-	}
+	} else
+		vconn_hello(v);
 }
 
 static void
 helloed(struct vconn *v, const struct smtp_client_event *ev)
 {
+	if (ev->code / 100 == 2 && v->secured.protocol[0] == '\0' &&
+	    vtls_helloed(v))
+		return;
 	if (ev->code / 100 == 2) {
 		servers_works(v->dest->action, &v->cands[v->next - 1]);
 		free(v->cands);
@@ -417,6 +433,10 @@ one_reply(struct vconn *v, const struct smtp_client_event *ev)
 		helloed(v, ev);
 		return;
 	}
+	if (v->phase == V_STARTTLS) {
+		vtls_replied(v, ev);
+		return;
+	}
 	if (ev->code == 421) {
 		lost(v, "the server ends the session (421)");
 		return;
@@ -450,6 +470,25 @@ on_connected(struct stream *s, void *arg)
 {
 	struct vconn	*v = arg;
 
+	if (v->tls.at_once) {
+		vtls_begin(v);
+		return;
+	}
+	v->phase = V_GREETING;
+	stream_timeout(s, VERIFY_HELLO_MS);
+}
+
+static void
+on_secured(struct stream *s, void *arg)
+{
+	struct vconn	*v = arg;
+
+	if (!vtls_done(v))
+		return;
+	if (!v->tls.at_once) {
+		vconn_hello(v);
+		return;
+	}
 	v->phase = V_GREETING;
 	stream_timeout(s, VERIFY_HELLO_MS);
 }
@@ -457,8 +496,10 @@ on_connected(struct stream *s, void *arg)
 static void
 failed(struct vconn *v, const char *what)
 {
-	if (v->phase <= V_HELLO)
-		unusable(v, what);
+	if (v->phase == V_STARTTLS || v->phase == V_TLS)
+		vtls_failed(v, what);
+	else if (v->phase <= V_HELLO)
+		vconn_unusable(v, what);
 	else
 		lost(v, what);
 }
@@ -500,8 +541,10 @@ on_drained(struct stream *s, void *arg)
 static void
 on_closed(struct stream *s, void *arg, int error)
 {
-	(void)s;
-	failed(arg, error != 0 ? strerror(error) : "connection lost");
+	const char	*why = stream_tls_why(s);
+
+	failed(arg, why != NULL ? why : error != 0 ? strerror(error) :
+	    "connection lost");
 }
 
 static void
@@ -516,5 +559,6 @@ static const struct stream_ops ops = {
 	.drained = on_drained,
 	.closed = on_closed,
 	.timeout = on_timeout,
-	.connected = on_connected
+	.connected = on_connected,
+	.secured = on_secured
 };

@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/io/stream.h"
 #include "common/smtp/client.h"
+#include "common/tls/client.h"
 #include "proxyd/verify.h"
 
 typedef void vtold(void *arg, uint8_t state, const char *reply,
@@ -32,7 +33,7 @@ struct vquestion {
 };
 TAILQ_HEAD(vquestions, vquestion);
 
-enum vphase { V_CONNECT, V_GREETING, V_HELLO, V_IDLE, V_BATCH, V_RESET };
+enum vphase { V_CONNECT, V_GREETING, V_HELLO, V_STARTTLS, V_TLS, V_IDLE, V_BATCH, V_RESET };
 struct vconn {
 	LIST_ENTRY(vconn) entry;
 	struct vdest	*dest;
@@ -41,6 +42,8 @@ struct vconn {
 	struct hosts_cand *cands;	/* while connecting */
 	size_t		 ncands, next;
 	char		*server;	/* "name[address]:port" */
+	struct conf_tls	 tls;		/* what is asked of it */
+	struct tls_facts secured;
 	struct stream	*s;
 	struct smtp_client *c;
 	struct vquestion *batch[VERIFY_BATCH];
@@ -92,9 +95,22 @@ void	 verify_down(struct vdest *, const char *why);
 void	 verify_go(struct vdest *);
 
 /* ---- verify_conn.c ---- */
+/* verify_tls.c calls these: the next server, for a reason; all is well. */
+void	 vconn_next(struct vconn *, const char *why);
+void	 vconn_unusable(struct vconn *, const char *why);
+bool	 vconn_hello(struct vconn *);
 void	 vconn_new(struct vdest *);	/* with the destination's addresses */
 void	 vconn_batch(struct vconn *);	/* of what waits; it was idle */
 void	 vconn_quit(struct vconn *);	/* an idle one; frees */
 size_t	 vconn_count(void);
+
+/* ---- verify_tls.c: its TLS; each may free the connection ---- */
+/* EHLO has been answered in plain. True: the rest is done here. */
+bool	 vtls_helloed(struct vconn *);
+void	 vtls_replied(struct vconn *, const struct smtp_client_event *);
+void	 vtls_begin(struct vconn *);
+/* True: go on with the session that there is now. */
+bool	 vtls_done(struct vconn *);
+void	 vtls_failed(struct vconn *, const char *what);
 
 #endif

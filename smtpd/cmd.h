@@ -15,6 +15,7 @@ cmd_fn	 cmd_rcpt;				/* cmd_rcpt.c */
 cmd_fn	 cmd_data, cmd_bdat;			/* cmd_data.c */
 cmd_fn	 cmd_auth, cmd_auth_line;		/* cmd_auth.c */
 cmd_fn	 cmd_xclient;				/* cmd_xclient.c */
+cmd_fn	 cmd_starttls;				/* tls.c */
 cmd_fn	 cmd_rset, cmd_noop, cmd_quit, cmd_vrfy, cmd_expn, cmd_help;
 						/* cmd_misc.c */
 

@@ -50,7 +50,7 @@ cmd_auth(struct cmd *c, struct span arg)
 		return;
 	}
 	if ((session_proxied(s) || s->listen->auth_via != NULL ||
-	    s->listen->auth_users != NULL) && !s->listen->auth_plaintext) {
+	    s->listen->auth_users != NULL) && !session_secure(s)) {
 		/* Whatever follows on this line was said in clear already. */
 		session_reply(c, 538, "5.7.11 Encryption is required for AUTH");
 		return;

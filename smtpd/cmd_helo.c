@@ -13,6 +13,7 @@
 #include "smtpd/link.h"
 #include "smtpd/login.h"
 #include "smtpd/notify.h"
+#include "smtpd/tls.h"
 #include "smtpd/txn.h"
 #include "smtpd/via.h"
 
@@ -63,12 +64,16 @@ both(const struct session *s, const struct smtp_caps *server,
 			login_mechs(s->listen, false, caps->auth);
 			caps->bits |= CAP_AUTH;
 		}
+		if (s->listen->on_conflict == CONFLICT_FAN_OUT)
+			caps->bits |= CAP_PRDR;
 		caps->mail_max = session_conf()->limits.messages;
 		caps->rcpt_max = session_conf()->limits.recipients;
 	}
 	/* Passwords do not go in clear, unless the listener says so. */
-	if (!s->listen->auth_plaintext || caps->auth[0] == '\0')
+	if (!session_secure(s) || caps->auth[0] == '\0')
 		caps->bits &= ~(uint32_t)CAP_AUTH;
+	if (tls_offered(s))
+		caps->bits |= CAP_STARTTLS;
 }
 
 static bool
@@ -168,7 +173,7 @@ asks_via(const struct session *s)
 {
 	bool	ask = false;
 
-	if (s->listen->auth_via != NULL && s->listen->auth_plaintext)
+	if (s->listen->auth_via != NULL && session_secure(s))
 		via_mechs(s->listen->auth_via, &ask);
 	return ask;
 }

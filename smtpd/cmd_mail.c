@@ -24,7 +24,8 @@ offered(uint32_t caps, const struct smtp_mail_params *p)
 	    (p->body == BODY_NONE || (caps & CAP_8BITMIME)) &&
 	    (!p->utf8 || (caps & CAP_SMTPUTF8)) &&
 	    ((p->ret == RET_NONE && p->envid.len == 0) || (caps & CAP_DSN)) &&
-	    (p->auth.len == 0 || (caps & CAP_AUTH));
+	    (p->auth.len == 0 || (caps & CAP_AUTH)) &&
+	    (!p->prdr || (caps & CAP_PRDR));
 }
 
 static const char *

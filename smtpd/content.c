@@ -10,6 +10,7 @@
 #include "smtpd/link.h"
 #include "smtpd/notify.h"
 #include "smtpd/reader.h"
+#include "smtpd/tls.h"
 
 void
 content_init(struct content *c)
@@ -100,11 +101,15 @@ protocol(const struct txn *t)
 {
 	const struct session	*s = t->s;
 
-	if (t->mail.utf8)
-		return s->authed ? "UTF8SMTPA" : "UTF8SMTP";
+	static const char *const	 esmtp[] = { "ESMTP", "ESMTPA", "ESMTPS",
+	    "ESMTPSA" }, *const utf8[] = { "UTF8SMTP", "UTF8SMTPA",
+	    "UTF8SMTPS", "UTF8SMTPSA" };
+	int				 i = (s->tls != NULL) * 2 + s->authed;
+
+	/* Nobody has given HELO over TLS a name of its own. */
 	if (s->caps == 0)
 		return "SMTP";
-	return s->authed ? "ESMTPA" : "ESMTP";
+	return t->mail.utf8 ? utf8[i] : esmtp[i];
 }
 
 static bool
@@ -115,6 +120,8 @@ received(struct txn *t)
 	struct received		 r = {
 		.by = span_str(s->listen->hostname),
 		.with = protocol(t),
+		.tls = s->tls,
+		.cipher = s->cipher,
 		.id = span_str(t->ids)
 	};
 
@@ -311,7 +318,8 @@ ended(const struct txn *t, const char *event, uint16_t code,
 {
 	const struct session	*s = t->s;
 	const struct link	*l = s->link;
-	char			 server[340] = "", client[ADDR_STRLEN];
+	char			 server[340] = "", client[ADDR_STRLEN],
+				 tls[TLS_LOG_MAX];
 
 	if (t->way == &handoff_proxy && l != NULL && l->server != NULL)
 		snprintf(server, sizeof(server), " server=%s",
@@ -323,11 +331,11 @@ ended(const struct txn *t, const char *event, uint16_t code,
 	else
 		session_stats()->accepted++;
 	log_info("session=%s id=%s event=%s from=<%s> to=<%s> nrcpts=%u "
-	    "size=%llu client=%s way=%s%s reply=%s delay=%.3f", s->id, t->ids,
+	    "size=%llu client=%s way=%s%s%s reply=%s delay=%.3f", s->id, t->ids,
 	    event, txn_quote(t->from), txn_quote(txn_first(t)), t->taken,
 	    (unsigned long long)content_size(t),
 	    addr_str(&s->client, client), t->way->name, server,
-	    log_reply(code, text),
+	    tls_log(s, tls), log_reply(code, text),
 	    (double)(clock_mono().ms - t->since.ms) / 1000);
 }
 

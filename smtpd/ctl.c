@@ -31,6 +31,8 @@ session_row(struct session *s, void *arg)
 	ctl_num(ctl, "since_ms", clock_wall().ms -
 	    (clock_mono().ms - s->since.ms));
 	ctl_str(ctl, "helo", s->helo != NULL ? s->helo : "");
+	ctl_str(ctl, "tls", s->tls != NULL ? s->tls : "");
+	ctl_str(ctl, "cipher", s->cipher != NULL ? s->cipher : "");
 	ctl_str(ctl, "auth", s->user != NULL ? s->user : "");
 	ctl_str(ctl, "id", s->txn != NULL ? s->txn->ids : "");
 	ctl_field(ctl, "from", s->txn != NULL ? s->txn->from :
@@ -67,6 +69,9 @@ run_stats(struct ctl *ctl, int argc, char **argv)
 	ctl_num(ctl, "copies", (int64_t)st->copies);
 	ctl_num(ctl, "copies_failed", (int64_t)st->copies_failed);
 	ctl_num(ctl, "failovers", (int64_t)st->failovers);
+	ctl_num(ctl, "tls", (int64_t)st->tls);
+	ctl_num(ctl, "tls-failed", (int64_t)st->tls_failed);
+	ctl_num(ctl, "tls-injected", (int64_t)st->tls_injected);
 	ctl_num(ctl, "window-client", (int64_t)st->window_client);
 	ctl_num(ctl, "window-server", (int64_t)st->window_server);
 	ctl_row_end(ctl);

@@ -6,11 +6,13 @@
 #include "common/base/log.h"
 #include "smtpd/auth.h"
 #include "smtpd/cmd.h"
+#include "smtpd/tls.h"
 
 #define NO_AUTH	"5.7.0 Authentication is required"
+#define NO_TLS	"5.7.0 Must issue a STARTTLS command first"
 
 /* GO, or why a verb can't come in a phase. */
-enum turn { GO, HELLO, MAILF, RCPTF, NESTED, INTXN, CHUNK, LACK };
+enum turn { GO, HELLO, MAILF, RCPTF, NESTED, INTXN, CHUNK };
 
 static const struct {
 	uint16_t	 code;
@@ -21,8 +23,7 @@ static const struct {
 	[RCPTF] = { 554, "5.5.1 No valid recipients" },
 	[NESTED] = { 503, "5.5.1 The sender is already given" },
 	[INTXN] = { 503, "5.5.1 Not during a mail transaction" },
-	[CHUNK] = { 503, "5.5.1 Only BDAT, RSET, NOOP or QUIT between chunks" },
-	[LACK] = { 502, "5.5.1 Not offered here" }
+	[CHUNK] = { 503, "5.5.1 Only BDAT, RSET, NOOP or QUIT between chunks" }
 };
 
 struct row {
@@ -45,8 +46,8 @@ static const struct row rows[VERB_MAX] = {
 	[VERB_EXPN] = { cmd_expn, GO, GO, GO, GO, CHUNK },
 	[VERB_HELP] = { cmd_help, GO, GO, GO, GO, CHUNK },
 	[VERB_AUTH] = { cmd_auth, HELLO, GO, INTXN, INTXN, CHUNK },
-	[VERB_STARTTLS] = { NULL, LACK, LACK, LACK, LACK, LACK },
 	/* Whose turn it is hangs on more than the phase. */
+	[VERB_STARTTLS] = { cmd_starttls, GO, GO, GO, GO, GO },
 	[VERB_XCLIENT] = { cmd_xclient, GO, GO, GO, GO, GO }
 };
 
@@ -127,6 +128,16 @@ needs_auth(enum smtp_verb v)
 	}
 }
 
+/* Does TLS or AUTH have to come before this one? The reply, or NULL. RFC 3207,
+ * 4: what has to go without TLS, and what does no harm. */
+static const char *
+comes_too_early(const struct session *s, enum smtp_verb v)
+{
+	if (tls_needed(s) && (needs_auth(v) || v == VERB_AUTH))
+		return NO_TLS;
+	return auth_needed(s) && needs_auth(v) ? NO_AUTH : NULL;
+}
+
 void
 dispatch_layer(struct session *s)
 {
@@ -141,6 +152,7 @@ dispatch(struct session *s, struct span line)
 	struct smtp_command	 parsed;
 	const struct row	*r;
 	enum turn		 turn;
+	const char		*early;
 	struct cmd		*c;
 
 	s->commands++;
@@ -167,12 +179,13 @@ dispatch(struct session *s, struct span line)
 		log_error(s, "unknown command", s->auth_said ? span(NULL, 0) :
 		    parsed.word);
 		session_reply(c, 500, "5.5.2 Unknown command");
-	} else if (auth_needed(s) && needs_auth(parsed.verb)) {
-		log_error(s, "not authenticated", parsed.word);
+	} else if ((early = comes_too_early(s, parsed.verb)) != NULL) {
+		log_error(s, tls_needed(s) ? "not over TLS" :
+		    "not authenticated", parsed.word);
 		if (parsed.verb == VERB_BDAT)
-			cmd_bdat_refuse(c, parsed.arg, 530, NO_AUTH);
+			cmd_bdat_refuse(c, parsed.arg, 530, early);
 		else
-			session_reply(c, 530, "%s", NO_AUTH);
+			session_reply(c, 530, "%s", early);
 	} else if ((turn = turn_of(r, s->phase)) == GO) {
 		r->run(c, parsed.arg);
 	} else if (parsed.verb == VERB_BDAT) {

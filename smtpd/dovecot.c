@@ -358,7 +358,7 @@ dovecot_begin(struct cmd *c, const char *mech, const struct span *initial)
 	out->secret = true;
 	said(d, c, dovecot_auth(out, &(struct dovecot_auth){ .id = d->id,
 	    .mech = span_str(mech), .client = &s->client, .local = &s->local,
-	    .has_initial = initial != NULL,
+	    .secured = s->tls != NULL, .has_initial = initial != NULL,
 	    .initial = initial != NULL ? *initial : span(NULL, 0) }));
 }
 

@@ -12,6 +12,8 @@
 #include "smtpd/proxy.h"
 #include "smtpd/window.h"
 
+#define REPLY_MAX	1000	/* bytes kept of one for its recipients */
+
 /* How often each action's server has refused content: the one that does so most
  * often is the first to have the dot. */
 #define REFUSERS	64
@@ -101,7 +103,7 @@ first(const struct txn *t)
 		    fan_is_queue(t, &t->rcpts[i]))
 			continue;
 		w = &t->fan->ways[t->rcpts[i].way];
-		if (w->link != NULL && (best == NULL ||
+		if (w->link != NULL && w->state != FAN_OVER && (best == NULL ||
 		    *refusals(w->action) > *refusals(best->action)))
 			best = w;
 	}
@@ -167,6 +169,38 @@ on_prepared(struct prepare *p, enum q_status st, uint64_t id, void *arg)
 		others(t);
 }
 
+/*
+ * The reply to the content. With PRDR each recipient has one of his own before
+ * it, in the order of RCPT, unless all go one way.
+ */
+static void
+reply(struct txn *t, uint16_t code, struct span text, struct span said)
+{
+	struct session	*s = t->s;
+	struct cmd	*begins = t->content.cmd, *c;
+	char		 queued[64];
+
+	if (t->mail.prdr && !t->fan->alone && s->phase != PH_CLOSING) {
+		snprintf(queued, sizeof(queued), "2.0.0 %s queued", t->ids);
+		for (size_t i = 0; i < t->nrcpts; i++) {
+			const struct rcpt	*r = &t->rcpts[i];
+			const struct fan_way	*w = &t->fan->ways[r->way];
+
+			if (r->state != RCPT_TAKEN)
+				continue;
+			c = session_cmd(s, VERB_DATA);
+			if (fan_is_queue(t, r) || w->code == 0)
+				session_answer(c, 250, span_str(queued));
+			else
+				session_answer(c, w->code, span_str(w->said));
+		}
+		t->content.cmd = session_cmd(s, VERB_DATA);
+		session_answer(begins, 353, span_str("A reply for each "
+		    "recipient follows"));
+	}
+	content_done_as(t, code, text, said);
+}
+
 static void
 on_finished(struct prepare *p, enum q_status st, void *arg)
 {
@@ -182,20 +216,19 @@ on_finished(struct prepare *p, enum q_status st, void *arg)
 		queue_silent(t->s);
 		return;
 	}
+	/* To all but queued it is what it would have been without. */
+	if (f->alone && f->ways[0].wanted)
+		t->way = &handoff_proxy;
 	if (f->known) {
 		t->s->told = t->id;
 		t->s->told_live = false;
 	}
 	if (f->alone && f->text != NULL && f->said != NULL) {
-		/* To all but queued it is what it would have been without. */
-		if (f->ways[0].wanted)
-			t->way = &handoff_proxy;
-		content_done_as(t, f->code, span_str(f->text),
-		    span_str(f->said));
+		reply(t, f->code, span_str(f->text), span_str(f->said));
 		return;
 	}
 	snprintf(text, sizeof(text), "2.0.0 %s queued", t->ids);
-	content_done(t, 250, span_str(text));
+	reply(t, 250, span_str(text), span_str(text));
 }
 
 const struct prepare_ops fan_prepare_ops = { on_credit, on_prepared,
@@ -210,51 +243,119 @@ taken_by(const struct link *l)
 	return (l->caps.bits & CAP_DSN) != 0 ? SETTLED_TAKEN : SETTLED_RELAYED;
 }
 
-/* The first server's word. */
-static void
-decided(struct txn *t, struct fan_way *w, uint16_t code, struct span text)
+/* For the recipients of this way. False: they can't have a reply of their
+ * own. */
+static bool
+tells(struct txn *t, struct fan_way *w, uint16_t code, struct span said)
 {
-	struct link	*l = w->link;
-	struct fan	*f = t->fan;
-	struct span	 said;
-	struct buf	 b;
+	if (!t->mail.prdr)
+		return false;
+	w->said = arena_str(t->arena, span_sub(said, 0, REPLY_MAX));
+	w->code = w->said != NULL ? code : 0;
+	return w->code != 0;
+}
 
-	buf_init(&b, SMTP_PLAIN_MAX);
-	said = proxy_said(l, code, text, &b);
-	if (code / 100 == 2) {
-		fan_log(t, l, "taken", code, text);
+/* Is there anything left that the queue is to deliver? */
+static bool
+has_queued(const struct txn *t)
+{
+	const struct fan	*f = t->fan;
+
+	for (size_t i = 0; i < t->nrcpts; i++)
+		if (t->rcpts[i].state == RCPT_TAKEN &&
+		    fan_is_queue(t, &t->rcpts[i]))
+			return true;
+	for (unsigned i = 0; i < f->n && !lost_one(f); i++)
+		if (f->ways[i].wanted && f->ways[i].link == NULL)
+			return true;
+	return false;
+}
+
+/* Nobody has it: who has no reply of his own has this one. */
+static void
+none(struct txn *t)
+{
+	for (unsigned i = 0; i < t->fan->n; i++)
+		if (t->fan->ways[i].code == 0) {
+			t->fan->ways[i].code = 451;
+			t->fan->ways[i].said = NO_SERVER;
+		}
+}
+
+/* The first server has taken it. */
+static void
+accepted(struct txn *t, struct fan_way *w, uint16_t code, struct span text,
+    struct span said)
+{
+	struct fan	*f = t->fan;
+
+	fan_log(t, w->link, "taken", code, text);
+	if (f->alone) {
 		f->code = code;
 		f->text = arena_str(t->arena, text);
 		f->said = arena_str(t->arena, said);
-		buf_clear(&b);
-		settle(t, w, taken_by(l), code, text, l->server);
-		others(t);
-		return;
 	}
+	tells(t, w, code, said);
+	settle(t, w, taken_by(w->link), code, text, w->link->server);
+	others(t);
+}
+
+/* It has not, and nobody else has: so it is for all, or, where each recipient
+ * has a reply of his own, for its own ones. */
+static void
+refused(struct txn *t, struct fan_way *w, uint16_t code, struct span text,
+    struct span said)
+{
+	struct fan_way	*next;
+
 	++*refusals(w->action);
-	fan_log(t, l, "refused", code, text);
+	fan_log(t, w->link, "refused", code, text);
+	code = code == 421 ? 451 : code;
 	/* Its own transaction is over; it may go on. */
 	w->wanted = false;
+	w->state = FAN_OVER;
+	if (!t->fan->alone && tells(t, w, code, said)) {
+		settle(t, w, SETTLED_TOLD, code, text, w->link->server);
+		if ((next = first(t)) != NULL) {
+			next->state = FAN_DOT;
+			link_end(next->link, &t->content.out, t);
+			return;
+		}
+		if (has_queued(t)) {
+			others(t);
+			return;
+		}
+	}
 	fan_void(t);
-	content_done_as(t, code == 421 ? 451 : code, text, said);
-	buf_clear(&b);
+	none(t);
+	reply(t, code, text, said);
 }
 
 void
 fan_answer(struct txn *t, struct fan_way *w, uint16_t code, struct span text)
 {
 	const struct link	*l = w->link;
+	struct span		 said;
+	struct buf		 b;
+	bool			 told;
 
-	if (!t->fan->taken) {
-		decided(t, w, code, text);
-		return;
+	buf_init(&b, SMTP_PLAIN_MAX);
+	said = proxy_said(l, code, text, &b);
+	if (!t->fan->taken && code / 100 == 2) {
+		accepted(t, w, code, text, said);
+	} else if (!t->fan->taken) {
+		refused(t, w, code, text, said);
+	} else {
+		*refusals(w->action) += code / 100 != 2;
+		fan_log(t, l, code / 100 == 2 ? "taken" : code / 100 == 5 ?
+		    "refused" : "queue", code, text);
+		told = code / 100 != 4 && tells(t, w, code, said);
+		settle(t, w, code / 100 == 2 ? taken_by(l) : code / 100 != 5 ?
+		    SETTLED_QUEUE : told ? SETTLED_TOLD : SETTLED_REFUSED,
+		    code, text, l->server);
+		settled(t);
 	}
-	*refusals(w->action) += code / 100 != 2;
-	fan_log(t, l, code / 100 == 2 ? "taken" : code / 100 == 5 ? "refused" :
-	    "queue", code, text);
-	settle(t, w, code / 100 == 2 ? taken_by(l) : code / 100 == 5 ?
-	    SETTLED_REFUSED : SETTLED_QUEUE, code, text, l->server);
-	settled(t);
+	buf_clear(&b);
 }
 
 void

@@ -262,7 +262,8 @@ static void
 fan_last(struct txn *t, struct buf *b)
 {
 	uint8_t	 digest[DIGEST_LEN];
-	bool	 known = stage_digest(t, digest);
+	/* What is told of each recipient is not told again. */
+	bool	 known = !t->mail.prdr && stage_digest(t, digest);
 
 	t->fan->known = known;
 	/* The servers get the end of it later: b stays. */

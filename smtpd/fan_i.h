@@ -18,6 +18,10 @@ struct fan_way {
 	bool		 fallen;	/* the queue has taken over */
 	enum fan_state	 state;
 	bool		 wanted;	/* it has recipients */
+	/* What the client is told of them, if they have replies of their own
+	 * (PRDR); the arena's. 0: that the queue has them. */
+	uint16_t	 code;
+	const char	*said;
 };
 /* Number i is way i + 1 of the prepared message; its way 0 is the queue. */
 struct fan {

@@ -9,6 +9,7 @@
 #include "common/lookup/ask.h"
 #include "common/proc/confine.h"
 #include "common/proc/start.h"
+#include "common/tls/trust.h"
 #include "smtpd/digest.h"
 #include "smtpd/ctl.h"
 #include "smtpd/dovecot.h"
@@ -83,6 +84,17 @@ fallback(struct proc *p, struct span action, bool on)
 	failover_force(action, on);
 }
 
+/* Whose certificates clients may have. */
+static void
+trust(struct proc *p, enum ipc_trust_kind kind, const char *path, int fd)
+{
+	(void)p;
+	if (kind == IPC_TRUST_CLIENTS)
+		trust_add(path, fd);
+	else
+		close(fd);
+}
+
 /* Who does nothing is told to come again; in the end everybody is. */
 static void
 drain_one(struct session *s, void *arg)
@@ -123,6 +135,7 @@ main(int argc, char **argv)
 		.pause_listener = pause_listener,
 		.fallback = fallback,
 		.auth_socket = auth_socket,
+		.trust = trust,
 		.drain = drain,
 		.drained = drained,
 		.verbs = ctl_verbs

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "common/io/tls.h"
 #include "smtpd/dispatch.h"
+#include "smtpd/tls.h"
 #include "smtpd/txn.h"
 
 /* ---- time ------------------------------------------------------------------ */
@@ -148,9 +150,8 @@ one_line(struct session *s)
 static bool
 blocked(const struct session *s)
 {
-	return s->phase == PH_CONNECT || s->barrier != NULL ||
-	    s->bye != NULL ||
-	    s->ncmds >= SESSION_CMDS_MAX ||
+	return s->phase == PH_CONNECT || s->phase == PH_TLS || s->barrier != NULL ||
+	    s->bye != NULL || s->ncmds >= SESSION_CMDS_MAX ||
 	    stream_waiting(s->stream) > SESSION_OUT_MARK;
 }
 
@@ -175,7 +176,9 @@ settle(struct session *s)
 		s->paused = false;
 		stream_resume(s->stream);
 	}
-	if (s->phase == PH_CONNECT) {
+	if (s->phase == PH_TLS) {
+		reader_timer(s, TIMER_TLS, TLS_WAIT_MS);
+	} else if (s->phase == PH_CONNECT) {
 		if (s->timer != TIMER_GREET)
 			reader_timer(s, TIMER_WAIT, SESSION_WAIT_MS);
 	} else if (content) {
@@ -272,7 +275,13 @@ on_closed(struct stream *st, void *arg, int error)
 {
 	struct session	*s = arg;
 
-	(void)st;
+	if (s->phase == PH_TLS) {
+		tls_failed(s, NULL);
+		return;
+	}
+	if (stream_tls_why(st) != NULL)
+		log_info("session=%s event=tls result=cut why=%s", s->id,
+		    log_quote(span_str(stream_tls_why(st))));
 	if (error != 0) {
 		s->lost = true;
 		session_end(s, "connection lost");
@@ -309,6 +318,9 @@ on_timeout(struct stream *st, void *arg)
 			return;
 		}
 		break;
+	case TIMER_TLS:
+		tls_failed(s, "the handshake takes too long");
+		return;
 	default:
 		break;
 	}
@@ -318,9 +330,17 @@ on_timeout(struct stream *st, void *arg)
 	    "4.4.2 Timed out waiting for you"), "timed out");
 }
 
+static void
+on_secured(struct stream *st, void *arg)
+{
+	(void)st;
+	tls_done(arg);
+}
+
 const struct stream_ops reader_ops = {
 	.readable = on_readable,
 	.drained = on_drained,
 	.closed = on_closed,
-	.timeout = on_timeout
+	.timeout = on_timeout,
+	.secured = on_secured
 };

@@ -18,7 +18,9 @@ route_in(const struct txn *t, struct span to)
 		.auth_user = span_str(s->user),
 		.mail_from = t->from,
 		.rcpt_to = to,
-		.tag = span_str(s->listen->tag)
+		.tag = span_str(s->listen->tag),
+		.tls = s->tls != NULL,
+		.cert = span_str(s->cert)
 	};
 }
 

@@ -18,6 +18,7 @@
 #include "smtpd/link.h"
 #include "smtpd/listener.h"
 #include "smtpd/reader.h"
+#include "smtpd/tls.h"
 #include "smtpd/window.h"
 
 /* ---- what the sessions of this worker share -------------------------------- */
@@ -102,10 +103,16 @@ session_local(const struct session *s)
 	    addr_is_loopback(&s->client));
 }
 
+bool
+session_secure(const struct session *s)
+{
+	return s->tls != NULL || s->listen->auth_plaintext;
+}
+
 const char *
 session_phase_name(enum phase ph)
 {
-	static const char *const names[PH_MAX] = { "connect", "greeted",
+	static const char *const names[PH_MAX] = { "connect", "tls", "greeted",
 	    "ready", "auth", "mail", "rcpt", "data", "bdat", "closing" };
 
 	return ph < PH_MAX ? names[ph] : "?";
@@ -116,9 +123,11 @@ session_phase(struct session *s, enum phase to)
 {
 	/* From each, where it may go. */
 	static const unsigned	 moves[PH_MAX] = {
-		[PH_CONNECT] = 1 << PH_GREETED,
+		[PH_CONNECT] = 1 << PH_GREETED | 1 << PH_TLS,
+		[PH_TLS] = 1 << PH_CONNECT | 1 << PH_GREETED,
 		[PH_GREETED] = 1 << PH_READY | 1 << PH_CONNECT,
-		[PH_READY] = 1 << PH_AUTH | 1 << PH_MAIL | 1 << PH_CONNECT,
+		[PH_READY] = 1 << PH_AUTH | 1 << PH_MAIL | 1 << PH_CONNECT |
+		    1 << PH_TLS,
 		[PH_AUTH] = 1 << PH_READY,
 		[PH_MAIL] = 1 << PH_RCPT | 1 << PH_READY,
 		[PH_RCPT] = 1 << PH_DATA | 1 << PH_BDAT | 1 << PH_MAIL |
@@ -174,6 +183,15 @@ session_begin(struct session *s)
 	session_greet(s, 220, span_str(text));
 }
 
+void
+session_first(struct session *s)
+{
+	if (s->listen->greet_delay_ms > 0)
+		reader_timer(s, TIMER_GREET, s->listen->greet_delay_ms);
+	else
+		session_begin(s);
+}
+
 static void
 log_connect(const struct session *s)
 {
@@ -215,10 +233,10 @@ session_new(const struct conf_listen *l, const struct origin *from, int fd)
 	if (!session_local(s))
 		peer_look(&s->peer);
 	log_connect(s);
-	if (l->greet_delay_ms > 0)
-		reader_timer(s, TIMER_GREET, l->greet_delay_ms);
+	if (tls_at_once(s))
+		tls_begin(s);
 	else
-		session_begin(s);
+		session_first(s);
 	session_go(s);
 }
 
@@ -245,6 +263,7 @@ session_free(struct session *s)
 		freezero(s->renew.arg, strlen(s->renew.arg));
 	free(s->auth_told);
 	free(s->told_digest);
+	free(s->cert);
 	free(s->helo);
 	free(s->user);
 	free(s);
@@ -263,7 +282,7 @@ session_unheard(struct session *s)
 void
 session_end(struct session *s, const char *why)
 {
-	char	delay[24];
+	char	delay[24], tls[TLS_LOG_MAX];
 
 	if (s->phase == PH_CLOSING)
 		return;
@@ -277,8 +296,8 @@ session_end(struct session *s, const char *why)
 	snprintf(delay, sizeof(delay), "%.3f",
 	    (double)(clock_mono().ms - s->since.ms) / 1000);
 	log_info("session=%s event=disconnect why=%s commands=%u messages=%u "
-	    "delay=%s", s->id, log_quote(span_str(why)), s->commands,
-	    s->messages, delay);
+	    "delay=%s%s", s->id, log_quote(span_str(why)), s->commands,
+	    s->messages, delay, tls_log(s, tls));
 	/* A commit on its way has its end, and its line in the log. */
 	if (s->txn != NULL && s->txn->committed)
 		return;
@@ -344,7 +363,7 @@ bool
 session_idle(const struct session *s)
 {
 	return s->txn == NULL && s->ncmds == 0 && s->phase != PH_CONNECT &&
-	    s->phase != PH_AUTH;
+	    s->phase != PH_TLS && s->phase != PH_AUTH;
 }
 
 /* ---- commands and replies -------------------------------------------------- */

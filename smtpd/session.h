@@ -8,6 +8,7 @@
  *	                             ▲  ▲                            └─▶ BDAT
  *	                  AUTH ◀─────┘  └──── end of the transaction ────┘
  *	GREETED, READY ─XCLIENT─▶ CONNECT	any ─▶ CLOSING
+ *	READY ─STARTTLS─▶ TLS ─▶ GREETED	`smtps`: TLS ─▶ CONNECT
  */
 #ifndef SMTPD_SESSION_H
 #define SMTPD_SESSION_H
@@ -37,8 +38,8 @@
 #define SESSION_RATE_BYTES 6000		/* … at least so much: 100 bytes/s */
 #define SESSION_LINGER_MS 2000		/* to get the last reply out */
 
-enum phase { PH_CONNECT, PH_GREETED, PH_READY, PH_AUTH, PH_MAIL, PH_RCPT,
-    PH_DATA, PH_BDAT, PH_CLOSING, PH_MAX };
+enum phase { PH_CONNECT, PH_TLS, PH_GREETED, PH_READY, PH_AUTH, PH_MAIL,
+    PH_RCPT, PH_DATA, PH_BDAT, PH_CLOSING, PH_MAX };
 
 struct txn;
 struct link;
@@ -67,8 +68,8 @@ struct cmd {
 	char		*text;		/* its reply, until it is its turn */
 };
 
-enum session_timer { TIMER_NONE, TIMER_GREET, TIMER_IDLE, TIMER_LINE,
-    TIMER_CONTENT, TIMER_WAIT };
+enum session_timer { TIMER_NONE, TIMER_GREET, TIMER_TLS, TIMER_IDLE,
+    TIMER_LINE, TIMER_CONTENT, TIMER_WAIT };
 
 struct session {
 	LIST_ENTRY(session) entry;
@@ -83,6 +84,10 @@ struct session {
 	char		 id[ID_STRLEN];
 	enum phase	 phase;
 	struct stream	*stream;	/* NULL: the client is gone */
+	/* Version and cipher once TLS stands, static; NULL: it does not. */
+	const char	*tls, *cipher;
+	char		*cert;		/* SHA-256 of the client's certificate in
+					 * hex; NULL: it has shown none */
 	struct smtp_line_state line;
 	STAILQ_HEAD(cmds, cmd) cmds;
 	unsigned	 ncmds;
@@ -158,6 +163,8 @@ struct session_stats {
 	uint64_t	 connections, commands, accepted, proxied, refused;
 	uint64_t	 copies, copies_failed;	/* of what went live (tee.h) */
 	uint64_t	 failovers;	/* sessions and transactions */
+	uint64_t	 tls, tls_failed;	/* handshakes */
+	uint64_t	 tls_injected;	/* plain text behind STARTTLS */
 	/* Times that one side of the live way could not know (window.h). */
 	uint64_t	 window_client, window_server;
 };
@@ -170,6 +177,8 @@ struct addr session_named(const struct session *);
 /* Submission socket or loopback: what `from local` means. Not whom a balancer on
  * loopback does not name. */
 bool	 session_local(const struct session *);
+/* May passwords be said: over TLS, or because the listener says so? */
+bool	 session_secure(const struct session *);
 const char *session_phase_name(enum phase);
 
 /* The only place that changes the phase. */
@@ -191,6 +200,8 @@ void	 session_hold(struct cmd *);
 void	 session_unhold(struct cmd *);
 /* A command without a line of its own: the end of content. */
 struct cmd *session_cmd(struct session *, enum smtp_verb);
+/* What comes first, at once or after TLS: a delay, or the greeting. */
+void	 session_first(struct session *);
 /* Greets, or asks for the actual server's greeting. */
 void	 session_begin(struct session *);
 /* The first line of all. */

@@ -267,35 +267,6 @@ build_resolver(struct build *b, const struct conf_pos *pos, const char *s)
 	c->resolvers = list;
 }
 
-/* Two of one name are for two kinds of key; which kinds they are, who reads the
- * files will see. */
-void
-build_pki(struct build *b, const struct conf_pos *pos, const char *name,
-    const char *cert, const char *key)
-{
-	struct conf	*c = b->conf;
-	struct conf_pki	*p = build_grow(b, c->pkis, c->npkis, sizeof(*p));
-	unsigned	 same = 0;
-
-	if (p == NULL)
-		return;
-	c->pkis = p;
-	p[c->npkis] = (struct conf_pki){ build_hostname(b, pos, name),
-	    build_str(b, span_str(cert)), build_str(b, span_str(key)), *pos };
-	for (size_t i = 0; i < c->npkis; i++) {
-		if (strcmp(p[i].name, p[c->npkis].name) != 0)
-			continue;
-		if (++same == PKI_KEYS_MAX)
-			lex_error(&b->lex, pos, "pki \"%s\" has %u keys "
-			    "already", name, PKI_KEYS_MAX);
-		if (strcmp(p[i].key, key) == 0 || strcmp(p[i].cert, cert) == 0)
-			lex_error(&b->lex, pos, "pki \"%s\" has this file "
-			    "already, at %s:%u", name, p[i].pos.file,
-			    p[i].pos.line);
-	}
-	c->npkis++;
-}
-
 void
 build_ttl(struct build *b, const struct conf_pos *pos, const char *s,
     int64_t *ms)

@@ -121,7 +121,9 @@ void	 build_subaddress(struct build *, const struct conf_pos *,
 	    const char *);
 void	 build_resolver(struct build *, const struct conf_pos *, const char *);
 void	 build_pki(struct build *, const struct conf_pos *, const char *name,
-	    const char *cert, const char *key);
+	    const char *cert, const char *key, const char *ocsp);
+void	 build_listen_pki(struct build *, const struct conf_pos *,
+	    const char *name);
 void	 build_ttl(struct build *, const struct conf_pos *, const char *,
 	    int64_t *);
 /* "1m..2h": the first at most the second. */
@@ -231,6 +233,8 @@ void	 check_logins(struct build *);
 /* What the entries of `expand aliases` tables stand for, and the files that
  * they include. */
 void	 check_aliases(struct build *);
+/* Are the pkis of listeners there? */
+void	 check_pki(struct build *);
 /* The part of it that looks at the rules; `regular`: not all listeners on
  * addresses are proxied. */
 void	 check_rules(struct build *, bool regular);

@@ -378,6 +378,12 @@ check_listen(struct build *b, struct conf_listen *l)
 	if (strlen(l->tag) > NAME_MAX_LEN)
 		lex_error(&b->lex, &l->pos, "a tag has at most %d bytes",
 		    NAME_MAX_LEN);
+	if (l->tls_verify && c->ca == NULL)
+		lex_error(&b->lex, &l->pos, "tls-require verify needs `ca "
+		    "\"PATH\"`: whose certificates are enough");
+	if (l->tls != LISTEN_PLAIN && l->kind == LISTEN_UNIX)
+		lex_error(&b->lex, &l->pos, "tls is not for the submission "
+		    "socket");
 	check_auth(b, l);
 	check_beside(b, l);
 }
@@ -463,6 +469,7 @@ check_all(struct build *b)
 
 	check_tables(b);
 	check_listens(b);
+	check_pki(b);
 	check_actions(b);
 	check_logins(b);
 	check_aliases(b);

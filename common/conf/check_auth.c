@@ -131,11 +131,12 @@ check_auth(struct build *b, struct conf_listen *l)
 
 	check_judge(b, l);
 	check_announce(b, l);
-	l->takes_passwords = can && l->auth_plaintext;
+	l->takes_passwords = can && (l->auth_plaintext ||
+	    l->tls != LISTEN_PLAIN);
 	if (l->auth_plaintext && !can)
 		lex_error(&b->lex, &l->pos, "auth-plaintext: this listener "
 		    "takes no passwords; see proxy and auth via");
-	else if (l->auth && can && !l->auth_plaintext)
+	else if (l->auth && can && !l->takes_passwords)
 		lex_warning(&b->lex, &l->pos, "nobody can log in here: "
 		    "passwords are taken over TLS, or with auth-plaintext");
 }

@@ -129,6 +129,9 @@ struct conf_action {
 enum conf_listen_kind { LISTEN_INET, LISTEN_UNIX };
 /* `on-conflict`: recipients of one transaction whose ways differ. */
 enum conf_conflict { CONFLICT_DEFER, CONFLICT_QUEUE, CONFLICT_FAN_OUT };
+/* `tls`, `tls-require`: STARTTLS; `smtps`: before the greeting. */
+enum conf_listen_tls { LISTEN_PLAIN, LISTEN_TLS, LISTEN_TLS_REQUIRE,
+    LISTEN_SMTPS };
 enum conf_long_lines { LONG_PASS, LONG_FOLD, LONG_REJECT };
 struct conf_listen {
 	unsigned	 index;		/* counts listen statements from 0 */
@@ -148,11 +151,17 @@ struct conf_listen {
 					 * beyond the usual; NULL: none */
 	enum conf_conflict on_conflict;
 	const struct conf_action *copy;	/* NULL: none */
+	enum conf_listen_tls tls;
+	bool		 tls_verify;	/* clients by certificates of `ca` */
 	bool		 auth;		/* before MAIL, unless `optional` */
 	bool		 auth_optional;
 	const struct conf_action *auth_via;	/* whose server is asked */
 	const struct conf_table *auth_users;	/* `auth <T>`; or NULL */
 	bool		 auth_plaintext;
+	/* Whose certificates; the first is for clients that name no other. Names
+	 * as in conf_pki, borrowed. */
+	const char	**pkis;
+	size_t		 npkis;
 	bool		 takes_passwords; /* can offer AUTH: own workers */
 	const struct conf_table *recipients;	/* NULL: all */
 	uint64_t	 max_message_size;
@@ -181,7 +190,9 @@ struct conf_rule {
 	enum conf_for	 fors;
 	struct conf_cond for_table;
 	struct conf_cond auth_user, mail_from, helo, tag;
-	bool		 tls_set, tls_not;	/* not before TLS is there */
+	bool		 tls_set, tls_not;
+	const struct conf_table *tls_certs;	/* SHA-256 of certificates, in
+					 * hex; NULL: TLS is enough */
 	const struct conf_action *action;	/* the first; NULL: reject */
 	const struct conf_action **actions;	/* each gets a copy */
 	size_t		 nactions;
@@ -280,8 +291,12 @@ struct conf {
 	struct conf_token { char *label, *user, *path; } *tokens;
 	size_t		 ntokens;
 	char		*ca;		/* path; NULL: the system's */
+	bool		 tls_certs;	/* a rule asks for a client's */
 	/* Those of one name stand side by side for different kinds of key. */
-	struct conf_pki	{ char *name, *cert, *key; struct conf_pos pos; } *pkis;
+	struct conf_pki	{ char *name, *cert, *key;
+		char		*ocsp;		/* NULL: none */
+		struct conf_pos	 pos;
+	} *pkis;
 	size_t		 npkis;
 };
 

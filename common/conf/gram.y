@@ -87,7 +87,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_MATCH "match" K_MAX_CONNECTIONS "max-connections"
    K_MAX_MESSAGE_SIZE "max-message-size" K_MESSAGE_SIZE "message-size"
    K_MESSAGES "messages" K_MILTER "milter" K_MIRROR "mirror" K_MODE "mode"
-   K_NAME "name" K_NONE "none" K_NORMALIZE "normalize" K_NOT "not" K_OFF "off"
+   K_NAME "name" K_NONE "none" K_NORMALIZE "normalize" K_NOT "not" K_OCSP "ocsp" K_OFF "off"
    K_ON "on" K_ON_CONFLICT "on-conflict" K_ON_FAILURE "on-failure"
    K_ON_SLOW "on-slow" K_OPEN "open" K_OPPORTUNISTIC "opportunistic"
    K_PASS "pass" K_PASSWD "passwd" K_PATH "path" K_PATIENCE "patience" K_PER "per"
@@ -115,7 +115,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_WARN_AFTER "warn-after" K_WEIGHT "weight" K_WHEN "when"
    K_XCLIENT "xclient"
 
-%type <string> word
+%type <string> word ocsp
 %type <table> tspec for_opt
 %type <flag> not double_bounces auth_clear
 %type <by> by
@@ -166,12 +166,12 @@ global:	  K_HOSTNAME word	{
 		build_once_all(b, &@1, K_CREDENTIALS, "credentials");
 		b->conf->credentials = KEEP($2);
 	}
-	| K_CREDENTIALS word K_USER word K_FILE word {
-		build_token(b, &@2, $2, $4, $6);
-	}
 	| K_CA word		{
 		build_once_all(b, &@1, K_CA, "ca");
 		b->conf->ca = build_path(b, &@2, $2, CA_PATH_MAX);
+	}
+	| K_CREDENTIALS word K_USER word K_FILE word {
+		build_token(b, &@2, $2, $4, $6);
 	}
 	| K_CONTROL K_PATH word	{
 		build_once_all(b, &@1, K_CONTROL, "control path");
@@ -245,9 +245,12 @@ for_opt:  %empty		{ $$ = NULL; }
 	| K_FOR tspec		{ $$ = $2; }
 	;
 
-pki:	  K_PKI word K_CERT word K_KEY word {
-		build_pki(b, &@2, $2, $4, $6);
+pki:	  K_PKI word K_CERT word K_KEY word ocsp {
+		build_pki(b, &@2, $2, $4, $6, $7);
 	}
+	;
+ocsp:	  %empty		{ $$ = NULL; }
+	| K_OCSP word		{ $$ = $2; }
 	;
 
 listen:	  K_LISTEN K_ON word { build_listen_begin(b, &@3, $3); }
@@ -296,9 +299,18 @@ listen_opt:
 		ONCE(@1, K_AUTH_PLAINTEXT);
 		b->listen->auth_plaintext = true;
 	}
-	| K_TLS			{ LATER(@1, "listen … tls"); }
-	| K_TLS_REQUIRE verify	{ LATER(@1, "listen … tls-require"); }
-	| K_SMTPS		{ LATER(@1, "listen … smtps"); }
+	| K_TLS			{
+		ONCE(@1, K_TLS);
+		b->listen->tls = LISTEN_TLS;
+	}
+	| K_TLS_REQUIRE		{
+		ONCE(@1, K_TLS);
+		b->listen->tls = LISTEN_TLS_REQUIRE;
+	  } verify
+	| K_SMTPS		{
+		ONCE(@1, K_TLS);
+		b->listen->tls = LISTEN_SMTPS;
+	}
 	| K_PKI word		{ LATER(@1, "listen … pki"); }
 	| K_AUTH		{
 		ONCE(@1, K_AUTH);
@@ -359,7 +371,8 @@ conflict: K_DEFER		{ $$ = CONFLICT_DEFER; }
 	| K_QUEUE		{ $$ = CONFLICT_QUEUE; }
 	| K_FAN_OUT		{ $$ = CONFLICT_FAN_OUT; }
 	;
-verify:	  %empty | K_VERIFY
+verify:	  %empty
+	| K_VERIFY		{ b->listen->tls_verify = true; }
 	;
 auth_by:  %empty
 	| TABLEREF		{
@@ -606,7 +619,11 @@ condition:
 		b->rule->tls_not = $1;
 	  } tls_certs
 	;
-tls_certs: %empty | tspec	{ LATER(@1, "tls <table>"); }
+tls_certs: %empty
+	| tspec			{
+		b->rule->tls_certs = $1;
+		b->conf->tls_certs = true;
+	}
 	;
 from:	  K_ANY			{ b->rule->from = FROM_ANY; }
 	| K_LOCAL		{ b->rule->from = FROM_LOCAL; }

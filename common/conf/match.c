@@ -117,6 +117,13 @@ sender_is_in(const struct conf *c, const struct conf_table *t,
 	return table_get_mail(t, from, c->subaddress, false, NULL);
 }
 
+static bool
+tls_holds(const struct conf_rule *r, const struct match_in *in)
+{
+	return in->tls && (r->tls_certs == NULL || (in->cert.len > 0 &&
+	    table_get(r->tls_certs, in->cert, NULL)));
+}
+
 /* In the order that is told: cheap and telling ones first; a reverse name,
  * which may have to be asked for, last. */
 static enum match_miss
@@ -126,7 +133,7 @@ rule_miss(const struct conf *c, const struct conf_rule *r,
 	if (!cond(&r->tag, r->tag.table != NULL &&
 	    table_get(r->tag.table, in->tag, NULL)))
 		return MISS_TAG;
-	if (r->tls_set && in->tls == r->tls_not)
+	if (r->tls_set && tls_holds(r, in) == r->tls_not)
 		return MISS_TLS;
 	if (!for_matches(c, r, in))
 		return MISS_FOR;

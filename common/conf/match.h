@@ -20,6 +20,8 @@ struct match_in {
 	struct span	 rcpt_to;	/* without <> */
 	struct span	 tag;
 	bool		 tls;
+	struct span	 cert;		/* SHA-256 in hex of the client's
+					 * certificate; empty: it has none */
 	bool		 expanded;
 	size_t		 skip;		/* rules passed over, from the first */
 };

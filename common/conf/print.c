@@ -164,6 +164,11 @@ print_ways(struct buf *b, const struct conf_listen *l)
 	if (l->on_conflict != CONFLICT_DEFER)
 		buf_fmt(b, " on-conflict %s", l->on_conflict ==
 		    CONFLICT_QUEUE ? "queue" : "fan-out");
+	if (l->tls != LISTEN_PLAIN)
+		buf_str(b, l->tls == LISTEN_TLS ? " tls" :
+		    l->tls == LISTEN_SMTPS ? " smtps" : " tls-require");
+	if (l->tls_verify)
+		buf_str(b, " verify");
 	if (l->auth)
 		buf_str(b, l->auth_optional ? " auth-optional" : " auth");
 	if (l->auth_users != NULL)
@@ -204,6 +209,10 @@ print_listen(struct buf *b, const struct conf *c, const struct conf_listen *l)
 	if (l->tag[0] != '\0') {
 		buf_str(b, " tag ");
 		put_quoted(b, l->tag);
+	}
+	for (size_t i = 0; i < l->npkis; i++) {
+		buf_str(b, " pki ");
+		put_quoted(b, l->pkis[i]);
 	}
 	if (l->recipients != NULL) {
 		buf_str(b, " recipients");
@@ -259,6 +268,8 @@ print_conditions(struct buf *b, const struct conf_rule *r)
 	print_cond(b, "tag", &r->tag);
 	if (r->tls_set)
 		buf_fmt(b, "%s tls", r->tls_not ? " not" : "");
+	if (r->tls_certs != NULL)
+		put_tspec(b, r->tls_certs);
 	buf_fmt(b, " for %s%s", r->for_table.not ? "not " : "", fors[r->fors]);
 	if (r->for_table.table != NULL)
 		put_tspec(b, r->for_table.table);
@@ -318,11 +329,20 @@ conf_print(const struct conf *c, struct buf *b)
 		put_quoted(b, c->pkis[i].cert);
 		buf_str(b, " key ");
 		put_quoted(b, c->pkis[i].key);
+		if (c->pkis[i].ocsp != NULL) {
+			buf_str(b, " ocsp ");
+			put_quoted(b, c->pkis[i].ocsp);
+		}
 		buf_str(b, "\n");
 	}
 	if (c->credentials != NULL) {
 		buf_str(b, "credentials ");
 		put_quoted(b, c->credentials);
+		buf_str(b, "\n");
+	}
+	if (c->ca != NULL) {
+		buf_str(b, "ca ");
+		put_quoted(b, c->ca);
 		buf_str(b, "\n");
 	}
 	for (size_t i = 0; i < c->ntokens; i++) {
@@ -332,11 +352,6 @@ conf_print(const struct conf *c, struct buf *b)
 		put_quoted(b, c->tokens[i].user);
 		buf_str(b, " file ");
 		put_quoted(b, c->tokens[i].path);
-		buf_str(b, "\n");
-	}
-	if (c->ca != NULL) {
-		buf_str(b, "ca ");
-		put_quoted(b, c->ca);
 		buf_str(b, "\n");
 	}
 	for (size_t i = 0; i < c->npools; i++)

@@ -73,6 +73,16 @@ entries_check(struct build *b, const struct conf_table *t,
 	table_each(t, entry_check, &e);
 }
 
+static bool
+is_fingerprint(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (strchr("0123456789abcdefABCDEF", s.p[i]) == NULL ||
+		    s.p[i] == '\0')
+			return false;
+	return s.len == 64;
+}
+
 static const char	an_address[] =
     "address or prefix (whose host bits are 0)";
 static const char	a_domain[] = "domain, nor a .domain for all below it";
@@ -86,6 +96,9 @@ check_entries(struct build *b, const struct conf_rule *r)
 		entries_check(b, r->from_table.table, is_domain, a_domain);
 	if (r->fors == FOR_DOMAIN)
 		entries_check(b, r->for_table.table, is_domain, a_domain);
+	if (r->tls_certs != NULL)
+		entries_check(b, r->tls_certs, is_fingerprint,
+		    "SHA-256 of a certificate in 64 hexadecimal digits");
 }
 
 static void
@@ -241,7 +254,8 @@ from_anyone(const struct conf_rule *r)
 }
 
 /* An open relay: what a stranger may choose himself (helo, mail-from, tls)
- * narrows nothing; a listener's tag and a user who has said his password do. An
+ * narrows nothing; a listener's tag, a user who has said his password and who
+ * holds the key of a certificate do. An
  * action that only serves what stands in a table serves no stranger's domain
  * unless that table is chosen by him too. */
 static void
@@ -251,7 +265,8 @@ check_open(struct build *b, const struct conf_rule *r)
 
 	if (!from_anyone(r) || !anywhere ||
 	    (r->auth_user.table != NULL && !r->auth_user.not) ||
-	    (r->tag.table != NULL && !r->tag.not))
+	    (r->tag.table != NULL && !r->tag.not) ||
+	    (r->tls_certs != NULL && !r->tls_not))
 		return;
 	for (size_t i = 0; i < r->nactions; i++) {
 		const struct conf_action *a = r->actions[i];
@@ -313,6 +328,44 @@ is_dead(const struct conf *c, const struct conf_rule *r, bool regular)
 	    (r->from != FROM_LOCAL || r->from_table.not));
 }
 
+/* Can recipients of this listener have different ways, one of them live? */
+static bool
+ways_meet(const struct conf *c, const struct conf_listen *l)
+{
+	const struct conf_action *live = NULL, *other = NULL;
+
+	for (size_t i = 0; i < c->nrules; i++) {
+		const struct conf_rule *r = c->rules[i];
+
+		if (r->action == NULL || (r->tag.table != NULL &&
+		    table_get(r->tag.table, span_str(l->tag), NULL) ==
+		    r->tag.not))
+			continue;
+		if (r->action->type == ACT_PROXY && live == NULL)
+			live = r->action;
+		else if (r->action != live)
+			other = r->action;
+		if (live != NULL && other != NULL)
+			return true;
+	}
+	return false;
+}
+
+static void
+check_fan_out(struct build *b)
+{
+	const struct conf_listen *l;
+
+	for (size_t i = 0; i < b->conf->nlistens; i++) {
+		l = b->conf->listens[i];
+		if (l->on_conflict == CONFLICT_FAN_OUT && l->proxy == NULL &&
+		    !ways_meet(b->conf, l))
+			lex_warning(&b->lex, &l->pos, "on-conflict fan-out: no "
+			    "rules here lead different ways, one of them to a "
+			    "proxy");
+	}
+}
+
 void
 check_rules(struct build *b, bool regular)
 {
@@ -336,6 +389,7 @@ check_rules(struct build *b, bool regular)
 	limits_check(b, &c->limits.rate_for, is_prefix, an_address);
 	limits_check(b, &c->limits.auth_failures_for, is_prefix, an_address);
 	limits_check(b, &c->limits.deliveries_for, is_domain, a_domain);
+	check_fan_out(b);
 	if (regular && c->nrules == 0)
 		lex_warning(&b->lex, &b->lex.pos, "there is no match rule: "
 		    "every recipient will be refused");

@@ -36,7 +36,15 @@ enum ipc_secret_kind {
 	IPC_SECRET_CERT, IPC_SECRET_KEY, IPC_SECRET_CREDENTIALS, IPC_SECRET_SRS,
 	IPC_SECRET_TOKEN,
 	IPC_SECRET_TOKEN_NEW,	/* of the configuration in force: it has changed */
-	IPC_SECRET_USERS
+	IPC_SECRET_USERS,
+	IPC_SECRET_OCSP
+};
+
+/* What a k_pki has. */
+enum k_pki_kind {
+	K_PKI_CERT,		/* a server's own: another key begins */
+	K_PKI_CHAIN,		/* of the certificate before */
+	K_PKI_OCSP		/* a response for that certificate */
 };
 
 /* Whose certificates it is held against: servers' that we go to; clients'. */

@@ -54,7 +54,10 @@ received_write(struct buf *b, const struct received *r)
 	received_from(b, r);
 	buf_str(b, "\r\n\tby ");
 	buf_span(b, r->by);
-	buf_fmt(b, " (postern) with %s id ", r->with);
+	buf_fmt(b, " (postern) with %s%s", r->with, r->tls == NULL ? " id " :
+	    "\r\n\t");
+	if (r->tls != NULL)
+		buf_fmt(b, "(version=%s cipher=%s) id ", r->tls, r->cipher);
 	buf_span(b, r->id);
 	if (r->rcpt.len > 0) {
 		buf_str(b, "\r\n\tfor <");

@@ -15,6 +15,7 @@ struct received {
 	struct addr	 client;	/* family 0: local socket */
 	struct span	 by;		/* our host name */
 	const char	*with;		/* "ESMTP", "UTF8SMTP", … (RFC 3848) */
+	const char	*tls, *cipher;	/* NULL: none was there */
 	struct span	 id;
 	struct span	 rcpt;		/* for <…>; empty: left out */
 	struct tm	 tm;		/* local time */

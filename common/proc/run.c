@@ -128,7 +128,7 @@ on_secret(struct chan *chan, const void *msg, int fd)
 {
 	const struct ipc_secret	*m = msg;
 	struct proc		*p = chan_arg(chan);
-	char			 name[65], path[1025];
+	char			 name[256], path[1025];
 
 	span_cstr(m->name, name, sizeof(name));
 	span_cstr(m->path, path, sizeof(path));

@@ -26,6 +26,7 @@ static const struct keyword {
 	{ "DSN", CAP_DSN },				/* RFC 3461 */
 	{ "SMTPUTF8", CAP_SMTPUTF8 },			/* RFC 6531 */
 	{ "CHUNKING", CAP_CHUNKING },			/* RFC 3030 */
+	{ "PRDR", CAP_PRDR },				/* draft-hall-prdr */
 	{ "HELP", CAP_HELP },
 };
 #define NKEYWORDS	(sizeof(keywords) / sizeof(keywords[0]))

@@ -21,7 +21,8 @@ enum smtp_cap {
 	CAP_VRFY	= 1 << 10,
 	CAP_EXPN	= 1 << 11,
 	CAP_HELP	= 1 << 12,
-	CAP_ESMTP	= 1 << 13	/* EHLO was taken at all */
+	CAP_ESMTP	= 1 << 13,	/* EHLO was taken at all */
+	CAP_PRDR	= 1 << 20	/* draft-hall-prdr */
 };
 struct smtp_caps {
 	uint32_t	 bits;		/* enum smtp_cap */

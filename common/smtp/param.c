@@ -97,6 +97,15 @@ read_utf8(struct target *t, bool has, struct span v)
 	return has ? 501 : 0;
 }
 
+/* draft-hall-prdr, 4. */
+static uint16_t
+read_prdr(struct target *t, bool has, struct span v)
+{
+	(void)v;
+	t->mail->prdr = true;
+	return has ? 501 : 0;
+}
+
 /* RFC 3461, 4.3. */
 static uint16_t
 read_ret(struct target *t, bool has, struct span v)
@@ -200,6 +209,7 @@ static const struct param mail_table[] = {
 	{ "RET", read_ret },
 	{ "ENVID", read_envid },
 	{ "AUTH", read_auth },
+	{ "PRDR", read_prdr },
 	{ NULL, NULL }
 };
 static const struct param rcpt_table[] = {

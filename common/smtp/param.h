@@ -23,6 +23,7 @@ struct smtp_mail_params {
 	enum smtp_ret	 ret;
 	struct span	 envid;		/* xtext as it came, at most 100 */
 	struct span	 auth;		/* xtext or "<>" */
+	bool		 prdr;		/* a reply each (draft-hall-prdr) */
 };
 struct smtp_rcpt_params {
 	uint8_t		 notify;	/* enum smtp_notify */

@@ -40,6 +40,7 @@ enum tls_way {
 };
 enum tls_way tls_client_way(const struct conf_tls *, bool offered,
 	    const struct addr *);
+#define TLS_NOT_OFFERED	"STARTTLS is not offered"
 /* "off" … "dane" */
 const char *tls_mode_name(const struct conf_tls *);
 

@@ -26,6 +26,7 @@ uint64_t		 credit;
 unsigned		 npieces;
 bool			 chan_gone;
 const char		*reported;
+void			(*proxydhelp_conf)(char *, size_t);
 static const struct conf *conf;
 static char		 lines[LINES_MAX][1100];
 static size_t		 nlines, nread;
@@ -296,6 +297,7 @@ proxydhelp_teardown(void **state)
 	idle_end();
 	idle_init(conf);
 	srvs_clear();
+	tls_plain_forget();
 	script_turn();
 	assert_int_equal(link_count(), 0);
 	return 0;
@@ -304,8 +306,9 @@ proxydhelp_teardown(void **state)
 int
 proxydhelp_start(void **state)
 {
-	static char	 text[4096];
+	static char	 text[8192];
 	struct buf	 msgs;
+	size_t		 len;
 
 	(void)state;
 	script_init();
@@ -343,6 +346,10 @@ proxydhelp_start(void **state)
 	    server_port(sb), server_port(sa),
 	    server_port(sb), server_port(sa), server_port(sa),
 	    server_port(sb), server_port(sa));
+	if (proxydhelp_conf != NULL) {
+		len = strlen(text);
+		proxydhelp_conf(text + len, sizeof(text) - len);
+	}
 	buf_init(&msgs, 1 << 16);
 	if ((conf = confhelp_parse(text, &msgs)) == NULL) {
 		fprintf(stderr, "%s\n", buf_cstr(&msgs));

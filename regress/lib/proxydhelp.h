@@ -17,6 +17,8 @@ extern uint64_t		 credit;	/* given to it */
 extern unsigned		 npieces;	/* p_reply messages */
 extern bool		 chan_gone;
 extern const char	*reported;	/* by proc_report() */
+/* More statements of the configuration, set before proxydhelp_start(). */
+extern void		(*proxydhelp_conf)(char *dst, size_t);
 
 /* A channel of a smtpd that hears these; the links go with the one before. */
 void	 smtpd_connect(const struct chan_row *);

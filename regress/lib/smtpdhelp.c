@@ -265,9 +265,24 @@ client_new(unsigned listen, const char *from)
 	return c;
 }
 
+bool
+client_tls(struct client *c, SSL *ssl)
+{
+	int	 tries = 30, done = 0;
+
+	must(ssl != NULL && SSL_set_fd(ssl, c->fd) == 1, "SSL");
+	c->ssl = ssl;
+	SSL_set_connect_state(ssl);
+	while (tries-- > 0 && (done = SSL_do_handshake(ssl)) != 1)
+		world_pass(2);
+	world_run();
+	return done == 1;
+}
+
 void
 client_free(struct client *c)
 {
+	SSL_free(c->ssl);
 	if (c->fd != -1)
 		close(c->fd);
 	LIST_REMOVE(c, entry);
@@ -279,8 +294,12 @@ client_free(struct client *c)
 size_t
 client_write(struct client *c, const void *p, size_t n)
 {
-	ssize_t	 put = send(c->fd, p, n, MSG_NOSIGNAL);
+	size_t	 sent = 0;
+	ssize_t	 put;
 
+	if (c->ssl != NULL)
+		return SSL_write_ex(c->ssl, p, n, &sent) == 1 ? sent : 0;
+	put = send(c->fd, p, n, MSG_NOSIGNAL);
 	must(put >= 0 || errno == EAGAIN || errno == EPIPE ||
 	    errno == ECONNRESET, "send");
 	return put < 0 ? 0 : (size_t)put;
@@ -303,10 +322,29 @@ client_say(struct client *c, const char *line)
 }
 
 static void
+pull_tls(struct client *c)
+{
+	size_t	 n = 0;
+	int	 res;
+
+	do {
+		c->len += n;
+		res = SSL_read_ex(c->ssl, c->in + c->len,
+		    sizeof(c->in) - c->len, &n);
+	} while (res == 1);
+	if (SSL_get_error(c->ssl, res) != SSL_ERROR_WANT_READ)
+		c->closed = true;
+}
+
+static void
 pull(struct client *c)
 {
 	ssize_t	 n;
 
+	if (c->ssl != NULL) {
+		pull_tls(c);
+		return;
+	}
 	while ((n = recv(c->fd, c->in + c->len, sizeof(c->in) - c->len,
 	    MSG_DONTWAIT)) > 0)
 		c->len += (size_t)n;

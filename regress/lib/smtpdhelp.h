@@ -7,6 +7,8 @@
 #ifndef REGRESS_SMTPDHELP_H
 #define REGRESS_SMTPDHELP_H
 
+#include <openssl/ssl.h>
+
 #include "common/conf/conf.h"
 #include "common/ipc/chan.h"
 #include "common/smtp/ehlo.h"
@@ -43,9 +45,12 @@ struct client {
 	char		 in[WORLD_REPLY_MAX];
 	size_t		 len;
 	bool		 closed;
+	SSL		*ssl;		/* NULL: in clear */
 	char		 reply[WORLD_REPLY_MAX];
 };
 struct client *client_new(unsigned listen, const char *from);
+/* Goes on as TLS with a client's SSL, which it takes; did that succeed? */
+bool	 client_tls(struct client *, SSL *);
 void	 client_free(struct client *);
 /* Sends all that the socket takes; how much that was. */
 size_t	 client_write(struct client *, const void *, size_t);

@@ -16,7 +16,6 @@ only common/mime 'common/(base|mime)'
 only common/dns 'common/(base|dns)'
 only common/tls 'common/(base|conf|dns|tls)'
 only common/conf 'common/(base|conf)'
-only common/tls 'common/(base|tls)'
 only common/io 'common/(base|io)'
 only common/ipc 'common/(base|ipc)'
 only common/proc 'common/(base|ipc|proc)'
@@ -26,7 +25,8 @@ done
 # No clock, log or I/O in the pure rooms.
 found=$(grep -nE '(^|[^A-Za-z0-9_.>])(log_(warn|info|debug)|fatalx?|clock_(mono|wall)|open|read|write|socket)\(' \
     common/smtp/*.c common/mime/*.c common/dns/*.c common/conf/*.c \
-    common/tls/*.c |
+    common/tls/dane.c common/tls/sts.c common/tls/statement.c \
+    common/tls/verify.c |
     grep -vE '/\*|\* ')
 [ -z "$found" ] || { echo "pure rooms call out:"; echo "$found"; bad=1; }
 exit $bad

@@ -5,6 +5,7 @@
 #include "regress/lib/chanhelp.h"
 
 #include <sys/mman.h>
+#include <openssl/ocsp.h>
 
 #include "keyd/peer.h"
 #include "regress/lib/certhelp.h"
@@ -83,6 +84,32 @@ on_signed(struct chan *c, const void *msg, int fd)
 	memcpy(sig, m->signature.p, sig_len);
 }
 
+/* "mx/0:len", one word a message. */
+static char	pushed[2000];
+
+static void
+on_pki(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_k_pki	*m = msg;
+	size_t			 n = strlen(pushed);
+
+	(void)c;
+	(void)fd;
+	assert_true(m->der.len > 0);
+	snprintf(pushed + n, sizeof(pushed) - n, " %.*s/%d:%zu%s",
+	    (int)m->pki.len, (const char *)m->pki.p, m->kind, m->der.len,
+	    m->until > 0 ? "!" : "");
+}
+
+static void
+on_pki_end(struct chan *c, const void *msg, int fd)
+{
+	(void)c;
+	(void)msg;
+	(void)fd;
+	strlcat(pushed, " end", sizeof(pushed));
+}
+
 static void
 on_gone(struct chan *c, const char *why)
 {
@@ -93,6 +120,8 @@ on_gone(struct chan *c, const char *why)
 
 static const struct chan_row	rows[] = {
 	{ IPC_T_k_signed, on_signed },
+	{ IPC_T_k_pki, on_pki },
+	{ IPC_T_k_pki_end, on_pki_end },
 	{ 0, NULL }
 };
 
@@ -139,9 +168,11 @@ join(void)
 static void
 come(void)
 {
+	pushed[0] = '\0';
 	smtpd = chan_new(base, join(), IPC_SMTPD, IPC_KEYD, rows, on_gone,
 	    NULL);
 	assert_non_null(smtpd);
+	pass(3);
 }
 
 static void
@@ -169,7 +200,9 @@ ask(const char *pki, struct span key, uint16_t scheme, struct span statement)
 static struct span
 id_of(const struct set *s)
 {
-	return span(pki_id(set_key_at(s, 0)), KEY_ID_LEN);
+	const char	*name;
+
+	return span(pki_id(set_at(s, 0, &name)), KEY_ID_LEN);
 }
 
 static void
@@ -247,6 +280,149 @@ reloaded(void **state)
 	quiet(false);
 }
 
+/* An OCSP response for the n-th key's certificate by itself as the issuer. */
+static struct span
+respond(X509 *cert, EVP_PKEY *k, int status, long from, long to, uint8_t **der)
+{
+	OCSP_BASICRESP	*b = OCSP_BASICRESP_new();
+	OCSP_CERTID	*id = OCSP_cert_to_id(EVP_sha1(), cert, cert);
+	ASN1_TIME	*t = X509_gmtime_adj(NULL, from);
+	ASN1_TIME	*u = X509_gmtime_adj(NULL, to);
+	OCSP_RESPONSE	*r;
+	int		 n;
+
+	assert_non_null(OCSP_basic_add1_status(b, id, status, 0, t, t, u));
+	assert_int_equal(OCSP_basic_sign(b, cert, k, EVP_sha256(), NULL, 0),
+	    1);
+	r = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, b);
+	*der = NULL;
+	n = i2d_OCSP_RESPONSE(r, der);
+	assert_true(n > 0);
+	OCSP_RESPONSE_free(r);
+	OCSP_BASICRESP_free(b);
+	OCSP_CERTID_free(id);
+	ASN1_TIME_free(t);
+	ASN1_TIME_free(u);
+	return span(*der, (size_t)n);
+}
+
+/* Certificates go to each smtpd, keys never. */
+static void
+certificates(void **state)
+{
+	struct set	*old = set_of(0), *now = set_of(1);
+	char		 want[300];
+	const char	*name;
+	size_t		 a = pki_cert(set_at(old, 0, &name), 0).len,
+			 b = pki_cert(set_at(now, 0, &name), 0).len;
+
+	(void)state;
+	/* Before keyd has anything, and when it has. */
+	come();
+	assert_string_equal(pushed, "");
+	peer_set(old, NULL);
+	pass(3);
+	snprintf(want, sizeof(want), " mx/0:%zu end", a);
+	assert_string_equal(pushed, want);
+	/* A reload, and the end of the keys before it, which is none. */
+	peer_set(now, old);
+	peer_set(now, NULL);
+	pass(3);
+	snprintf(want, sizeof(want), " mx/0:%zu end mx/0:%zu end", a, b);
+	assert_string_equal(pushed, want);
+	leave();
+	/* One that comes later. */
+	come();
+	snprintf(want, sizeof(want), " mx/0:%zu end", b);
+	assert_string_equal(pushed, want);
+	leave();
+	peer_set(NULL, NULL);
+	set_free(old);
+	set_free(now);
+}
+
+/* A chain, and what is stapled. */
+static void
+whole(void **state)
+{
+	char		 name[] = "mx", cert[] = "/c", key[] = "/k",
+			 ocsp[] = "/o", want[300];
+	struct conf_pki	 pki = { .name = name, .cert = cert, .key = key,
+			    .ocsp = ocsp };
+	struct conf	 c = { .pkis = &pki, .npkis = 1 };
+	struct set	*s = set_new();
+	X509		*own = cert_make(keys[0], "mx", NULL, 90);
+	struct pem	 text, more;
+	const char	*why;
+	uint8_t		*der;
+	struct span	 r;
+	int		 fd = memfd_create("ocsp", MFD_CLOEXEC);
+
+	(void)state;
+	pem_cert(own, &text);
+	pem_cert(own, &more);
+	strlcat(text.s, more.s, sizeof(text.s));
+	r = respond(own, keys[0], V_OCSP_CERTSTATUS_GOOD, -60, 3600, &der);
+	assert_int_equal(write(fd, r.p, r.len), (ssize_t)r.len);
+	add(s, IPC_SECRET_CERT, "/c", text.s);
+	add(s, IPC_SECRET_KEY, "/k", pem_k[0].s);
+	set_add(s, IPC_SECRET_OCSP, "mx", "/o", fd);
+	assert_true(set_finish(s, &c, &why));
+	peer_set(s, NULL);
+	come();
+	snprintf(want, sizeof(want), " mx/0:%zu mx/1:%zu mx/2:%zu! end",
+	    pki_cert(set_at(s, 0, &why), 0).len,
+	    pki_cert(set_at(s, 0, &why), 1).len, r.len);
+	assert_string_equal(pushed, want);
+	leave();
+	peer_set(NULL, NULL);
+	set_free(s);
+	OPENSSL_free(der);
+	X509_free(own);
+}
+
+static void
+ocsp(void **state)
+{
+	static const struct { int status; long from, to; const char *is; }
+	t[] = {
+		{ V_OCSP_CERTSTATUS_GOOD, -60, 3600, "valid" },
+		{ V_OCSP_CERTSTATUS_GOOD, -3600, -60, "out of date" },
+		{ V_OCSP_CERTSTATUS_GOOD, 3600, 7200, "not yet valid" },
+		{ V_OCSP_CERTSTATUS_UNKNOWN, -60, 3600, "revoked" },
+	};
+	X509			*x = cert_make(keys[0], "mx", NULL, 90),
+				*y = cert_make(keys[1], "mx", NULL, 90);
+	struct ocsp_info	 info;
+	const char		*why;
+	uint8_t			*der;
+	struct span		 r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		r = respond(x, keys[0], t[i].status, t[i].from, t[i].to, &der);
+		assert_true(ocsp_read(r, x, x, &info, &why));
+		assert_true(ocsp_read(r, x, NULL, &info, &why));
+		assert_string_equal(ocsp_state(&info, clock_wall()), t[i].is);
+		/* Another certificate, another issuer. */
+		assert_false(ocsp_read(r, y, y, &info, &why));
+		assert_string_equal(why, "the OCSP response is of another "
+		    "certificate");
+		assert_false(ocsp_read(r, x, y, &info, &why));
+		/* Cut anywhere, or with more behind it. */
+		for (size_t n = 0; n < r.len; n++)
+			assert_false(ocsp_read(span_sub(r, 0, n), x, x, &info,
+			    &why));
+		assert_string_equal(why, "no OCSP response in DER");
+		OPENSSL_free(der);
+	}
+	assert_false(ocsp_read(span("\x30\x03\x0a\x01\x03", 5), x, x, &info,
+	    &why));				/* tryLater */
+	assert_string_equal(why, "the OCSP responder gave no answer");
+	X509_free(x);
+	X509_free(y);
+}
+
 /* A packet of this message from an smtpd that says what it likes. */
 static void
 lie(uint16_t type, const void *m, size_t cut)
@@ -292,6 +468,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests),
 		cmocka_unit_test(reloaded),
+		cmocka_unit_test(certificates),
+		cmocka_unit_test(whole),
+		cmocka_unit_test(ocsp),
 		cmocka_unit_test(lies),
 	};
 

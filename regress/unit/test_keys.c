@@ -246,6 +246,7 @@ add(struct set *s, enum ipc_secret_kind kind, const char *name,
 static void
 sets(void **state)
 {
+	char		*longest;
 	char		 name[] = "mx", cert[] = "/x/c", key[] = "/x/k",
 			 creds[] = "/x/cred", anna[] = "anna",
 			 bert[] = "bert", carl[] = "carl", host[] = "h";
@@ -264,7 +265,7 @@ sets(void **state)
 	bool		 is_token;
 	struct key_info	 info;
 	struct set	*s;
-	const char	*why;
+	const char	*why, *found;
 	char		*large;
 	int		 fds[2];
 
@@ -275,7 +276,8 @@ sets(void **state)
 	add(s, IPC_SECRET_CREDENTIALS, "", "a u s\n");
 	assert_true(set_finish(s, &c, &why));
 	assert_int_equal(set_pkis(s), 1);
-	assert_string_equal(set_pki(s, 0, &info), "mx");
+	pki_info(set_at(s, 0, &found), &info);
+	assert_string_equal(found, "mx");
 	assert_int_equal(creds_count(set_creds(s)), 1);
 	set_free(s);
 
@@ -341,11 +343,11 @@ sets(void **state)
 		assert_true(set_login(s, span_str("anna"), &user, &secret,
 		    &is_token) && span_is(secret, "new"));
 	}
-	big = calloc(1, 8194);
-	memset(big, 'x', 8193);
-	assert_false(set_renew(s, "anna", "/x", memfd((char *)big, 8193), &why));
-	assert_true(set_renew(s, "anna", "/x", memfd((char *)big, 8192), &why));
-	free(big);
+	longest = calloc(1, 8194);
+	memset(longest, 'x', 8193);
+	assert_false(set_renew(s, "anna", "/x", memfd(longest, 8193), &why));
+	assert_true(set_renew(s, "anna", "/x", memfd(longest, 8192), &why));
+	free(longest);
 	assert_false(set_renew(s, "other", "/x", memfd("x", 1), &why));
 	set_free(s);
 
@@ -390,8 +392,8 @@ side_by_side(void **state)
 {
 	char		 name[] = "mx", other[] = "mx2", c1[] = "/c1",
 			 k1[] = "/k1", c2[] = "/c2", k2[] = "/k2";
-	struct conf_pki	 pki[] = { { name, c1, k1, { 0 } },
-			    { name, c2, k2, { 0 } } };
+	struct conf_pki	 pki[] = { { .name = name, .cert = c1, .key = k1 },
+			    { .name = name, .cert = c2, .key = k2 } };
 	struct conf	 c = { .pkis = pki, .npkis = 2 };
 	const struct {
 		const char	*cert, *key;
@@ -406,7 +408,7 @@ side_by_side(void **state)
 	const struct pki	*found;
 	struct key_info		 info;
 	struct set		*s;
-	const char		*why;
+	const char		*why, *at;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
@@ -423,7 +425,8 @@ side_by_side(void **state)
 			set_free(s);
 			continue;
 		}
-		assert_string_equal(set_pki(s, 0, &info), "mx");
+		pki_info(set_at(s, 0, &at), &info);
+		assert_string_equal(at, "mx");
 		assert_string_equal(info.type, "EC P-256");
 		set_free(s);
 	}
@@ -435,12 +438,10 @@ side_by_side(void **state)
 	add_at(s, IPC_SECRET_KEY, "mx2", "/k2", ec2_key.s);
 	add_at(s, IPC_SECRET_CERT, "mx2", "/c2", ec2_cert.s);
 	assert_true(set_finish(s, &c, &why));
-	found = NULL;
-	for (size_t i = 0; i < set_pkis(s); i++)
-		if (strcmp(set_pki(s, i, &info), "mx2") == 0)
-			found = set_key(s, span_str("mx2"),
-			    span(pki_id(set_key_at(s, i)), KEY_ID_LEN));
-	assert_non_null(found);
+	found = set_at(s, 1, &at);
+	assert_string_equal(at, "mx2");
+	assert_ptr_equal(set_key(s, span_str("mx2"), span(pki_id(found),
+	    KEY_ID_LEN)), found);
 	assert_null(set_key(s, span_str("mx"), span(pki_id(found),
 	    KEY_ID_LEN)));
 	assert_null(set_key(s, span_str("mx2"), span(pki_id(found),

@@ -291,13 +291,13 @@ not_offered(void **state)
 	SERVE(sa, PIPE, "E");
 	send_one(1, "require");
 	waits(1, "451 4.7.4 127.0.0.1[127.0.0.1]:");
-	has(result(1, 0)->reply, "it does not offer STARTTLS, and its mail "
-	    "may not go in plain");
+	has(result(1, 0)->reply, "STARTTLS is not offered, and mail may "
+	    "not go there in plain");
 	/* It is not asked at once again. */
 	send_one(2, "require");
 	waits(2, "4.7.4");
 	assert_int_equal(server_conns(sa), 1);
-	host_has("require: refused, it does not offer STARTTLS");
+	host_has("require: refused, STARTTLS is not offered");
 	/* Others need no TLS of it. */
 	SERVE(sa, PIPE, TAKES);
 	send_one(3, "a");

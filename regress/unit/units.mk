@@ -2,11 +2,13 @@
 UNIT_test_cache = lookupd/cache.o
 UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
-UNIT_test_keys = keyd/key.o keyd/cred.o keyd/set.o keyd/token.o
+UNIT_test_keys = $(addprefix keyd/,key.o ocsp.o cred.o set.o token.o)
 UNITLIBS_test_keys = -lcrypto
 UNIT_test_sign = keyd/sign.o
 UNITLIBS_test_sign = -lcrypto
-UNIT_test_keypeer = $(addprefix keyd/,key.o cred.o set.o token.o login.o sign.o srs.o peer.o)
+UNIT_test_keypeer = $(addprefix keyd/,key.o ocsp.o cred.o set.o token.o login.o \
+	sign.o srs.o push.o peer.o)
+UNITLIBS_test_provider = -lssl -lcrypto
 UNITLIBS_test_keypeer = -lcrypto
 UNIT_test_saslclient = keyd/login.o
 UNITLIBS_test_saslclient = -lcrypto
@@ -29,7 +31,7 @@ UNITLIBS_test_confine = $(addprefix -Wl$(comma)--wrap=,stat chroot chdir prctl \
 # The parent, in parts.
 UNIT_test_boot = postern/boot.o
 UNIT_test_dirs = postern/dirs.o postern/bind.o postern/load.o postern/boot.o
-UNIT_test_reload = $(addprefix postern/,reload.o token.o trust.o)
+UNIT_test_reload = postern/reload.o postern/token.o postern/trust.o
 UNITLIBS_test_reload = $(addprefix -Wl$(comma)--wrap=,chan_send ctl_end kill \
 	event_del)
 UNIT_test_wire = postern/wire.o
@@ -98,6 +100,7 @@ UNIT_test_idle = $(PROXYD)
 UNIT_test_workers = $(PROXYD)
 UNIT_test_relaytest = $(PROXYD)
 UNIT_test_identity = $(PROXYD)
+UNIT_test_tls_proxyd = regress/lib/pkihelp.o $(PROXYD)
 # deliverd, all but its main(), and the world around it.
 DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o loghelp.o) \
 	$(filter-out deliverd/main.o deliverd/ctl.o,\
@@ -138,6 +141,7 @@ SMTPD_TESTS = \
 	mirror \
 	notify_server \
 	peer \
+	prdr \
 	prepare \
 	proxied \
 	relay \
@@ -147,15 +151,18 @@ SMTPD_TESTS = \
 	session_content \
 	session_limits \
 	session_options \
+	starttls \
 	tee \
 	verify \
 	verify_away \
 	window
 $(foreach t,$(SMTPD_TESTS),$(eval UNIT_test_$t = $(SMTPD)))
-$(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lcrypto))
-UNITLIBS_fuzz_session = -lcrypto
+$(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lssl -lcrypto))
+UNITLIBS_fuzz_session = -lssl -lcrypto
 UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
 UNIT_test_verify_away = regress/lib/loghelp.o $(SMTPD)
+UNIT_test_starttls = regress/lib/loghelp.o regress/lib/tlshelp.o $(SMTPD)
+UNITLIBS_test_starttls = -Wl,--wrap=pki_ssl -lssl -lcrypto
 UNIT_test_source = smtpd/source.o
 UNIT_test_guess = smtpd/guess.o smtpd/digest.o queued/guesses.o
 UNITLIBS_test_guess = -lcrypto

@@ -1,0 +1,33 @@
+/*
+ * TLS of a link's session with its server (`tls` of an action): STARTTLS behind
+ * an EHLO of our own, before anything of the client's, or at once.
+ *
+ *	GREETING ─▶ HELLO ─▶ STARTTLS ─▶ TLS ─▶ as if the greeting had just come
+ *
+ * Each of these but the first three may free the link.
+ */
+#ifndef PROXYD_SECURE_H
+#define PROXYD_SECURE_H
+
+#include "proxyd/link.h"
+
+/* A new connection to this server. */
+void	 secure_connect(struct link *, const struct hosts_cand *);
+/* There is no connection any more. */
+void	 secure_clear(struct link *);
+/* Does the server want TLS, with this reply, and has none (RFC 3207, 4)? */
+bool	 secure_wanted(const struct link *, const struct smtp_client_event *);
+/* 220 has come. True: TLS goes first, and open_welcome() follows. */
+bool	 secure_greeted(struct link *, const struct smtp_client_event *);
+/* The reply to EHLO. True: it was the one for TLS, and was dealt with. */
+bool	 secure_helloed(struct link *, const struct smtp_client_event *);
+/* The reply to STARTTLS. */
+void	 secure_replied(struct link *, const struct smtp_client_event *);
+/* Begins the handshake. */
+void	 secure_begin(struct link *);
+/* It is done. */
+void	 secure_done(struct link *);
+/* The session was lost on the way there. */
+void	 secure_failed(struct link *, const char *what);
+
+#endif
