@@ -60,15 +60,15 @@ end_one(uint32_t id, void *owner, void *arg)
 {
 	struct dove	*d = owner;
 
-	(void)id;
 	if (d->server != arg)
 		return;
+	wait_take(asked, id);
+	d->id = 0;
+	/* In the client's turn its next line finds out. */
 	if (d->cmd != NULL)
 		auth_judged(d->s, d->cmd, 454, "4.7.0 Temporary "
 		    "authentication failure", span_str("the connection to "
 		    "Dovecot was lost"));
-	else
-		d->id = 0;	/* the client's next line finds out */
 }
 
 static void
