@@ -28,12 +28,14 @@ static void	on_ready(struct chan *, const void *, int);
 static void	on_reloaded(struct chan *, const void *, int);
 static void	on_report(struct chan *, const void *, int);
 static void	on_log_lost(struct chan *, const void *, int);
+static void	on_auth_want(struct chan *, const void *, int);
 
 static const struct chan_row	rows[] = {
 	{ IPC_T_ready, on_ready },
 	{ IPC_T_reloaded, on_reloaded },
 	{ IPC_T_report, on_report },
 	{ IPC_T_log_lost, on_log_lost },
+	{ IPC_T_auth_want, on_auth_want },
 	{ 0, NULL }
 };
 
@@ -431,6 +433,15 @@ on_report(struct chan *chan, const void *msg, int fd)
 	(void)fd;
 	span_cstr(m->why, why, sizeof(why));
 	wire_report(chan_arg(chan), (enum ipc_role)m->role, m->worker, why);
+}
+
+static void
+on_auth_want(struct chan *chan, const void *msg, int fd)
+{
+	const struct ipc_auth_want	*m = msg;
+
+	(void)fd;
+	target_auth(chan_arg(chan), m->table);
 }
 
 static void

@@ -200,6 +200,9 @@ void	 token_send(struct chan *, const struct conf_token *,
 	    enum ipc_secret_kind, struct buf *msgs);
 void	 tokens_watch(struct gateway *);
 
+/* target.c: connects a daemon to what it may use. */
+void	 target_auth(struct child *, struct span table);
+
 /* main.c */
 void	 gateway_child_ready(struct gateway *, struct child *);
 void	 gateway_stop(struct gateway *);

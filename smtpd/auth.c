@@ -9,6 +9,7 @@
 #include "common/conf/table.h"
 #include "common/smtp/plain.h"
 #include "common/smtp/sasl.h"
+#include "smtpd/dovecot.h"
 #include "smtpd/guess.h"
 #include "smtpd/own.h"
 #include "smtpd/proxy.h"
@@ -53,6 +54,7 @@ auth_clear(struct session *s)
 	link_close(s->auth_link);
 	s->auth_link = NULL;
 	own_clear(s);
+	dovecot_clear(s);
 	if (a == NULL)
 		return;
 	if (s->stream != NULL)
@@ -296,11 +298,25 @@ auth_judged(struct session *s, struct cmd *c, uint16_t code, const char *text,
 	struct span	 t = span_str(text);
 
 	own_clear(s);
+	dovecot_clear(s);
 	a->why = why;
 	if (code == 235)
 		succeeded(s, c, code, t, t);
 	else
 		failed(s, c, code, t, t, code == 535);
+}
+
+bool
+auth_name(struct session *s, const char *user)
+{
+	struct auth	*a = s->auth;
+
+	if (user[0] != '\0') {
+		free(a->user);
+		if ((a->user = strdup(user)) == NULL)
+			fatal("auth");
+	}
+	return a->user != NULL;
 }
 
 /* ---- what the client says -------------------------------------------------- */
@@ -350,6 +366,10 @@ auth_begin(struct cmd *c, struct span mech, const struct span *initial)
 		    *initial : span(NULL, 0));
 		return;
 	}
+	if (dovecot_judges(s->listen)) {
+		dovecot_begin(c, a->mech, initial);
+		return;
+	}
 	if (s->listen->auth_users != NULL) {
 		own_begin(c, a->mech, a->user, initial);
 		return;
@@ -388,6 +408,8 @@ pass(struct cmd *c, struct span line)
 
 	if (s->own != NULL)
 		own_line(c, s->auth->user, line);
+	else if (s->dove != NULL)
+		dovecot_line(c, line);
 	else if (l == NULL)
 		no_server(s, c);
 	else
@@ -403,7 +425,12 @@ auth_bad_line(struct cmd *c, uint16_t code, const char *text)
 	a->cancelled = true;
 	a->code = code;
 	a->text = text;
-	if (c->s->own != NULL)
+	/* A failure that was told by a challenge ends so, and is one. */
+	if (c->s->dove != NULL && code == 0 && a->said &&
+	    sasl_fails_by_challenge(span_str(a->mech)))
+		auth_judged(c->s, c, 535, "5.7.8 Authentication credentials "
+		    "invalid", span(NULL, 0));
+	else if (c->s->own != NULL || c->s->dove != NULL)
 		auth_judged(c->s, c, code != 0 ? code : 501, code != 0 ? text :
 		    "5.7.0 Authentication cancelled", span(NULL, 0));
 	else

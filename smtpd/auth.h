@@ -34,6 +34,9 @@ void	 auth_replied(struct session *, struct cmd *, uint16_t code,
  * all. Of the refusals 535 is one of the password. */
 void	 auth_judged(struct session *, struct cmd *, uint16_t code,
 	    const char *text, struct span why);
+/* Who the client is, by the judge's word: before 235. False: it is nobody, who
+ * has not said a name either. */
+bool	 auth_name(struct session *, const char *user);
 /* The server of `auth via`: it is there; it is gone. For via.c. */
 void	 auth_server(struct session *, struct cmd *);
 void	 auth_no_server(struct session *, struct cmd *);

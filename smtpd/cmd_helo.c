@@ -9,6 +9,7 @@
 #include "smtpd/auth.h"
 #include "smtpd/cmd.h"
 #include "smtpd/handoff.h"
+#include "smtpd/dovecot.h"
 #include "smtpd/link.h"
 #include "smtpd/login.h"
 #include "smtpd/notify.h"
@@ -55,6 +56,9 @@ both(const struct session *s, const struct smtp_caps *server,
 		if (s->listen->auth_via != NULL) {
 			strlcpy(caps->auth, via_mechs(s->listen->auth_via,
 			    &ask), sizeof(caps->auth));
+			caps->bits |= CAP_AUTH;
+		} else if (dovecot_judges(s->listen)) {
+			dovecot_mechs(s->listen, caps->auth);
 			caps->bits |= CAP_AUTH;
 		} else if (s->listen->auth_users != NULL) {
 			login_mechs(s->listen, false, caps->auth);

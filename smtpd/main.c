@@ -12,6 +12,7 @@
 #include "common/tls/trust.h"
 #include "smtpd/digest.h"
 #include "smtpd/ctl.h"
+#include "smtpd/dovecot.h"
 #include "smtpd/failover.h"
 #include "smtpd/guess.h"
 #include "smtpd/handoff.h"
@@ -73,6 +74,13 @@ pause_listener(struct proc *p, uint16_t index, bool on)
 }
 
 static void
+auth_socket(struct proc *p, struct span table, int fd, struct span why)
+{
+	(void)p;
+	dovecot_socket(table, fd, why);
+}
+
+static void
 fallback(struct proc *p, struct span action, bool on)
 {
 	(void)p;
@@ -129,6 +137,7 @@ main(int argc, char **argv)
 		.listener = listener,
 		.pause_listener = pause_listener,
 		.fallback = fallback,
+		.auth_socket = auth_socket,
 		.trust = trust,
 		.drain = drain,
 		.drained = drained,
@@ -158,6 +167,7 @@ main(int argc, char **argv)
 	pki_ask_init(p);
 	pki_init(conf, listener_certified);
 	login_init(p, conf);
+	dovecot_init(p, conf);
 	verify_init(p, conf);
 	learn_init(conf);
 	failover_init(conf);

@@ -46,6 +46,7 @@ struct link;
 struct known_wait;
 struct auth;
 struct own;
+struct dove;
 struct session;
 
 /* Where a connection comes from. */
@@ -116,6 +117,7 @@ struct session {
 	char		*auth_told;	/* mechanisms, as announced; or NULL */
 	struct auth	*auth;		/* the exchange in work; or NULL */
 	struct own	*own;		/* and its part that is ours; or NULL */
+	struct dove	*dove;		/* or Dovecot's; or NULL */
 	char		*user;		/* as authenticated; NULL: unknown */
 	unsigned	 auth_failures;
 	bool		 authed;	/* an actual server has said 235 */

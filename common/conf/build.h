@@ -157,6 +157,8 @@ void	 build_table_file(struct build *, const struct conf_pos *,
 	    const char *path);
 void	 build_table_cdb(struct build *, const struct conf_pos *,
 	    const char *path);
+void	 build_table_dovecot(struct build *, const struct conf_pos *,
+	    const char *path);
 void	 build_table_users(struct build *, const struct conf_pos *,
 	    const char *path);
 

@@ -19,7 +19,8 @@ check_tables(struct build *b)
 			    "defined", table_name(t));
 		else if (t->judges && !t->is_users)
 			lex_error(&b->lex, &t->pos, "table \"%s\" has no "
-			    "passwords for auth: table … passwd \"PATH\"",
+			    "passwords for auth: table … passwd \"PATH\", "
+			    "table … dovecot \"unix:PATH\"",
 			    table_name(t));
 		else if (t->is_users && t->used)
 			lex_error(&b->lex, &t->pos, "table \"%s\" has users "

@@ -162,6 +162,23 @@ build_table_users(struct build *b, const struct conf_pos *pos,
 		    "most %d bytes", NAME_MAX_LEN);
 }
 
+/* The server's users: "unix:" and the path of its auth socket. */
+void
+build_table_dovecot(struct build *b, const struct conf_pos *pos,
+    const char *where)
+{
+	if (!span_casestarts(span_str(where), span_str("unix:")) ||
+	    where[5] != '/')
+		lex_error(&b->lex, pos, "\"unix:/PATH\" of an auth socket is "
+		    "expected");
+	else
+		build_table_users(b, pos, where + 5);
+	if (strlen(where) > SOCKET_PATH_MAX + 5)
+		lex_error(&b->lex, pos, "the path of a socket has at most %d "
+		    "bytes", SOCKET_PATH_MAX);
+	b->table->is_users = b->table->is_dovecot = true;
+}
+
 /* ---- listeners ----------------------------------------------------------- */
 
 static void

@@ -228,7 +228,7 @@ table_body: '{' table_list opt_comma '}'
 	| K_FILE word		{ build_table_file(b, &@2, $2); }
 	| K_CDB word		{ build_table_cdb(b, &@2, $2); }
 	| K_REGEX word		{ LATER(@1, "table … regex"); }
-	| K_DOVECOT word	{ LATER(@1, "table … dovecot"); }
+	| K_DOVECOT word	{ build_table_dovecot(b, &@2, $2); }
 	| K_PASSWD word		{ build_table_users(b, &@2, $2); }
 	;
 table_list: table_item | table_list ',' table_item

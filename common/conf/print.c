@@ -11,9 +11,13 @@ print_table(struct buf *b, const struct conf_table *t)
 	buf_str(b, "table ");
 	put_quoted(b, t->name);
 	if (t->path != NULL) {
-		buf_str(b, t->is_users ? " passwd " :
-		    t->is_cdb ? " cdb " : " file ");
-		put_quoted(b, t->path);
+		buf_str(b, t->is_dovecot ? " dovecot \"unix:" : t->is_users ?
+		    " passwd " : t->is_cdb ? " cdb " : " file ");
+		if (t->is_dovecot) {
+			put_escaped(b, span_str(t->path));
+			buf_byte(b, '"');
+		} else
+			put_quoted(b, t->path);
 	} else {
 		buf_byte(b, ' ');
 		put_entries(b, t);

@@ -188,7 +188,13 @@ table_name(const struct conf_table *t)
 const char *
 table_users(const struct conf_table *t)
 {
-	return t->is_users ? t->path : NULL;
+	return t->is_users && !t->is_dovecot ? t->path : NULL;
+}
+
+const char *
+table_dovecot(const struct conf_table *t)
+{
+	return t->is_dovecot ? t->path : NULL;
 }
 
 size_t

@@ -11,6 +11,8 @@ const char *table_name(const struct conf_table *);	/* "<inline>" if none */
 /* The file of a users' table (`passwd`), which is nobody's to read but keyd's;
  * NULL: another table. */
 const char *table_users(const struct conf_table *);
+/* The auth socket that knows the users of a table (`dovecot`); or NULL. */
+const char *table_dovecot(const struct conf_table *);
 size_t	 table_count(const struct conf_table *);
 /* Exact key, ASCII case ignored. *value (may be NULL) is borrowed; empty in a
  * list. */

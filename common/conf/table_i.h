@@ -31,6 +31,7 @@ struct conf_table {
 	/* A file of makemap's, in the bundle: entries and maps are empty. */
 	bool		 is_cdb;
 	bool		 is_users;	/* of logins: its entries are keyd's */
+	bool		 is_dovecot;	/* the same, behind a socket: its path */
 	bool		 judges;	/* stands behind `auth` */
 	struct cdb	 cdb;
 	size_t		 ncdb;		/* its entries */

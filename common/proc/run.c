@@ -17,6 +17,7 @@ static void	on_peer(struct chan *, const void *, int);
 static void	on_secret(struct chan *, const void *, int);
 static void	on_reload(struct chan *, const void *, int);
 static void	on_reload_end(struct chan *, const void *, int);
+static void	on_auth_socket(struct chan *, const void *, int);
 static void	on_drain(struct chan *, const void *, int);
 static void	on_stop(struct chan *, const void *, int);
 static void	on_ctl(struct chan *, const void *, int);
@@ -31,6 +32,7 @@ static const struct chan_row	rows[] = {
 	{ IPC_T_secret, on_secret },
 	{ IPC_T_reload, on_reload },
 	{ IPC_T_reload_end, on_reload_end },
+	{ IPC_T_auth_socket, on_auth_socket },
 	{ IPC_T_drain, on_drain },
 	{ IPC_T_stop, on_stop },
 	{ IPC_T_ctl, on_ctl },
@@ -86,6 +88,24 @@ on_fallback(struct chan *chan, const void *msg, int fd)
 	(void)fd;
 	if (p->ops->fallback != NULL)
 		p->ops->fallback(p, m->action, m->on);
+}
+
+static void
+on_auth_socket(struct chan *chan, const void *msg, int fd)
+{
+	const struct ipc_auth_socket	*m = msg;
+	struct proc			*p = chan_arg(chan);
+
+	if (p->ops->auth_socket != NULL)
+		p->ops->auth_socket(p, m->table, fd, m->why);
+	else if (fd != -1)
+		close(fd);
+}
+
+void
+proc_auth_socket(struct proc *p, const char *table)
+{
+	CHAN_SEND(p->parent, auth_want, .table = span_str(table));
 }
 
 static void

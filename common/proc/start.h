@@ -34,6 +34,10 @@ struct proc_ops {
 		    int fd);
 	void	(*pause_listener)(struct proc *, uint16_t index, bool on);
 	void	(*fallback)(struct proc *, struct span action, bool on);
+	/* smtpd only: the answer to proc_auth_socket(); fd is taken, -1: none,
+	 * since why. */
+	void	(*auth_socket)(struct proc *, struct span table, int fd,
+		    struct span why);
 	/* keyd, in both roles; before reload_end or the end of boot. */
 	void	(*secret)(struct proc *, enum ipc_secret_kind, const char *name,
 		    const char *path, int fd);
@@ -72,6 +76,8 @@ void	*proc_arg(const struct proc *);
  * runs the loop until stop, drain's end or the parent's death. */
 int	 proc_run(struct proc *, const struct proc_ops *, void *arg);
 _Noreturn void proc_exit(struct proc *, int status);
+/* smtpd: a connection to the auth socket that this table of users names. */
+void	 proc_auth_socket(struct proc *, const char *table);
 /* A peer's message was malformed: tell the parent, who rewires. */
 void	 proc_report(struct proc *, enum ipc_role, uint16_t worker,
 	    const char *why);

@@ -27,6 +27,7 @@
 #include "smtpd/link.h"
 #include "smtpd/relay.h"
 #include "smtpd/listener.h"
+#include "smtpd/dovecot.h"
 #include "smtpd/login.h"
 #include "smtpd/source.h"
 #include "smtpd/srs.h"
@@ -35,6 +36,7 @@
 struct event_base	*world_base;
 struct conf		*world_conf;
 uint16_t		 world_sessions;
+unsigned		 world_auth_sockets;
 unsigned		 world_reports;
 struct queued		 queued;
 struct proxyd		 proxyd;
@@ -80,6 +82,15 @@ proc_report(struct proc *p, enum ipc_role role, uint16_t worker,
 	(void)p;
 	log_warnx("report: role=%d worker=%u %s", (int)role, worker, why);
 	world_reports++;
+}
+
+/* The parent; a test hands its own end of a pair over by dovecot_socket(). */
+void
+proc_auth_socket(struct proc *p, const char *table)
+{
+	(void)p;
+	(void)table;
+	world_auth_sockets++;
 }
 
 /* A breach of the protocol: of smtpd, or of a test. */
@@ -160,6 +171,7 @@ world_init(const char *text)
 	relay_init(NULL, world_conf);
 	srs_init(NULL, world_conf);
 	login_init(NULL, world_conf);
+	dovecot_init(NULL, world_conf);
 	session_init(world_base, world_conf);
 	listener_init(NULL, world_conf);
 	queued_reset();

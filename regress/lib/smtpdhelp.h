@@ -22,6 +22,7 @@
 extern struct event_base	*world_base;
 extern struct conf		*world_conf;	/* a test may turn its limits */
 extern uint16_t			 world_sessions; /* before world_init() */
+extern unsigned			 world_auth_sockets;	/* asked for */
 extern unsigned			 world_reports;	/* of peers, to the parent */
 
 /* Once a program. smtpd has its peers then, but for lookupd. */

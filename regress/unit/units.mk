@@ -140,6 +140,7 @@ SMTPD_TESTS = \
 	fan \
 	fan_falls \
 	gateway \
+	auth_dovecot \
 	listener \
 	mirror \
 	notify_server \
