@@ -357,6 +357,26 @@ check_trusted(struct build *b, const struct conf_listen *l, const char *what,
 }
 
 static void
+check_listen_tls(struct build *b, const struct conf_listen *l)
+{
+	if (l->tls == LISTEN_PLAIN)
+		return;
+	if (l->kind == LISTEN_UNIX)
+		lex_error(&b->lex, &l->pos, "tls is not for the submission "
+		    "socket");
+	else if (l->npkis == 0 && l->tls == LISTEN_TLS)
+		lex_warning(&b->lex, &l->pos, "tls without `pki NAME`: there "
+		    "is no certificate, so it is not offered");
+	else if (l->npkis == 0)
+		lex_error(&b->lex, &l->pos, "%s needs `pki NAME`: nobody gets "
+		    "in without a certificate", l->tls == LISTEN_SMTPS ?
+		    "smtps" : "tls-require");
+	if (l->tls_verify && b->conf->ca == NULL)
+		lex_error(&b->lex, &l->pos, "tls-require verify needs `ca "
+		    "\"PATH\"`: whose certificates are enough");
+}
+
+static void
 check_listen(struct build *b, struct conf_listen *l)
 {
 	const struct conf	*c = b->conf;
@@ -378,12 +398,7 @@ check_listen(struct build *b, struct conf_listen *l)
 	if (strlen(l->tag) > NAME_MAX_LEN)
 		lex_error(&b->lex, &l->pos, "a tag has at most %d bytes",
 		    NAME_MAX_LEN);
-	if (l->tls_verify && c->ca == NULL)
-		lex_error(&b->lex, &l->pos, "tls-require verify needs `ca "
-		    "\"PATH\"`: whose certificates are enough");
-	if (l->tls != LISTEN_PLAIN && l->kind == LISTEN_UNIX)
-		lex_error(&b->lex, &l->pos, "tls is not for the submission "
-		    "socket");
+	check_listen_tls(b, l);
 	check_auth(b, l);
 	check_beside(b, l);
 }
