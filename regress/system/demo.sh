@@ -33,7 +33,7 @@ cases() {
 	d=$1 who=$2; shift 2
 	if demo "$d" "$@"; then ok "$who: it starts and tells"
 	else no "$who: it starts and tells"; return; fi
-	check "$who: all seven kinds of process are told" test 7 = \
+	check "$who: all eight kinds of process are told" test 8 = \
 	    "$(sed -n 's/^  \([a-z]*\)[.0-9]* *[0-9]*  [a-z_].*/\1/p' "$d.out" | sort -u | wc -l)"
 	check "$who: the regular way, who did what in order" test \
 	    "$(story "$d" 1)" = "smtpd queued smtpd deliverd queued "

@@ -89,9 +89,9 @@ got = s.reply()
 c.check("the greeting has our name and the server's text", got == (220, "gw.example.org ESMTP"), got)
 got = s.cmd("EHLO client.example")
 lines = got[1].split("\n")
-c.check("EHLO: what both can", {"PIPELINING", "SIZE 200000", "8BITMIME", "CHUNKING", "VRFY"}
-        == set(lines[1:]), got)
-c.code("a parameter that the server lacks", s.cmd("MAIL FROM:<a@b.example> RET=HDRS"), 555)
+c.check("EHLO: what both can", {"PIPELINING", "SIZE 200000", "8BITMIME", "CHUNKING", "VRFY",
+         "DSN"} == set(lines[1:]), got)
+c.code("a parameter that the server lacks", s.cmd("MAIL FROM:<a@b.example> BY=120;R"), 555)
 c.code("SMTPUTF8 that the server lacks", s.cmd("MAIL FROM:<a@b.example> SMTPUTF8"), 555)
 c.code("a size over the server's", s.cmd("MAIL FROM:<a@b.example> SIZE=200001"), 552)
 s.close()
