@@ -20,12 +20,14 @@
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:" \
 	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" \
 	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-#define GROUPS	"X25519:P-256:P-384"
+
+/* Not const: the library's macros take them by char *. */
+static char	groups[] = "X25519:P-256:P-384";
 /* Those of common/tls/scheme.h. */
-#define SIGALGS \
-	"ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ed25519:" \
-	"rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:" \
-	"rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512"
+static char	sigalgs[] =
+    "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ed25519:"
+    "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"
+    "rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512";
 
 #define CERTS_MAX	3		/* of a name, as PKI_KEYS_MAX */
 
@@ -125,8 +127,8 @@ set_up(SSL_CTX *c, int (*sni)(SSL *, int *, void *))
 {
 	if (SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_cipher_list(c, CIPHERS) != 1 ||
-	    SSL_CTX_set1_groups_list(c, GROUPS) != 1 ||
-	    SSL_CTX_set1_sigalgs_list(c, SIGALGS) != 1 ||
+	    SSL_CTX_set1_groups_list(c, groups) != 1 ||
+	    SSL_CTX_set1_sigalgs_list(c, sigalgs) != 1 ||
 	    SSL_CTX_set_num_tickets(c, 0) != 1 ||
 	    SSL_CTX_set_tlsext_status_cb(c, on_status) != 1 ||
 	    SSL_CTX_set_tlsext_servername_callback(c, sni) != 1)

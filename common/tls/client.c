@@ -81,7 +81,7 @@ set_name(SSL *ssl, const char *host)
 	struct addr	a;
 
 	return host[0] == '\0' || addr_parse(span_str(host), &a) ||
-	    SSL_set_tlsext_host_name(ssl, host) == 1;
+	    SSL_set_tlsext_host_name(ssl, (char *)(uintptr_t)host) == 1;
 }
 
 SSL *

@@ -39,7 +39,7 @@ dane_ssl_begin(SSL *ssl, const struct dane_set *set, const char *base,
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
 	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	/* RFC 7672, 8.1: SNI is where the records stand. */
-	if (SSL_set_tlsext_host_name(ssl, base) != 1 ||
+	if (SSL_set_tlsext_host_name(ssl, (char *)(uintptr_t)base) != 1 ||
 	    SSL_dane_enable(ssl, base) != 1 ||
 	    (is_new(host, base, base) && SSL_add1_host(ssl, host) != 1) ||
 	    (is_new(domain, base, host) && SSL_add1_host(ssl, domain) != 1)) {

@@ -100,7 +100,7 @@ MOMENTS = {
     # TWO has it, so ONE has taken it, and TWO has not answered.
     "first": lambda x: wait(10, lambda: has("two", x)),
 }
-for delay in (0, 5, 20, 320, 480, 800):
+for delay in (0, 5, 20, 1050, 1600, 2500):
     MOMENTS["%d ms" % delay] = lambda x, d=delay: time.sleep(d / 1000)
 
 told = {"whole": send("whole", None)}

@@ -5,8 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 
 # The first to be asked is the one of the first recipient.
-peer one $A:2501 --on "dot=" stall:0.3
-peer two $A:2502 --on "dot=" stall:0.4
+peer one $A:2501 --on "dot=" stall:1
+peer two $A:2502 --on "dot=" stall:1.2
 peer kept $A:2503
 gateway_start <<E2 || exit 1
 hostname gw.example.org

@@ -61,7 +61,7 @@ decisions(void **state)
 {
 	static const struct span	 good = B("\3\1\1" D32),
 					 bad = B("\1\1\1" D32);
-	static const struct {
+	const struct {
 		enum dns_status		 status;
 		bool			 ad;
 		struct span		 rr[2];

@@ -193,10 +193,11 @@ tls_begin(const struct conf_listen *l, const char *sni, const char *sigalgs)
 	wakes = 0;
 	client_ctx = SSL_CTX_new(TLS_client_method());
 	if (sigalgs != NULL)
-		SSL_CTX_set1_sigalgs_list(client_ctx, sigalgs);
+		SSL_CTX_set1_sigalgs_list(client_ctx,
+		    (char *)(uintptr_t)sigalgs);
 	client = SSL_new(client_ctx);
 	if (sni != NULL)
-		SSL_set_tlsext_host_name(client, sni);
+		SSL_set_tlsext_host_name(client, (char *)(uintptr_t)sni);
 	server = pki_ssl(l);
 	assert_non_null(server);
 	SSL_set_async_callback(server, on_wake);

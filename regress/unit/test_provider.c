@@ -143,7 +143,7 @@ begin(unsigned kinds, int version, const char *sigalgs)
 	SSL_CTX_set_max_proto_version(client_ctx, version);
 	if (sigalgs != NULL)
 		assert_int_equal(SSL_CTX_set1_sigalgs_list(client_ctx,
-		    sigalgs), 1);
+		    (char *)(uintptr_t)sigalgs), 1);
 	server = SSL_new(server_ctx);
 	client = SSL_new(client_ctx);
 	SSL_set_async_callback(server, on_wake);
