@@ -309,6 +309,7 @@ make_tokens(struct set *s, const struct conf *c)
 			    "credentials too");
 		if ((f = find(s, IPC_SECRET_TOKEN, t->label, NULL)) == NULL)
 			return fault(s, t->path, "was not handed over");
+		why = "out of memory";
 		if (!tokens_add(s->tokens, t->label, t->user) ||
 		    !tokens_set(s->tokens, t->label, span(f->text, f->len),
 		    &why))

@@ -319,7 +319,7 @@ on_closed(struct link *l, const char *why)
 	way->link = NULL;
 	way->at_server = false;
 	STAILQ_FOREACH(w, &l->waits, entry)
-		if (w->cmd != NULL && s->txn == t &&
+		if (t != NULL && w->cmd != NULL && s->txn == t &&
 		    s->phase != PH_CLOSING)
 			proxy_refuse(t, rcpt_of(t, w), w->cmd, 451,
 			    span_str(NO_SERVER), NULL);

@@ -37,10 +37,8 @@ unescape(struct span in, char *out, size_t size)
 				break;
 			c = to[p - from];
 		}
-		if (n + 1 == size) {
-			n = size;
+		if (n + 1 == size)
 			break;
-		}
 		out[n++] = c;
 		if (i + 1 == in.len) {
 			out[n] = '\0';
