@@ -85,20 +85,23 @@ all: $(PROGS:%=$(BUILD)/%)
 $(PROGS:%=$(BUILD)/%): $(BUILD)/%: $$(addprefix $O/,$$(addsuffix .o,$$(basename $$(wildcard $$*/*.c)))) $(LIB)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_$*) $(LIBS_all)
 
+# A folder, once; not by a process of each file in it.
+.PRECIOUS: %/.
+%/.:
+	@mkdir -p $@
+
 $(LIB): $(LIBOBJS)
 	@rm -f $@
 	ar rcs $@ $^
 
-$O/%.o: %.c
-	@mkdir -p $(@D)
+$O/%.o: %.c | $$(@D)/.
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(addprefix $O/,common/smtp/%.o common/mime/%.o common/dns/%.o common/tls/%.o common/ipc/%.o): CFLAGS += $(TRAP)
 
-$(GRAM): common/conf/gram.y
-	@mkdir -p $(@D)
+$(GRAM): common/conf/gram.y | $$(@D)/.
 	bison -Werror -d -o $@ $<
 $(BUILD)/gen/common/conf/gram.h: $(GRAM) ;
 $(patsubst %.c,$O/%.o,$(wildcard common/conf/*.c)): | $(GRAM)
@@ -110,14 +113,11 @@ TOOLS	= $(BUILD)/regress/lib/inject $(BUILD)/regress/lib/confdump
 
 # A test of a daemon's own file names its objects in UNIT_<test>.
 -include regress/unit/units.mk
-$(UNITS): $(BUILD)/regress/%: $O/regress/%.o $$(addprefix $O/,$$(UNIT_$$(notdir $$*))) $(LIB)
-	@mkdir -p $(@D)
+$(UNITS): $(BUILD)/regress/%: $O/regress/%.o $$(addprefix $O/,$$(UNIT_$$(notdir $$*))) $(LIB) | $$(@D)/.
 	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_proc) -lssl -lcrypto $(UNITLIBS_$(notdir $*)) $(LIBS_all)
-$(FUZZERS): $(BUILD)/regress/fuzz/%: $O/regress/fuzz/%.o $O/regress/lib/replay.o $$(addprefix $O/,$$(UNIT_$$*)) $(LIB)
-	@mkdir -p $(@D)
+$(FUZZERS): $(BUILD)/regress/fuzz/%: $O/regress/fuzz/%.o $O/regress/lib/replay.o $$(addprefix $O/,$$(UNIT_$$*)) $(LIB) | $$(@D)/.
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_proc) -lssl -lcrypto $(UNITLIBS_$*) $(LIBS_all)
-$(TOOLS): $(BUILD)/%: $O/%.o $(LIB)
-	@mkdir -p $(@D)
+$(TOOLS): $(BUILD)/%: $O/%.o $(LIB) | $$(@D)/.
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_all)
 
 tests: all $(UNITS) $(FUZZERS) $(TOOLS)

@@ -4,7 +4,7 @@
 #ifndef DELIVERD_DEMAND_H
 #define DELIVERD_DEMAND_H
 
-#include <openssl/ssl.h>
+#include <openssl/types.h>
 
 #include "common/lookup/hosts.h"
 

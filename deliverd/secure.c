@@ -5,6 +5,7 @@
  */
 #include "deliverd/remote_i.h"
 
+#include <openssl/ssl.h>
 #include <stdio.h>
 
 #include "common/base/log.h"

@@ -36,7 +36,7 @@ struct login {
 static LIST_HEAD(, asker) askers = LIST_HEAD_INITIALIZER(askers);
 static const struct tables	*tables;
 static struct judge_stats	 stats;
-static struct buf		 dummy;	/* a hash of nobody's */
+static struct buf		 decoy;	/* a hash of nobody's */
 
 bool
 judge_init(void)
@@ -48,9 +48,9 @@ judge_init(void)
 	for (size_t i = 0; i < sizeof(pass); i++, r = i % 16 == 0 ?
 	    rand_u64() : r >> 4)
 		pass[i] = hex[r & 15];
-	buf_init(&dummy, HASH_MAX);
+	buf_init(&decoy, HASH_MAX);
 	return lately_init() && scrams_init() &&
-	    hash_make(MAKE_YESCRYPT, span(pass, sizeof(pass)), &dummy);
+	    hash_make(MAKE_YESCRYPT, span(pass, sizeof(pass)), &decoy);
 }
 
 static void
@@ -111,11 +111,11 @@ bar_of(const struct user *u)
 
 /* A hash to be looked at for nothing. */
 static struct span
-dummy_of(const struct users *u)
+decoy_of(const struct users *u)
 {
-	struct span	h = users_dummy(u);
+	struct span	h = users_decoy(u);
 
-	return h.len > 0 ? h : buf_content(&dummy);
+	return h.len > 0 ? h : buf_content(&decoy);
 }
 
 /* ---- passwords ------------------------------------------------------------- */
@@ -150,7 +150,7 @@ password(struct asker *a, const struct ipc_k_login *m, const struct users *us)
 	l->asker = a;
 	l->tid = m->tid;
 	l->bar = bar_of(u);
-	hash = l->bar == NULL ? u->hash : dummy_of(us);
+	hash = l->bar == NULL ? u->hash : decoy_of(us);
 	if (lately_key(m->table, m->user, hash, m->said, &l->key) &&
 	    lately_has(&l->key, clock_mono()) && l->bar == NULL) {
 		stats.lately++;
@@ -176,7 +176,7 @@ cram(struct asker *a, const struct ipc_k_login *m, const struct users *us)
 	const char		*bar = bar_of(u);
 	bool			 ok;
 
-	ok = hash_cram(bar == NULL ? u->hash : dummy_of(us), m->challenge,
+	ok = hash_cram(bar == NULL ? u->hash : decoy_of(us), m->challenge,
 	    m->said) && bar == NULL;
 	answer(a, m->tid, ok ? K_YES : K_NO, span(NULL, 0), ok ? "" :
 	    bar != NULL ? bar : "wrong password");
@@ -192,7 +192,7 @@ scram(struct asker *a, const struct ipc_k_login *m, const struct users *us)
 
 	buf_init(&said, 1024);
 	v = scrams_say(a, m, bar == NULL ? u->hash : span(NULL, 0),
-	    dummy_of(us), &said, &why);
+	    decoy_of(us), &said, &why);
 	answer(a, m->tid, v, buf_content(&said), v == K_NO && bar != NULL ?
 	    bar : why);
 	buf_clear(&said);
@@ -320,6 +320,6 @@ judge_stop(void)
 	check_stop();
 	lately_wipe();
 	scrams_stop();
-	buf_clear(&dummy);
+	buf_clear(&decoy);
 	tables = NULL;
 }

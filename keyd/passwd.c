@@ -84,7 +84,7 @@ run_check(struct ctl *c, int argc, char **argv)
 		ctl_row(c, "table");
 		ctl_str(c, "name", name);
 		ctl_num(c, "users", (int64_t)users_count(us));
-		ctl_str(c, "mostly", hash_name(users_dummy(us)));
+		ctl_str(c, "mostly", hash_name(users_decoy(us)));
 		ctl_row_end(c);
 	}
 	ctl_end(c, EX_OK, NULL);

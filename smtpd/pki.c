@@ -5,6 +5,7 @@
 
 #include <openssl/err.h>
 #include <openssl/rand.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 
 #include "common/base/log.h"

@@ -6,7 +6,7 @@
 #ifndef SMTPD_PKI_H
 #define SMTPD_PKI_H
 
-#include <openssl/ssl.h>
+#include <openssl/types.h>
 
 #include "common/conf/conf.h"
 #include "common/ipc/chan.h"

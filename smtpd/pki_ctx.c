@@ -4,6 +4,7 @@
 #include "smtpd/pki_ctx.h"
 
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <time.h>

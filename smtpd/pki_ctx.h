@@ -5,7 +5,7 @@
 #ifndef SMTPD_PKI_CTX_H
 #define SMTPD_PKI_CTX_H
 
-#include <openssl/ssl.h>
+#include <openssl/types.h>
 
 #include "common/base/span.h"
 

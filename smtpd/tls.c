@@ -3,6 +3,7 @@
  */
 #include "smtpd/tls.h"
 
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
 #ifndef IO_TLS_H
 #define IO_TLS_H
 
-#include <openssl/ssl.h>
+#include <openssl/types.h>
 
 #include "common/io/stream.h"
 

@@ -202,7 +202,7 @@ users_get(const struct users *u, struct span name)
 }
 
 struct span
-users_dummy(const struct users *u)
+users_decoy(const struct users *u)
 {
 	const struct class	*most = NULL;
 

@@ -34,7 +34,7 @@ const struct user *users_at(const struct users *, size_t n);
 const struct user *users_get(const struct users *, struct span name);
 /* The hash of some user that costs what most of them do: for who is not there.
  * Empty: all are locked. */
-struct span users_dummy(const struct users *);
+struct span users_decoy(const struct users *);
 /* Have all who can log in a hash of one of these schemes (bits 1 << scheme)? */
 bool	 users_all(const struct users *, unsigned schemes);
 

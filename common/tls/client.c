@@ -10,6 +10,7 @@
 
 #include <openssl/err.h>
 #include <openssl/rand.h>
+#include <openssl/ssl.h>
 
 #include "common/base/log.h"
 #include "common/tls/dane_ssl.h"

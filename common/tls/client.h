@@ -6,7 +6,7 @@
 #ifndef TLS_CLIENT_H
 #define TLS_CLIENT_H
 
-#include <openssl/ssl.h>
+#include <openssl/types.h>
 
 #include "common/base/addr.h"
 #include "common/conf/conf.h"

@@ -5,7 +5,7 @@
 #ifndef TLS_DANE_SSL_H
 #define TLS_DANE_SSL_H
 
-#include <openssl/ssl.h>
+#include <openssl/types.h>
 
 #include "common/tls/dane.h"
 

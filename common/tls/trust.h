@@ -6,7 +6,7 @@
 #ifndef TLS_TRUST_H
 #define TLS_TRUST_H
 
-#include <openssl/x509.h>
+#include <openssl/types.h>
 
 #define TRUST_FILES_MAX	64
 #define TRUST_BYTES_MAX	(16UL << 20)	/* of a file */

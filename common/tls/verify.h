@@ -7,12 +7,13 @@
 #ifndef TLS_VERIFY_H
 #define TLS_VERIFY_H
 
-#include <openssl/x509.h>
+#include <openssl/types.h>
 
 #include "common/conf/conf.h"
 
 #define VERIFY_WHY_MAX	400
 
+struct stack_st_X509;	/* STACK_OF(X509), of <openssl/x509.h> */
 struct verify_want {
 	X509_STORE	*store;		/* not looked at with pins */
 	const char	*name;		/* a host name or an address */
@@ -22,7 +23,7 @@ struct verify_want {
 
 /* leaf may be NULL (the server has none), chain too. True: it is; else why says
  * what it lacks. */
-bool	 verify_cert(X509 *leaf, STACK_OF(X509) *chain,
+bool	 verify_cert(X509 *leaf, struct stack_st_X509 *chain,
 	    const struct verify_want *, char why[VERIFY_WHY_MAX]);
 /* SHA-256 of its SubjectPublicKeyInfo, as RFC 7469, 2.4 and RFC 7671's 3 1 1
  * have it. */

@@ -46,7 +46,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    strlen(hash_name(one->hash)) == 0)
 			abort();
 	}
-	if (users_dummy(u).len > 0 && (!hash_parse(users_dummy(u), &scheme,
+	if (users_decoy(u).len > 0 && (!hash_parse(users_decoy(u), &scheme,
 	    &body, &why) || scheme == HASH_LOCKED))
 		abort();
 	users_free(u);

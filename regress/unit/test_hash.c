@@ -182,13 +182,13 @@ test_users(void **state)
 	assert_false(users_get(u, S("fritz"))->barred);
 	assert_true(span_is(users_get(u, S("m\xc3\xbcller"))->hash,
 	    "{PLAIN}m"));
-	assert_true(span_is(users_dummy(u), "{PLAIN}a"));
+	assert_true(span_is(users_decoy(u), "{PLAIN}a"));
 	assert_true(users_all(u, 1U << HASH_PLAIN | 1U << HASH_CRYPT));
 	assert_false(users_all(u, 1U << HASH_PLAIN));
 	users_free(u);
 	u = users_parse(S(""), &why, &line);
 	assert_int_equal(users_count(u), 0);
-	assert_int_equal(users_dummy(u).len, 0);
+	assert_int_equal(users_decoy(u).len, 0);
 	assert_false(users_all(u, ~0U));
 	users_free(u);
 }
