@@ -35,7 +35,7 @@ struct pki {
 	STACK_OF(X509)	*chain;
 	EVP_PKEY	*key;
 	enum tls_key	 kind;
-	uint8_t		 id[KEY_ID_LEN];
+	uint8_t		 id[PUBKEY_HASH_LEN];
 	struct der	 der[1 + KEY_CHAIN_MAX];
 	struct ocsp_info ocsp;
 	uint8_t		*ocsp_der;	/* NULL: none */
@@ -133,71 +133,33 @@ out:
 }
 
 static bool
-check_rsa(struct pki *p, const char **why)
+check_key(struct pki *p, const char **why)
 {
 	int	 bits = EVP_PKEY_get_bits(p->key);
 
-	p->kind = TLS_RSA;
-	if (bits < KEY_RSA_BITS_MIN)
+	if (!pubkey_kind(p->key, &p->kind))
+		*why = EVP_PKEY_is_a(p->key, "EC") ? "the curve of the key is "
+		    "neither P-256 nor P-384" :
+		    "the key is neither RSA, EC nor Ed25519";
+	else if (p->kind == TLS_RSA && bits < KEY_RSA_BITS_MIN)
 		*why = "the RSA key is shorter than 2048 bits";
-	else if (bits > KEY_RSA_BITS_MAX)
+	else if (p->kind == TLS_RSA && bits > KEY_RSA_BITS_MAX)
 		*why = "the RSA key is longer than 4096 bits";
+	else if (X509_check_private_key(p->cert, p->key) != 1)
+		*why = "the certificate is not this key's";
 	else
 		return true;
+	ERR_clear_error();
 	return false;
-}
-
-static bool
-check_ec(struct pki *p, const char **why)
-{
-	char	 group[24] = "";
-
-	(void)EVP_PKEY_get_utf8_string_param(p->key,
-	    OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof(group), NULL);
-	p->kind = strcmp(group, "prime256v1") == 0 ? TLS_P256 : TLS_P384;
-	if (p->kind == TLS_P256 || strcmp(group, "secp384r1") == 0)
-		return true;
-	*why = "the curve of the key is neither P-256 nor P-384";
-	return false;
-}
-
-static bool
-check_key(struct pki *p, const char **why)
-{
-	if (EVP_PKEY_is_a(p->key, "RSA")) {
-		if (!check_rsa(p, why))
-			return false;
-	} else if (EVP_PKEY_is_a(p->key, "EC")) {
-		if (!check_ec(p, why))
-			return false;
-	} else if (EVP_PKEY_is_a(p->key, "ED25519")) {
-		p->kind = TLS_ED25519;
-	} else {
-		*why = "the key is neither RSA, EC nor Ed25519";
-		return false;
-	}
-	if (X509_check_private_key(p->cert, p->key) != 1) {
-		ERR_clear_error();
-		*why = "the certificate is not this key's";
-		return false;
-	}
-	return true;
 }
 
 /* What smtpd gets, and the name by which it asks for a signature. */
 static bool
 encode(struct pki *p, const char **why)
 {
-	uint8_t	*spki = NULL;
-	int	 n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(p->cert), &spki);
-
 	*why = "a certificate cannot be encoded";
-	if (n <= 0 || EVP_Digest(spki, (size_t)n, p->id, NULL, EVP_sha256(),
-	    NULL) != 1) {
-		OPENSSL_free(spki);
+	if (!pubkey_hash(p->cert, p->id))
 		return false;
-	}
-	OPENSSL_free(spki);
 	for (int i = 0; i <= sk_X509_num(p->chain); i++) {
 		p->der[i].len = i2d_X509(i == 0 ? p->cert :
 		    sk_X509_value(p->chain, i - 1), &p->der[i].p);
@@ -293,16 +255,6 @@ struct span
 pki_ocsp_der(const struct pki *p)
 {
 	return span(p->ocsp_der, p->ocsp_len);
-}
-
-static struct wall
-asn1_wall(const ASN1_TIME *t)
-{
-	struct tm	tm;
-
-	if (ASN1_TIME_to_tm(t, &tm) != 1)
-		return (struct wall){ 0 };
-	return (struct wall){ (int64_t)timegm(&tm) * 1000 };
 }
 
 void

@@ -10,7 +10,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
-#include "common/tls/scheme.h"
+#include "common/tls/pubkey.h"
 #include "keyd/ocsp.h"
 
 #define KEY_RSA_BITS_MIN	2048
@@ -41,10 +41,9 @@ struct pki *pki_new(struct span cert, struct span key, const char **why);
 void	 pki_free(struct pki *);
 void	 pki_info(const struct pki *, struct key_info *);
 
-#define KEY_ID_LEN	32		/* SHA-256 of SubjectPublicKeyInfo */
 
 enum tls_key pki_kind(const struct pki *);
-const uint8_t *pki_id(const struct pki *);	/* KEY_ID_LEN bytes */
+const uint8_t *pki_id(const struct pki *);	/* its pubkey_hash() */
 EVP_PKEY *pki_key(const struct pki *);		/* borrowed */
 /* The n-th certificate in DER, borrowed; 0 is the server's own. Empty: there are
  * no more. */

@@ -9,8 +9,8 @@
 
 #define SKEW_MS		300000		/* clocks may differ so much */
 
-static struct wall
-when(const ASN1_GENERALIZEDTIME *t)
+struct wall
+asn1_wall(const ASN1_TIME *t)
 {
 	struct tm	tm;
 
@@ -62,8 +62,8 @@ find(OCSP_BASICRESP *basic, X509 *cert, X509 *issuer, struct ocsp_info *info)
 			continue;
 		status = OCSP_single_get0_status(one, NULL, NULL,
 		    &this_update, &next_update);
-		*info = (struct ocsp_info){ when(this_update),
-		    when(next_update), status != V_OCSP_CERTSTATUS_GOOD };
+		*info = (struct ocsp_info){ asn1_wall(this_update),
+		    asn1_wall(next_update), status != V_OCSP_CERTSTATUS_GOOD };
 		return status != -1;
 	}
 	return false;

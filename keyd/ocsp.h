@@ -28,4 +28,7 @@ bool	 ocsp_read(struct span der, X509 *cert, X509 *issuer,
 /* "valid", "revoked", "out of date", "not yet valid" at this time. */
 const char *ocsp_state(const struct ocsp_info *, struct wall now);
 
+/* A time of OpenSSL's; NULL or malformed: 1970. */
+struct wall asn1_wall(const ASN1_TIME *);
+
 #endif

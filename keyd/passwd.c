@@ -150,7 +150,7 @@ worker_died(void *arg)
 	proc_exit(arg, 1);
 }
 
-/* As many as processors, of which the others need some too. */
+/* One a processor, as far as that is of use. */
 static unsigned
 workers_wanted(void)
 {
@@ -165,10 +165,13 @@ passwd_main(int argc, char **argv)
 {
 	struct proc	*p = proc_start(IPC_PASSWD, argc, argv);
 
-	if (!key_setup() || !judge_init())
+	if (!key_setup())
 		fatalx("OpenSSL could not be set up");
+	/* Before there is a secret that a worker could inherit. */
 	if (!check_fork(workers_wanted(), confine, p))
 		fatal("processes that check passwords");
+	if (!judge_init())
+		fatalx("OpenSSL could not be set up");
 	proc_confine(p, &profile);
 	check_init(proc_base(p), worker_died, p);
 	return proc_run(p, &ops, NULL);

@@ -444,7 +444,7 @@ set_key(const struct set *s, struct span name, struct span id)
 {
 	for (size_t i = 0; i < s->npkis; i++)
 		if (span_is(name, s->pkis[i].name) &&
-		    span_eq(id, span(pki_id(s->pkis[i].pki), KEY_ID_LEN)))
+		    span_eq(id, span(pki_id(s->pkis[i].pki), PUBKEY_HASH_LEN)))
 			return s->pkis[i].pki;
 	return NULL;
 }

@@ -119,9 +119,10 @@ plan_make(struct plan *p, const struct conf *c, unsigned ncpu,
 	    UINT64_MAX, QUEUE_BYTES * 2, 0 };
 	*role_plan(p, IPC_KEYD) = (struct plan_role){ 1, SPARE_FDS, 0,
 	    64 * MIB, 5 * MIB };
-	/* Of each of its processes; one check takes 17 MiB and more. */
+	/* Of each of its processes; one check takes 17 MiB and more, and a
+	 * reload has the users of both configurations. */
 	*role_plan(p, IPC_PASSWD) = (struct plan_role){ 1, SPARE_FDS, 0,
-	    256 * MIB, 1 * MIB };
+	    768 * MIB, 1 * MIB };
 	p->memory = c->limits.sessions * SESSION_BYTES * p->classes +
 	    c->limits.sessions * links * LINK_BYTES * p->classes +
 	    c->limits.deliveries * DELIVERY_BYTES + QUEUE_BYTES;

@@ -18,6 +18,7 @@
 
 /* What a key is made of, for the time of EVP_PKEY_fromdata(). */
 struct ref {
+	X509		*cert;
 	EVP_PKEY	*pub;
 	const char	*name;
 	enum tls_key	 kind;
@@ -65,19 +66,6 @@ key_match(const void *a, const void *b, int selection)
 	    EVP_PKEY_eq(x->pub, y->pub) == 1;
 }
 
-static bool
-hash_public(EVP_PKEY *pub, uint8_t id[PROVIDER_ID_LEN])
-{
-	uint8_t	*spki = NULL;
-	int	 n = i2d_PUBKEY(pub, &spki);
-	bool	 ok;
-
-	ok = n > 0 && EVP_Digest(spki, (size_t)n, id, NULL, EVP_sha256(),
-	    NULL) == 1;
-	OPENSSL_free(spki);
-	return ok;
-}
-
 /* From our own reference alone: other keys are not ours to manage. */
 static int
 key_import(void *keydata, int selection, const OSSL_PARAM params[])
@@ -95,7 +83,7 @@ key_import(void *keydata, int selection, const OSSL_PARAM params[])
 	r = v;
 	k->key.kind = r->kind;
 	if (!span_cstr(span_str(r->name), k->key.name, sizeof(k->key.name)) ||
-	    !hash_public(r->pub, k->key.id) || EVP_PKEY_up_ref(r->pub) != 1)
+	    !pubkey_hash(r->cert, k->key.id) || EVP_PKEY_up_ref(r->pub) != 1)
 		return 0;
 	k->pub = r->pub;
 	return 1;
@@ -257,45 +245,24 @@ provider_unload(void)
 	provider_sign_ops = NULL;
 }
 
-/* What kind, and OpenSSL's name of it; NULL: none of ours. */
-static const char *
-kind_of(EVP_PKEY *pub, enum tls_key *kind)
-{
-	char	 group[24] = "";
-
-	if (EVP_PKEY_is_a(pub, "RSA")) {
-		*kind = TLS_RSA;
-		return EVP_PKEY_get_size(pub) <= SIGNATURE_MAX ? "RSA" : NULL;
-	}
-	if (EVP_PKEY_is_a(pub, "ED25519")) {
-		*kind = TLS_ED25519;
-		return "ED25519";
-	}
-	if (!EVP_PKEY_is_a(pub, "EC"))
-		return NULL;
-	(void)EVP_PKEY_get_utf8_string_param(pub, OSSL_PKEY_PARAM_GROUP_NAME,
-	    group, sizeof(group), NULL);
-	*kind = strcmp(group, "prime256v1") == 0 ? TLS_P256 : TLS_P384;
-	return *kind == TLS_P256 || strcmp(group, "secp384r1") == 0 ? "EC" :
-	    NULL;
-}
-
 EVP_PKEY *
 provider_key(X509 *cert, const char *name, const char **why)
 {
-	struct ref	 r = { X509_get0_pubkey(cert), name, TLS_RSA }, *p = &r;
+	struct ref	 r = { cert, X509_get0_pubkey(cert), name, TLS_RSA }, *p = &r;
 	OSSL_PARAM	 params[] = {
 		OSSL_PARAM_octet_ptr(PARAM_REF, &p, sizeof(r)),
 		OSSL_PARAM_END
 	};
-	const char	*type = r.pub == NULL ? NULL : kind_of(r.pub, &r.kind);
+	static const char *const types[] = { [TLS_RSA] = "RSA",
+	    [TLS_P256] = "EC", [TLS_P384] = "EC", [TLS_ED25519] = "ED25519" };
 	EVP_PKEY_CTX	*ctx = NULL;
 	EVP_PKEY	*key = NULL;
 
 	*why = "not a kind of key that can sign here";
-	if (type != NULL) {
+	if (r.pub != NULL && pubkey_kind(r.pub, &r.kind) &&
+	    EVP_PKEY_get_size(r.pub) <= SIGNATURE_MAX) {
 		*why = "OpenSSL made no key of it";
-		ctx = EVP_PKEY_CTX_new_from_name(NULL, type, PROPERTY);
+		ctx = EVP_PKEY_CTX_new_from_name(NULL, types[r.kind], PROPERTY);
 	}
 	if (ctx != NULL && (EVP_PKEY_fromdata_init(ctx) != 1 ||
 	    EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params) != 1))

@@ -11,14 +11,13 @@
 
 #include <openssl/types.h>
 
-#include "common/tls/scheme.h"
+#include "common/tls/pubkey.h"
 
-#define PROVIDER_ID_LEN		32	/* SHA-256 of SubjectPublicKeyInfo */
 #define PROVIDER_NAME_MAX	255
 
 struct provider_key {
 	enum tls_key	 kind;
-	uint8_t		 id[PROVIDER_ID_LEN];
+	uint8_t		 id[PUBKEY_HASH_LEN];
 	char		 name[PROVIDER_NAME_MAX + 1];	/* of the pki */
 };
 

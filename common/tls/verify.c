@@ -15,28 +15,19 @@
 #include <openssl/x509v3.h>
 
 #include "common/base/enc.h"
+#include "common/tls/pubkey.h"
 
 #define NAMES_SHOWN	4
 
-bool
-verify_key_hash(X509 *cert, uint8_t hash[CONF_PIN_LEN])
-{
-	uint8_t		*der = NULL;
-	int		 n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
-	bool		 ok = n > 0 && EVP_Digest(der, (size_t)n, hash, NULL,
-			    EVP_sha256(), NULL) == 1;
-
-	OPENSSL_free(der);
-	return ok;
-}
+_Static_assert(PUBKEY_HASH_LEN == CONF_PIN_LEN, "a pin is that hash");
 
 static bool
 pinned(X509 *leaf, const struct verify_want *w, char why[VERIFY_WHY_MAX])
 {
-	uint8_t		 hash[CONF_PIN_LEN];
+	uint8_t		 hash[PUBKEY_HASH_LEN];
 	struct buf	 hex;
 
-	if (!verify_key_hash(leaf, hash)) {
+	if (!pubkey_hash(leaf, hash)) {
 		snprintf(why, VERIFY_WHY_MAX, "its key can't be read");
 		return false;
 	}

@@ -25,8 +25,5 @@ struct verify_want {
  * what it lacks. */
 bool	 verify_cert(X509 *leaf, struct stack_st_X509 *chain,
 	    const struct verify_want *, char why[VERIFY_WHY_MAX]);
-/* SHA-256 of its SubjectPublicKeyInfo, as RFC 7469, 2.4 and RFC 7671's 3 1 1
- * have it. */
-bool	 verify_key_hash(X509 *, uint8_t hash[CONF_PIN_LEN]);
 
 #endif

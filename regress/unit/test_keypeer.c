@@ -201,7 +201,7 @@ id_of(const struct set *s)
 {
 	const char	*name;
 
-	return span(pki_id(set_at(s, 0, &name)), KEY_ID_LEN);
+	return span(pki_id(set_at(s, 0, &name)), PUBKEY_HASH_LEN);
 }
 
 static void

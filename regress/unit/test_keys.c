@@ -441,11 +441,11 @@ side_by_side(void **state)
 	found = set_at(s, 1, &at);
 	assert_string_equal(at, "mx2");
 	assert_ptr_equal(set_key(s, span_str("mx2"), span(pki_id(found),
-	    KEY_ID_LEN)), found);
+	    PUBKEY_HASH_LEN)), found);
 	assert_null(set_key(s, span_str("mx"), span(pki_id(found),
-	    KEY_ID_LEN)));
+	    PUBKEY_HASH_LEN)));
 	assert_null(set_key(s, span_str("mx2"), span(pki_id(found),
-	    KEY_ID_LEN - 1)));
+	    PUBKEY_HASH_LEN - 1)));
 	assert_null(set_key(s, span(NULL, 0), span(NULL, 0)));
 	set_free(s);
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/tls/client.h"
+#include "common/tls/pubkey.h"
 #include "common/tls/trust.h"
 #include "regress/lib/loghelp.h"
 #include "regress/lib/pkihelp.h"
@@ -199,7 +200,7 @@ pins(void **state)
 	has(why, "its key is not a pinned one: its pin is ");
 	assert_int_equal(strlen(strstr(why, "pin is ") + 7), 64);
 	/* The key is all that counts. */
-	assert_true(verify_key_hash(leaf.cert, pin[1]));
+	assert_true(pubkey_hash(leaf.cert, pin[1]));
 	w.npins = 2;
 	assert_true(verify_cert(leaf.cert, NULL, &w, why));
 	assert_string_equal(why, "");
