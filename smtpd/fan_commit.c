@@ -189,10 +189,12 @@ reply(struct txn *t, uint16_t code, struct span text, struct span said)
 			if (r->state != RCPT_TAKEN)
 				continue;
 			c = session_cmd(s, VERB_DATA);
-			if (fan_is_queue(t, r) || w->code == 0)
-				session_answer(c, 250, span_str(queued));
-			else
+			if (w->code != 0 && !fan_is_queue(t, r))
 				session_answer(c, w->code, span_str(w->said));
+			else if (t->fan->taken)
+				session_answer(c, 250, span_str(queued));
+			else	/* it was void, the queue's part too */
+				session_answer(c, 451, span_str(NO_SERVER));
 		}
 		t->content.cmd = session_cmd(s, VERB_DATA);
 		session_answer(begins, 353, span_str("A reply for each "
@@ -217,7 +219,7 @@ on_finished(struct prepare *p, enum q_status st, void *arg)
 		return;
 	}
 	/* To all but queued it is what it would have been without. */
-	if (f->alone && f->ways[0].wanted)
+	if (f->alone && f->code != 0 && f->ways[0].wanted)
 		t->way = &handoff_proxy;
 	if (f->known) {
 		t->s->told = t->id;

@@ -183,6 +183,7 @@ on_sni(SSL *ssl, int *alert, void *arg)
 				    TLSEXT_NAMETYPE_host_name);
 	const struct named	*n;
 	SSL_CTX			*best = NULL;
+	X509_STORE		*store = NULL;
 	int			 has = 0;
 
 	(void)alert;
@@ -198,8 +199,17 @@ on_sni(SSL *ssl, int *alert, void *arg)
 	}
 	if (best == NULL)
 		return SSL_TLSEXT_ERR_NOACK;
-	return SSL_set_SSL_CTX(ssl, best) == NULL ?
-	    SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_OK;
+	/* What clients' certificates are held against is the session's, and
+	 * would go with the certificate. */
+	(void)SSL_get0_verify_cert_store(ssl, &store);
+	if (store != NULL && X509_STORE_up_ref(store) != 1)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	if (SSL_set_SSL_CTX(ssl, best) == NULL) {
+		X509_STORE_free(store);
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	}
+	return store == NULL || SSL_set0_verify_cert_store(ssl, store) == 1 ?
+	    SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 /* The context of all certificates that have the name of the first. */

@@ -145,6 +145,32 @@ test_first(void **state)
 	ALL(c, "353 ", "554 5.7.1 spam", "451 4.4.1", "554 5.7.1 spam");
 }
 
+static bool	 no_room;
+
+char *__real_arena_str(struct arena *, struct span);
+char *__wrap_arena_str(struct arena *, struct span);
+
+char *
+__wrap_arena_str(struct arena *a, struct span s)
+{
+	return no_room ? NULL : __real_arena_str(a, s);
+}
+
+/* A reply of their own that can't be kept: nobody has it, the queue neither. */
+static void
+test_no_room(void **state)
+{
+	struct client	*c = sent(true);
+
+	(void)state;
+	no_room = true;
+	said(proxyd.before, 554, "5.7.1 spam");
+	no_room = false;
+	assert_non_null(strstr(queued.log, "finish void;"));
+	ALL(c, "353 ", "554 5.7.1 spam", "451 4.4.1", "451 4.4.1",
+	    "554 5.7.1 spam");
+}
+
 /* One reply, where all go one way, or the client has not asked for more; what is
  * not offered is refused. */
 static void
@@ -210,7 +236,8 @@ int
 main(void)
 {
 	const struct CMUnitTest	 tests[] = {
-		T(test_taken), T(test_later), T(test_first), T(test_not),
+		T(test_taken), T(test_later), T(test_first), T(test_no_room),
+		T(test_not),
 		T(test_gone)
 	};
 

@@ -170,6 +170,7 @@ UNIT_test_pki = $(addprefix smtpd/,keyd.o pki.o pki_ask.o pki_ctx.o srs.o) \
 	srs.o push.o peer.o)
 UNITLIBS_test_pki = -lssl -lcrypto -Wl,--wrap=event_add
 UNIT_test_starttls = regress/lib/loghelp.o regress/lib/tlshelp.o $(SMTPD)
+UNITLIBS_test_prdr = -Wl,--wrap=arena_str -lssl -lcrypto
 UNITLIBS_test_starttls = -Wl,--wrap=pki_ssl -lssl -lcrypto
 UNIT_test_source = smtpd/source.o
 UNIT_test_guess = smtpd/guess.o smtpd/digest.o queued/guesses.o
