@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "common/io/tls.h"
-#include "regress/lib/tlshelp.h"
+#include "regress/lib/certhelp.h"
 
 #define ROUNDS	4000	/* passes that any exchange may take */
 
@@ -39,8 +39,7 @@ static struct pipe_end {
 } up, down;
 
 static struct event_base	*base;
-static EVP_PKEY			*key;
-static X509			*cert;
+static struct ident		 identity;
 static struct end		 server, client;
 static size_t			 cut;	/* bytes at a time; 0: all */
 
@@ -211,13 +210,19 @@ once(SSL_CTX *ctx)
 static SSL *
 server_ssl(int version)
 {
-	return once(tls_server(cert, key, version, version));
+	SSL_CTX	*ctx = ident_server(&identity, NULL);
+
+	ident_versions(ctx, version, version);
+	return once(ctx);
 }
 
 static SSL *
 client_ssl(int version)
 {
-	return once(tls_client(cert, version, version));
+	SSL_CTX	*ctx = ident_client(identity.cert, NULL);
+
+	ident_versions(ctx, version, version);
+	return once(ctx);
 }
 
 static void
@@ -583,8 +588,8 @@ fails(SSL *ours, SSL *theirs, const char *server_why, const char *client_why)
 static void
 test_refused(void **state)
 {
-	EVP_PKEY	*other_key = tls_key();
-	X509		*other = tls_cert(other_key, "elsewhere.example");
+	struct ident	 other = IDENT(.cn = "elsewhere.example",
+			    .san = "DNS:elsewhere.example");
 	SSL_CTX		*ctx;
 	SSL		*ssl;
 
@@ -595,8 +600,9 @@ test_refused(void **state)
 	fails(server_ssl(TLS1_2_VERSION), client_ssl(TLS1_3_VERSION),
 	    "no common protocol",
 	    "no common protocol: the server says so");
-	fails(server_ssl(TLS1_2_VERSION), once(tls_client(other,
-	    TLS1_2_VERSION, TLS1_2_VERSION)),
+	ctx = ident_client(other.cert, NULL);
+	ident_versions(ctx, TLS1_2_VERSION, TLS1_2_VERSION);
+	fails(server_ssl(TLS1_2_VERSION), once(ctx),
 	    "the client does not trust our certificate: unknown CA",
 	    "the certificate of the server does not hold: self-signed "
 	    "certificate");
@@ -605,14 +611,14 @@ test_refused(void **state)
 	    1);
 	fails(server_ssl(TLS1_2_VERSION), ssl, "no common cipher",
 	    "the server ended the handshake: handshake failure");
-	ctx = tls_server(cert, key, TLS1_2_VERSION, TLS1_2_VERSION);
+	ctx = ident_server(&identity, NULL);
+	ident_versions(ctx, TLS1_2_VERSION, TLS1_2_VERSION);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER |
 	    SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	fails(once(ctx), client_ssl(TLS1_2_VERSION),
 	    "the client sent no certificate",
 	    "the server ended the handshake: handshake failure");
-	X509_free(other);
-	EVP_PKEY_free(other_key);
+	ident_free(&other);
 }
 
 static void
@@ -776,8 +782,7 @@ static int
 make_base(void **state)
 {
 	(void)state;
-	key = tls_key();
-	cert = tls_cert(key, "mail.example");
+	identity = IDENT(.cn = "mail.example", .san = "DNS:mail.example");
 	return (base = event_base_new()) == NULL ? -1 : 0;
 }
 
@@ -786,8 +791,7 @@ free_base(void **state)
 {
 	(void)state;
 	event_base_free(base);
-	X509_free(cert);
-	EVP_PKEY_free(key);
+	ident_free(&identity);
 	return 0;
 }
 
