@@ -25,6 +25,8 @@ UNIT_test_srs = keyd/srs.o
 UNITLIBS_test_srs = -lcrypto
 UNIT_test_stream_tls = regress/lib/certhelp.o
 UNITLIBS_test_stream_tls = -lssl -lcrypto
+UNIT_test_stream_tls_ends = regress/lib/certhelp.o
+UNITLIBS_test_stream_tls_ends = -lssl -lcrypto
 UNIT_fuzz_srs = keyd/srs.o
 UNITLIBS_fuzz_srs = -lcrypto
 # Stand-ins for what a test makes fail or watches.
