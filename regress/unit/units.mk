@@ -88,6 +88,8 @@ UNITLIBS_test_compact = -ldb-5.3
 UNITLIBS_test_load = -ldb-5.3
 UNIT_test_prepared = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_prepared = -ldb-5.3
+UNIT_test_prepared_lost = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_prepared_lost = -ldb-5.3
 UNIT_test_faults = $(addprefix regress/lib/,queuehelp.o queuerun.o diskmodel.o) \
     $(QUEUED)
 UNITLIBS_test_faults = -ldb-5.3
