@@ -3,6 +3,7 @@
 # as unbound, which validates, tells them of a zone that ldns has signed. The
 # server is a real Postfix with a CA of its own; the other one knows no TLS.
 . "$(dirname "$0")/lib.sh"
+. "$TOP/regress/lib/certs.sh"
 . "$TOP/regress/lib/unbound.sh"
 need_root "port 25" || exit 0
 need_peers "a real Postfix and a signed zone" postfix unbound ldns || exit 0
@@ -11,17 +12,9 @@ B=${A%.1}.2 C=${A%.1}.3
 mkdir -p "$T/ca" "$T/dns"
 (
 	cd "$T/ca" || exit 1
-	key() {
-		openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
-		    -out "$1.key"
-	}
-	key ca; key mx; key old
-	openssl req -x509 -new -key ca.key -subj "/CN=A CA of its own" \
-	    -days 2 -addext basicConstraints=critical,CA:true -out ca.crt
-	openssl req -new -key mx.key -subj /CN=mx -out mx.csr
-	echo subjectAltName=DNS:mx.ca.test,DNS:domain.test >mx.ext
-	openssl x509 -req -in mx.csr -CA ca.crt -CAkey ca.key -days 2 \
-	    -CAcreateserial -extfile mx.ext -out mx.crt
+	ca_make "A CA of its own"
+	ca_sign mx DNS:mx.ca.test,DNS:domain.test
+	key_make old.key
 	cat mx.crt ca.crt >chain.crt
 	chmod 644 ./*
 ) >"$T/ca.out" 2>&1

@@ -3,6 +3,7 @@
 # server (openssl's), and Postfix as the servers that they are about. Names are
 # told by unbound.
 . "$(dirname "$0")/lib.sh"
+. "$TOP/regress/lib/certs.sh"
 . "$TOP/regress/lib/unbound.sh"
 need_root "ports 25 and 443" || exit 0
 need_peers "a real Postfix and a real resolver" postfix unbound || exit 0
@@ -12,23 +13,9 @@ mkdir -p "$T/ca" "$T/www/.well-known"
 chmod 755 "$T/www" "$T/www/.well-known"
 (
 	cd "$T/ca" || exit 1
-	key() {
-		openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
-		    -out "$1.key"
-	}
-	# cert NAME SUBJECTALTNAMES
-	cert() {
-		key "$1"
-		openssl req -new -key "$1.key" -subj "/CN=$1" -out "$1.csr"
-		echo "subjectAltName=$2" >"$1.ext"
-		openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca.key -days 2 \
-		    -CAcreateserial -extfile "$1.ext" -out "$1.crt"
-	}
-	key ca
-	openssl req -x509 -new -key ca.key -subj "/CN=A CA" -days 2 \
-	    -addext basicConstraints=critical,CA:true -out ca.crt
-	cert mx DNS:mx.good.test,DNS:mx.plain.test
-	cert web DNS:mta-sts.good.test,DNS:mta-sts.wrong.test,DNS:mta-sts.cert.test,DNS:mta-sts.plain.test,DNS:mta-sts.try.test,DNS:mta-sts.broken.test
+	ca_make "A CA"
+	ca_sign mx DNS:mx.good.test,DNS:mx.plain.test
+	ca_sign web DNS:mta-sts.good.test,DNS:mta-sts.wrong.test,DNS:mta-sts.cert.test,DNS:mta-sts.plain.test,DNS:mta-sts.try.test,DNS:mta-sts.broken.test
 	chmod 644 ./*
 ) >"$T/ca.out" 2>&1
 

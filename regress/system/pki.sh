@@ -3,19 +3,16 @@
 # others. What a reload takes, what it refuses, what is told of an expiry, and
 # whose memory has a key.
 . "$(dirname "$0")/lib.sh"
+. "$TOP/regress/lib/certs.sh"
 need_root "certificates" || exit 0
 
-# cert NAME KEY-ARGUMENTS ...: $T/NAME.crt, $T/NAME.key
+# cert NAME DAYS KEY ...: $T/NAME.crt, $T/NAME.key
 cert() {
-	_n=$1 _days=$2; shift 2
-	openssl req -x509 -nodes -days "$_days" -subj "/CN=$_n.example.org" \
-	    -addext "subjectAltName=DNS:$_n.example.org" -newkey "$@" \
-	    -keyout "$T/$_n.key" -out "$T/$_n.crt" >"$T/openssl" 2>&1 ||
-	    no "openssl req $*"
-	chmod 600 "$T/$_n.key"
+	_n=$1; shift
+	cert_self "$T/$_n" "$@" >"$T/openssl" 2>&1 || no "certificate $_n $*"
 }
 cert rsa 30 rsa:3072
-cert ec 30 ec -pkeyopt ec_paramgen_curve:P-256
+cert ec 30
 cert ed 30 ed25519
 cert p521 30 ec -pkeyopt ec_paramgen_curve:P-521
 cert soon 5 ec -pkeyopt ec_paramgen_curve:P-384

@@ -3,20 +3,12 @@
 # and commands that somebody adds behind STARTTLS. A proxied listener offers it
 # whatever its server can.
 . "$(dirname "$0")/lib.sh"
+. "$TOP/regress/lib/certs.sh"
 
 need_root "keys that only root may read" || exit 0
 mkdir -p "$T/pki" && chmod 700 "$T/pki"
-# certify NAME openssl-genpkey-options: a key, and a certificate by itself.
-certify() {
-	_n=$1; shift
-	openssl genpkey "$@" -out "$T/pki/$_n.key" 2>/dev/null &&
-	    openssl req -x509 -new -key "$T/pki/$_n.key" -subj "/CN=$_n.example.org" \
-	    -addext "subjectAltName=DNS:$_n.example.org" -days 30 \
-	    -out "$T/pki/$_n.crt" && chmod 600 "$T/pki/$_n.key"
-}
-{ certify gw -algorithm EC -pkeyopt ec_paramgen_curve:P-256 &&
-    certify client -algorithm EC -pkeyopt ec_paramgen_curve:P-256 &&
-    certify other -algorithm EC -pkeyopt ec_paramgen_curve:P-256; } \
+{ cert_self "$T/pki/gw" 30 && cert_self "$T/pki/client" 30 &&
+    cert_self "$T/pki/other" 30; } \
     >"$T/openssl" 2>&1 || { no "certificates"; cat "$T/openssl"; exit 1; }
 print=$(openssl x509 -in "$T/pki/other.crt" -outform DER | sha256sum |
     cut -d' ' -f1)

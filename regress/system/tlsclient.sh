@@ -5,6 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 need_root "TLS with servers" || exit 0
 need_peers "TLS with servers" postfix exim || exit 0
+. "$TOP/regress/lib/certs.sh"
 . "$TOP/regress/lib/exim.sh"
 
 # ---- certificates: a CA of ours, and what it has signed ----
@@ -39,7 +40,7 @@ echo 1000 >"$C/serial"
 newkey() {
 	case $1 in
 	*/rsa.key) openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$1" ;;
-	*) openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1" ;;
+	*) key_make "$1" ;;
 	esac
 }
 authority() {	# NAME

@@ -17,23 +17,22 @@
 #include <openssl/x509.h>
 
 #include "common/tls/dane_ssl.h"
-#include "regress/lib/pkihelp.h"
+#include "regress/lib/certhelp.h"
 
 #define BASE	"mx.example.org"
 
-static struct pkih	 ca, other, leaf, old, strange;
+static struct ident	 ca, other, leaf, old, strange;
 static SSL_CTX		*client;
 
 static int
 start(void **state)
 {
 	(void)state;
-	ca = PKIH(.cn = "Our CA", .ca = true);
-	other = PKIH(.cn = "Other CA", .ca = true);
-	leaf = PKIH(.san = "DNS:" BASE, .issuer = &ca);
-	old = PKIH(.san = "DNS:else.example", .from_days = -30,
-	    .to_days = -2);
-	strange = PKIH(.san = "DNS:else.example", .issuer = &ca);
+	ca = IDENT(.cn = "Our CA", .ca = true);
+	other = IDENT(.cn = "Other CA", .ca = true);
+	leaf = IDENT(.san = "DNS:" BASE, .issuer = &ca);
+	old = IDENT(.san = "DNS:else.example", .from_days = -30, .to_days = -2);
+	strange = IDENT(.san = "DNS:else.example", .issuer = &ca);
 	client = SSL_CTX_new(TLS_client_method());
 	assert_non_null(client);
 	assert_true(dane_ssl_context(client));
@@ -45,11 +44,11 @@ end(void **state)
 {
 	(void)state;
 	SSL_CTX_free(client);
-	pkih_free(&ca);
-	pkih_free(&other);
-	pkih_free(&leaf);
-	pkih_free(&old);
-	pkih_free(&strange);
+	ident_free(&ca);
+	ident_free(&other);
+	ident_free(&leaf);
+	ident_free(&old);
+	ident_free(&strange);
 	return 0;
 }
 
@@ -90,8 +89,8 @@ shake(SSL *a, SSL *b)
 }
 
 struct given {
-	const struct pkih *server;
-	const struct pkih *above;	/* sent along; NULL: nothing */
+	const struct ident *server;
+	const struct ident *above;	/* sent along; NULL: nothing */
 	const char	*kind[2];	/* of records */
 	X509		*of[2];
 	bool		 wrong[2];
@@ -106,17 +105,14 @@ verdict(const struct given *g)
 	static uint8_t	 rdata[2][2048];
 	struct span	 rr[2];
 	struct dane_set	*set;
-	SSL_CTX		*ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX		*ctx = ident_server(g->server, g->above != NULL ?
+			    g->above->cert : NULL);
 	SSL		*s, *c = SSL_new(client);
 	BIO		*x, *y;
 	size_t		 n = 0;
 	bool		 proved;
 
-	assert_int_equal(SSL_CTX_use_certificate(ctx, g->server->cert), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(ctx, g->server->key), 1);
-	if (g->above != NULL)
-		SSL_CTX_add1_chain_cert(ctx, g->above->cert);
-	else
+	if (g->above == NULL)
 		SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN);
 	s = SSL_new(ctx);
 	assert_int_equal(BIO_new_bio_pair(&x, 0, &y, 0), 1);

@@ -127,16 +127,16 @@ static const struct chan_row	rows[] = {
 static int
 group_setup(void **state)
 {
-	X509	*x;
+	struct ident	x;
 
 	(void)state;
 	base = event_base_new();
 	for (int i = 0; i < 2; i++) {
 		keys[i] = key_make(i == 0 ? TLS_P256 : TLS_RSA);
-		x = cert_make(keys[i], "mx", NULL, 90);
-		pem_cert(x, &pem_c[i]);
+		x = IDENT(.key = keys[i], .cn = "mx");
+		pem_cert(x.cert, &pem_c[i]);
 		pem_key(keys[i], NULL, &pem_k[i]);
-		X509_free(x);
+		ident_free(&x);
 	}
 	return key_setup() ? 0 : -1;
 }
@@ -324,7 +324,7 @@ whole(void **state)
 			    .ocsp = ocsp };
 	struct conf	 c = { .pkis = &pki, .npkis = 1 };
 	struct set	*s = set_new();
-	X509		*own = cert_make(keys[0], "mx", NULL, 90);
+	struct ident	 own = IDENT(.key = keys[0], .cn = "mx");
 	struct pem	 text, more;
 	const char	*why;
 	uint8_t		*der;
@@ -332,10 +332,10 @@ whole(void **state)
 	int		 fd = memfd_create("ocsp", MFD_CLOEXEC);
 
 	(void)state;
-	pem_cert(own, &text);
-	pem_cert(own, &more);
+	pem_cert(own.cert, &text);
+	pem_cert(own.cert, &more);
 	strlcat(text.s, more.s, sizeof(text.s));
-	r = ocsp_make(own, keys[0], V_OCSP_CERTSTATUS_GOOD, -60, 3600, &der);
+	r = ocsp_make(&own, V_OCSP_CERTSTATUS_GOOD, -60, 3600, &der);
 	assert_int_equal(write(fd, r.p, r.len), (ssize_t)r.len);
 	add(s, IPC_SECRET_CERT, "/c", text.s);
 	add(s, IPC_SECRET_KEY, "/k", pem_k[0].s);
@@ -351,7 +351,7 @@ whole(void **state)
 	peer_set(NULL, NULL);
 	set_free(s);
 	OPENSSL_free(der);
-	X509_free(own);
+	ident_free(&own);
 }
 
 static void
@@ -364,8 +364,8 @@ ocsp(void **state)
 		{ V_OCSP_CERTSTATUS_GOOD, 3600, 7200, "not yet valid" },
 		{ V_OCSP_CERTSTATUS_UNKNOWN, -60, 3600, "revoked" },
 	};
-	X509			*x = cert_make(keys[0], "mx", NULL, 90),
-				*y = cert_make(keys[1], "mx", NULL, 90);
+	struct ident		 x = IDENT(.key = keys[0], .cn = "mx"),
+				 y = IDENT(.key = keys[1], .cn = "mx");
 	struct ocsp_info	 info;
 	const char		*why;
 	uint8_t			*der;
@@ -373,27 +373,27 @@ ocsp(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-		r = ocsp_make(x, keys[0], t[i].status, t[i].from, t[i].to, &der);
-		assert_true(ocsp_read(r, x, x, &info, &why));
-		assert_true(ocsp_read(r, x, NULL, &info, &why));
+		r = ocsp_make(&x, t[i].status, t[i].from, t[i].to, &der);
+		assert_true(ocsp_read(r, x.cert, x.cert, &info, &why));
+		assert_true(ocsp_read(r, x.cert, NULL, &info, &why));
 		assert_string_equal(ocsp_state(&info, clock_wall()), t[i].is);
 		/* Another certificate, another issuer. */
-		assert_false(ocsp_read(r, y, y, &info, &why));
+		assert_false(ocsp_read(r, y.cert, y.cert, &info, &why));
 		assert_string_equal(why, "the OCSP response is of another "
 		    "certificate");
-		assert_false(ocsp_read(r, x, y, &info, &why));
+		assert_false(ocsp_read(r, x.cert, y.cert, &info, &why));
 		/* Cut anywhere, or with more behind it. */
 		for (size_t n = 0; n < r.len; n++)
-			assert_false(ocsp_read(span_sub(r, 0, n), x, x, &info,
-			    &why));
+			assert_false(ocsp_read(span_sub(r, 0, n), x.cert,
+			    x.cert, &info, &why));
 		assert_string_equal(why, "no OCSP response in DER");
 		OPENSSL_free(der);
 	}
-	assert_false(ocsp_read(span("\x30\x03\x0a\x01\x03", 5), x, x, &info,
-	    &why));				/* tryLater */
+	assert_false(ocsp_read(span("\x30\x03\x0a\x01\x03", 5), x.cert, x.cert,
+	    &info, &why));			/* tryLater */
 	assert_string_equal(why, "the OCSP responder gave no answer");
-	X509_free(x);
-	X509_free(y);
+	ident_free(&x);
+	ident_free(&y);
 }
 
 /* A packet of this message from an smtpd that says what it likes. */

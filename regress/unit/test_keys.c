@@ -25,12 +25,13 @@ static struct pem	 ec_key, ec_cert, rsa_key, rsa_cert, small_key,
 			 p521_cert, ec2_key, ec2_cert;
 
 static void
-cert_text(EVP_PKEY *k, const char *cn, long days, struct pem *t)
+cert_text(EVP_PKEY *k, const char *cn, int days, struct pem *t)
 {
-	X509	*x = cert_make(k, cn, NULL, days);
+	struct ident	x = IDENT(.key = k, .cn = cn, .from_days = days - 100,
+			    .to_days = days);
 
-	pem_cert(x, t);
-	X509_free(x);
+	pem_cert(x.cert, t);
+	ident_free(&x);
 }
 
 static int

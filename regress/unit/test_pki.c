@@ -68,8 +68,7 @@ static const struct { const char *name, *names; enum tls_key kind; } made[] = {
 	[C_ED] = { "c.example", "DNS:x.b.example", TLS_ED25519 },
 	[NEW_EC] = { "a.example", "DNS:a.example", TLS_P256 },
 };
-static EVP_PKEY		*keys[NCERTS];
-static X509		*certs[NCERTS];
+static struct ident	 ids[NCERTS];
 static const char	*all[] = { "a.example", "b.example", "c.example" };
 static struct conf_listen one = { .pkis = all, .npkis = 1 },
 			 three = { .pkis = all, .npkis = 3 },
@@ -80,14 +79,18 @@ static struct conf	 conf = { .listens = listens, .nlistens = 3 };
 static int
 group_setup(void **state)
 {
+	EVP_PKEY	*k;
+
 	(void)state;
 	base = event_base_new();
 	if (!key_setup())
 		return -1;
 	pki_setup();
 	for (int i = 0; i < NCERTS; i++) {
-		keys[i] = key_make(made[i].kind);
-		certs[i] = cert_make(keys[i], made[i].name, made[i].names, 90);
+		k = key_make(made[i].kind);
+		ids[i] = IDENT(.key = k, .cn = made[i].name,
+		    .san = made[i].names);
+		EVP_PKEY_free(k);
 	}
 	srs_init(NULL, &conf);
 	keyd_init(NULL);
@@ -100,10 +103,8 @@ static int
 group_teardown(void **state)
 {
 	(void)state;
-	for (int i = 0; i < NCERTS; i++) {
-		EVP_PKEY_free(keys[i]);
-		X509_free(certs[i]);
-	}
+	for (int i = 0; i < NCERTS; i++)
+		ident_free(&ids[i]);
 	return 0;
 }
 
@@ -139,10 +140,10 @@ set_of(const int *which, struct span der)
 		    .name = (char *)(uintptr_t)name, .cert = paths[i][0],
 		    .key = paths[i][1], .ocsp = c.npkis == 0 && der.len > 0 ?
 		    ocsp_path : NULL };
-		pem_cert(certs[i], &pem);
+		pem_cert(ids[i].cert, &pem);
 		add(s, IPC_SECRET_CERT, name, paths[i][0], pem.s,
 		    strlen(pem.s));
-		pem_key(keys[i], NULL, &pem);
+		pem_key(ids[i].key, NULL, &pem);
 		add(s, IPC_SECRET_KEY, name, paths[i][1], pem.s,
 		    strlen(pem.s));
 		if (pkis[c.npkis].ocsp != NULL)
@@ -265,7 +266,7 @@ shown(void)
 	int	 is = -1;
 
 	for (int i = 0; i < NCERTS; i++)
-		if (x != NULL && X509_cmp(x, certs[i]) == 0)
+		if (x != NULL && X509_cmp(x, ids[i].cert) == 0)
 			is = i;
 	X509_free(x);
 	return is;
@@ -431,8 +432,8 @@ stapled(void **state)
 	wire(true);
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		for (int v = TLS1_2_VERSION; v <= TLS1_3_VERSION; v++) {
-			r = ocsp_make(certs[A_EC], keys[A_EC],
-			    V_OCSP_CERTSTATUS_GOOD, -120, t[i].to, &der);
+			r = ocsp_make(&ids[A_EC], V_OCSP_CERTSTATUS_GOOD,
+			    -120, t[i].to, &der);
 			s = set_of(everything, r);
 			peer_set(s, NULL);
 			pass(4);
@@ -563,7 +564,7 @@ lies(void **state)
 	const struct ipc_k_pki_end	 the_end = { .tid = 0 };
 	const struct ipc_k_signed	 answer = { .tid = 12345, .ok = true };
 	uint8_t				*der = NULL;
-	int				 n = i2d_X509(certs[A_EC], &der);
+	int				 n = i2d_X509(ids[A_EC].cert, &der);
 	struct span			 x = span(der, (size_t)n);
 	struct set			*s = set_of(everything, span(NULL, 0));
 	struct buf			 b;

@@ -20,8 +20,7 @@
 
 #define KINDS	4
 
-static EVP_PKEY	*keys[KINDS];
-static X509	*certs[KINDS];
+static struct ident	 ids[KINDS];
 
 /* ---- who signs ----------------------------------------------------------- */
 
@@ -49,7 +48,7 @@ on_sign(struct provider_request *r, const struct provider_key *k,
 		return false;
 	assert_null(waiting);
 	waiting = r;
-	provider_set_arg(r, keys);
+	provider_set_arg(r, ids);
 	asked_kind = k->kind;
 	asked_scheme = by->code;
 	asked_len = statement.len;
@@ -81,11 +80,11 @@ answer(bool good)
 	size_t			 len = sizeof(sig);
 
 	assert_non_null(r);
-	assert_ptr_equal(provider_arg(r), keys);
+	assert_ptr_equal(provider_arg(r), ids);
 	if (!good)
 		asked[asked_len - 1] ^= 1;
 	assert_int_equal(EVP_DigestSignInit_ex(md, &ctx, by->digest, NULL,
-	    NULL, keys[asked_kind], NULL), 1);
+	    NULL, ids[asked_kind].key, NULL), 1);
 	if (by->pss) {
 		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING);
 		EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST);
@@ -120,9 +119,9 @@ server_with(unsigned kinds)
 	for (int i = 0; i < KINDS; i++) {
 		if ((kinds & 1u << i) == 0)
 			continue;
-		k = provider_key(certs[i], "mx", &why);
+		k = provider_key(ids[i].cert, "mx", &why);
 		assert_non_null(k);
-		assert_int_equal(SSL_CTX_use_certificate(c, certs[i]), 1);
+		assert_int_equal(SSL_CTX_use_certificate(c, ids[i].cert), 1);
 		assert_int_equal(SSL_CTX_use_PrivateKey(c, k), 1);
 		assert_int_equal(SSL_CTX_check_private_key(c), 1);
 		EVP_PKEY_free(k);
@@ -191,12 +190,15 @@ go(void)
 static int
 group_setup(void **state)
 {
+	EVP_PKEY	*k;
+
 	(void)state;
 	if (!provider_load(&ops))
 		return -1;
 	for (int i = 0; i < KINDS; i++) {
-		keys[i] = key_make((enum tls_key)i);
-		certs[i] = cert_make(keys[i], "mx", NULL, 90);
+		k = key_make((enum tls_key)i);
+		ids[i] = IDENT(.key = k, .cn = "mx");
+		EVP_PKEY_free(k);
 	}
 	return 0;
 }
@@ -205,10 +207,8 @@ static int
 group_teardown(void **state)
 {
 	(void)state;
-	for (int i = 0; i < KINDS; i++) {
-		EVP_PKEY_free(keys[i]);
-		X509_free(certs[i]);
-	}
+	for (int i = 0; i < KINDS; i++)
+		ident_free(&ids[i]);
 	provider_unload();
 	ASYNC_cleanup_thread();
 	return 0;
@@ -293,7 +293,7 @@ side_by_side(void **state)
 			answer(true);
 			assert_int_equal(go(), SSL_ERROR_NONE);
 			x = SSL_get1_peer_certificate(client);
-			assert_int_equal(X509_cmp(x, certs[t[i].kind]), 0);
+			assert_int_equal(X509_cmp(x, ids[t[i].kind].cert), 0);
 			X509_free(x);
 			end();
 		}
@@ -398,19 +398,19 @@ the_key(void **state)
 	OSSL_PARAM	*params = NULL;
 	const char	*why;
 	EVP_PKEY	*k, *odd;
-	X509		*x;
+	struct ident	 x;
 	BIO		*bio = BIO_new(BIO_s_mem());
 
 	(void)state;
 	for (int i = 0; i < KINDS; i++) {
-		k = provider_key(certs[i], "mx", &why);
+		k = provider_key(ids[i].cert, "mx", &why);
 		assert_non_null(k);
-		assert_int_equal(EVP_PKEY_eq(k, keys[i]), 1);
-		assert_int_equal(X509_check_private_key(certs[i], k), 1);
-		assert_int_equal(X509_check_private_key(certs[(i + 1) % KINDS],
-		    k), 0);
+		assert_int_equal(EVP_PKEY_eq(k, ids[i].key), 1);
+		assert_int_equal(X509_check_private_key(ids[i].cert, k), 1);
+		assert_int_equal(X509_check_private_key(
+		    ids[(i + 1) % KINDS].cert, k), 0);
 		assert_int_equal(EVP_PKEY_get_size(k),
-		    EVP_PKEY_get_size(keys[i]));
+		    EVP_PKEY_get_size(ids[i].key));
 		/* There is no private part to be had. */
 		assert_int_equal(EVP_PKEY_todata(k, EVP_PKEY_KEYPAIR, &params),
 		    0);
@@ -425,10 +425,10 @@ the_key(void **state)
 	}
 	BIO_free(bio);
 	odd = EVP_EC_gen("P-521");
-	x = cert_make(odd, "odd", NULL, 90);
-	assert_null(provider_key(x, "mx", &why));
+	x = IDENT(.key = odd, .cn = "odd");
+	assert_null(provider_key(x.cert, "mx", &why));
 	assert_string_equal(why, "not a kind of key that can sign here");
-	X509_free(x);
+	ident_free(&x);
 	EVP_PKEY_free(odd);
 	ERR_clear_error();
 }
@@ -448,7 +448,7 @@ others(void **state)
 		assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
 		EVP_PKEY_CTX_free(ctx);
 		assert_string_equal(OSSL_PROVIDER_get0_name(
-		    EVP_PKEY_get0_provider(keys[i])), "default");
+		    EVP_PKEY_get0_provider(ids[i].key)), "default");
 	}
 }
 

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "common/tls/trust.h"
+#include "regress/lib/certhelp.h"
 #include "regress/lib/loghelp.h"
-#include "regress/lib/tlshelp.h"
 #include "smtpd/pki.h"
 #include "smtpd/tls.h"
 
@@ -39,8 +39,7 @@ static const char	tls_conf[] =
     "match not tls from any for domain \"clear.example\" action \"out\"\n"
     "match from any for domain \"dest.example\" action \"out\"\n";
 
-static EVP_PKEY		*key, *client_key;
-static X509		*cert, *client_cert;
+static struct ident	 gateway, client_id;
 static SSL_CTX		*ours, *theirs, *known;
 static bool		 no_pki;
 static char		 fingerprint[5 + 64 + 1];	/* "cert=…" */
@@ -468,23 +467,21 @@ secured_by(unsigned port, SSL_CTX *ctx, bool *done)
 static void
 test_verify(void **state)
 {
-	EVP_PKEY	*other_key = tls_key();
-	X509		*other = tls_cert(other_key, "client.example");
-	SSL_CTX		*stranger = tls_client(cert, TLS1_2_VERSION,
-			    TLS1_2_VERSION);
+	struct ident	 other = IDENT(.cn = "client.example",
+			    .san = "DNS:client.example");
+	SSL_CTX		*stranger = ident_client(gateway.cert, &other);
 	struct client	*c;
 	FILE		*f = tmpfile();
 	bool		 done;
 
 	(void)state;
-	assert_int_equal(SSL_CTX_use_certificate(stranger, other), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(stranger, other_key), 1);
+	ident_versions(stranger, TLS1_2_VERSION, TLS1_2_VERSION);
 	/* Nothing to hold theirs against: no TLS at all. */
 	c = hello(VERIFIED);
 	lacks(c, "STARTTLS");
 	say(c, "STARTTLS", "454 4.7.0");
 	quit(c);
-	assert_int_equal(PEM_write_X509(f, client_cert), 1);
+	assert_int_equal(PEM_write_X509(f, client_id.cert), 1);
 	rewind(f);
 	trust_add("/ca.pem", dup(fileno(f)));
 	fclose(f);
@@ -509,8 +506,7 @@ test_verify(void **state)
 	expect_closed(c);
 	leave(c);
 	SSL_CTX_free(stranger);
-	X509_free(other);
-	EVP_PKEY_free(other_key);
+	ident_free(&other);
 }
 
 /* Rules know clients by their certificates; who has none, or another one, is
@@ -579,16 +575,16 @@ init(void **state)
 	unsigned	 n;
 
 	(void)state;
-	key = tls_key();
-	cert = tls_cert(key, "gw.example.org");
-	ours = tls_server(cert, key, TLS1_2_VERSION, TLS1_3_VERSION);
-	theirs = tls_client(cert, TLS1_2_VERSION, TLS1_3_VERSION);
-	client_key = tls_key();
-	client_cert = tls_cert(client_key, "client.example");
-	known = tls_client(cert, TLS1_2_VERSION, TLS1_3_VERSION);
-	assert_int_equal(SSL_CTX_use_certificate(known, client_cert), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(known, client_key), 1);
-	assert_int_equal(X509_digest(client_cert, EVP_sha256(), md, &n), 1);
+	gateway = IDENT(.cn = "gw.example.org", .san = "DNS:gw.example.org");
+	client_id = IDENT(.cn = "client.example",
+	    .san = "DNS:client.example");
+	ours = ident_server(&gateway, NULL);
+	theirs = ident_client(gateway.cert, NULL);
+	known = ident_client(gateway.cert, &client_id);
+	ident_versions(ours, TLS1_2_VERSION, TLS1_3_VERSION);
+	ident_versions(theirs, TLS1_2_VERSION, TLS1_3_VERSION);
+	ident_versions(known, TLS1_2_VERSION, TLS1_3_VERSION);
+	assert_int_equal(X509_digest(client_id.cert, EVP_sha256(), md, &n), 1);
 	for (unsigned i = 0; i < n; i++)
 		snprintf(fingerprint + 5 + i * 2, 3, "%02x", md[i]);
 	memcpy(fingerprint, "cert=", 5);

@@ -13,14 +13,14 @@
 
 #include "common/tls/trust.h"
 #include "regress/lib/deliverdhelp.h"
-#include "regress/lib/pkihelp.h"
+#include "regress/lib/certhelp.h"
 
 #define OFFERS	HELLO, "R 250-x\r\n250 STARTTLS\r\n"
 #define STARTS	OFFERS, "C STARTTLS", "S 220 go"
 #define INSIDE	"C EHLO mail.example.org", "R 250-x\r\n250 PIPELINING\r\n"
 #define GARBAGE	"B 5", "R not TLS at all\r\n", "X"
 
-static struct pkih	 ca, good, old, self;
+static struct ident	 ca, good, old, self;
 static SSL_CTX		*good_tls, *old_tls, *self_tls;
 
 static void
@@ -50,15 +50,15 @@ static int
 start(void **state)
 {
 	tls_client_init();
-	ca = PKIH(.cn = "Our CA", .ca = true);
-	good = PKIH(.issuer = &ca, .san = "IP:127.0.0.1,DNS:mx.example");
-	old = PKIH(.issuer = &ca, .san = "IP:127.0.0.1", .from_days = -9,
+	ca = IDENT(.cn = "Our CA", .ca = true);
+	good = IDENT(.issuer = &ca, .san = "IP:127.0.0.1,DNS:mx.example");
+	old = IDENT(.issuer = &ca, .san = "IP:127.0.0.1", .from_days = -9,
 	    .to_days = -2);
-	self = PKIH(.san = "IP:127.0.0.1");
-	good_tls = pkih_server(&good, NULL);
-	old_tls = pkih_server(&old, NULL);
-	self_tls = pkih_server(&self, NULL);
-	trust_add("/ca", pkih_file(ca.cert, NULL, NULL));
+	self = IDENT(.san = "IP:127.0.0.1");
+	good_tls = ident_server(&good, NULL);
+	old_tls = ident_server(&old, NULL);
+	self_tls = ident_server(&self, NULL);
+	trust_add("/ca", pem_file(ca.cert, NULL, NULL));
 	deliverdhelp_conf = more_conf;
 	return deliverdhelp_start(state);
 }

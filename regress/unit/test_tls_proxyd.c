@@ -15,7 +15,7 @@
 #include "common/tls/trust.h"
 #include "proxyd/idle.h"
 #include "proxyd/servers.h"
-#include "regress/lib/pkihelp.h"
+#include "regress/lib/certhelp.h"
 #include "regress/lib/proxydhelp.h"
 
 #define OURS	"C EHLO gw.example"
@@ -24,7 +24,7 @@
 #define CLIENTS	"C EHLO client.example"
 #define GARBAGE	"B 5", "R not TLS at all\r\n", "X"
 
-static struct pkih	 ca, good, self;
+static struct ident	 ca, good, self;
 static SSL_CTX		*good_tls, *self_tls;
 
 static void
@@ -57,12 +57,12 @@ static int
 start(void **state)
 {
 	tls_client_init();
-	ca = PKIH(.cn = "Our CA", .ca = true);
-	good = PKIH(.issuer = &ca, .san = "IP:127.0.0.1");
-	self = PKIH(.san = "IP:127.0.0.1");
-	good_tls = pkih_server(&good, NULL);
-	self_tls = pkih_server(&self, NULL);
-	trust_add("/ca", pkih_file(ca.cert, NULL, NULL));
+	ca = IDENT(.cn = "Our CA", .ca = true);
+	good = IDENT(.issuer = &ca, .san = "IP:127.0.0.1");
+	self = IDENT(.san = "IP:127.0.0.1");
+	good_tls = ident_server(&good, NULL);
+	self_tls = ident_server(&self, NULL);
+	trust_add("/ca", pem_file(ca.cert, NULL, NULL));
 	proxydhelp_conf = more_conf;
 	return proxydhelp_start(state);
 }

@@ -16,9 +16,9 @@
 #include "common/tls/pubkey.h"
 #include "common/tls/trust.h"
 #include "regress/lib/loghelp.h"
-#include "regress/lib/pkihelp.h"
+#include "regress/lib/certhelp.h"
 
-static struct pkih	ca, other, middle;
+static struct ident	ca, other, middle;
 static const char	*missing;
 
 static int
@@ -26,12 +26,12 @@ start(void **state)
 {
 	(void)state;
 	tls_client_init();
-	ca = PKIH(.cn = "Our CA", .ca = true);
-	other = PKIH(.cn = "Other CA", .ca = true);
-	middle = PKIH(.cn = "Middle CA", .ca = true, .issuer = &ca);
-	trust_add("/ca", pkih_file(ca.cert, NULL, NULL));
-	trust_add("/both", pkih_file(other.cert, ca.cert, NULL));
-	trust_add("/none", pkih_file(NULL, NULL, NULL));
+	ca = IDENT(.cn = "Our CA", .ca = true);
+	other = IDENT(.cn = "Other CA", .ca = true);
+	middle = IDENT(.cn = "Middle CA", .ca = true, .issuer = &ca);
+	trust_add("/ca", pem_file(ca.cert, NULL, NULL));
+	trust_add("/both", pem_file(other.cert, ca.cert, NULL));
+	trust_add("/none", pem_file(NULL, NULL, NULL));
 	return 0;
 }
 
@@ -40,16 +40,16 @@ end(void **state)
 {
 	(void)state;
 	trust_forget();
-	pkih_free(&ca);
-	pkih_free(&other);
-	pkih_free(&middle);
+	ident_free(&ca);
+	ident_free(&other);
+	ident_free(&middle);
 	return 0;
 }
 
 /* What is said of this certificate when it has to be for that name; "": it is
  * taken. */
 static const char *
-verdict(struct pkih leaf, X509 *above, const char *file, const char *name)
+verdict(struct ident leaf, X509 *above, const char *file, const char *name)
 {
 	static char		 why[VERIFY_WHY_MAX];
 	struct verify_want	 w = { .name = name,
@@ -63,7 +63,7 @@ verdict(struct pkih leaf, X509 *above, const char *file, const char *name)
 	ok = verify_cert(leaf.cert, chain, &w, why);
 	assert_int_equal(ok, why[0] == '\0');
 	sk_X509_free(chain);
-	pkih_free(&leaf);
+	ident_free(&leaf);
 	return why;
 }
 
@@ -110,20 +110,20 @@ names(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-		const char *why = verdict(PKIH(.issuer = &ca, .san = t[i].san,
+		const char *why = verdict(IDENT(.issuer = &ca, .san = t[i].san,
 		    .cn = "cn.example"), NULL, "/ca", t[i].name);
 
 		if ((why[0] == '\0') != t[i].good)
 			fail_msg("%s for %s: \"%s\"", t[i].san, t[i].name,
 			    why);
 	}
-	assert_string_equal(verdict(PKIH(.issuer = &ca, .san =
+	assert_string_equal(verdict(IDENT(.issuer = &ca, .san =
 	    "DNS:a.example,DNS:b.example"), NULL, "/ca", "mx.example"),
 	    "the certificate is for a.example, b.example, not for mx.example");
-	assert_string_equal(verdict(PKIH(.issuer = &ca), NULL, "/ca",
+	assert_string_equal(verdict(IDENT(.issuer = &ca), NULL, "/ca",
 	    "mx.example"),
 	    "the certificate is for no host by name, not for mx.example");
-	assert_string_equal(verdict(PKIH(.issuer = &ca, .san = "DNS:a,DNS:b,"
+	assert_string_equal(verdict(IDENT(.issuer = &ca, .san = "DNS:a,DNS:b,"
 	    "DNS:c,DNS:d,DNS:e"), NULL, "/ca", "mx.example"),
 	    "the certificate is for a, b, c, d ..., not for mx.example");
 }
@@ -131,55 +131,55 @@ names(void **state)
 static void
 chains(void **state)
 {
-	struct pkih	stolen;
+	struct ident	stolen;
 
 	(void)state;
-	assert_string_equal(verdict(PKIH(.issuer = &middle, .san = "DNS:a"),
+	assert_string_equal(verdict(IDENT(.issuer = &middle, .san = "DNS:a"),
 	    middle.cert, "/ca", "a"), "");
-	assert_string_equal(verdict(PKIH(.issuer = &ca, .san = "DNS:a"),
+	assert_string_equal(verdict(IDENT(.issuer = &ca, .san = "DNS:a"),
 	    NULL, "/both", "a"), "");
-	assert_string_equal(verdict(PKIH(.issuer = &other, .san = "DNS:a"),
+	assert_string_equal(verdict(IDENT(.issuer = &other, .san = "DNS:a"),
 	    NULL, "/ca", "a"),
 	    "the CA is not one of those that are trusted: Other CA");
 	/* What the server sends beside it is no anchor. */
-	has(verdict(PKIH(.issuer = &other, .san = "DNS:a"), other.cert,
+	has(verdict(IDENT(.issuer = &other, .san = "DNS:a"), other.cert,
 	    "/ca", "a"), "the CA is not one of those that are trusted");
-	has(verdict(PKIH(.issuer = &middle, .san = "DNS:a"), NULL, "/ca",
+	has(verdict(IDENT(.issuer = &middle, .san = "DNS:a"), NULL, "/ca",
 	    "a"), "Middle CA");
-	assert_string_equal(verdict(PKIH(.san = "DNS:a"), NULL, "/ca", "a"),
+	assert_string_equal(verdict(IDENT(.san = "DNS:a"), NULL, "/ca", "a"),
 	    "the certificate is self-signed");
-	has(verdict(PKIH(.issuer = &ca, .san = "DNS:a", .from_days = -9,
+	has(verdict(IDENT(.issuer = &ca, .san = "DNS:a", .from_days = -9,
 	    .to_days = -2), NULL, "/ca", "a"),
 	    "the certificate has expired on 20");
-	has(verdict(PKIH(.issuer = &ca, .san = "DNS:a", .from_days = 2,
+	has(verdict(IDENT(.issuer = &ca, .san = "DNS:a", .from_days = 2,
 	    .to_days = 9), NULL, "/ca", "a"),
 	    "the certificate is not valid before 20");
 	/* One that may not sign others. */
-	stolen = PKIH(.issuer = &ca, .san = "DNS:stolen", .cn = "stolen");
-	assert_string_not_equal(verdict(PKIH(.issuer = &stolen,
+	stolen = IDENT(.issuer = &ca, .san = "DNS:stolen", .cn = "stolen");
+	assert_string_not_equal(verdict(IDENT(.issuer = &stolen,
 	    .san = "DNS:a"), stolen.cert, "/ca", "a"), "");
-	pkih_free(&stolen);
+	ident_free(&stolen);
 	/* One for clients alone. */
-	assert_string_not_equal(verdict(PKIH(.issuer = &ca, .san = "DNS:a",
+	assert_string_not_equal(verdict(IDENT(.issuer = &ca, .san = "DNS:a",
 	    .usage = "clientAuth"), NULL, "/ca", "a"), "");
-	assert_string_equal(verdict(PKIH(.issuer = &ca, .san = "DNS:a",
+	assert_string_equal(verdict(IDENT(.issuer = &ca, .san = "DNS:a",
 	    .usage = "serverAuth"), NULL, "/ca", "a"), "");
 	/* A CA that has expired. */
-	stolen = PKIH(.issuer = &ca, .ca = true, .from_days = -9,
+	stolen = IDENT(.issuer = &ca, .ca = true, .from_days = -9,
 	    .to_days = -2, .cn = "Old CA");
-	has(verdict(PKIH(.issuer = &stolen, .san = "DNS:a"), stolen.cert,
+	has(verdict(IDENT(.issuer = &stolen, .san = "DNS:a"), stolen.cert,
 	    "/ca", "a"), "a CA's certificate has expired on 20");
-	pkih_free(&stolen);
+	ident_free(&stolen);
 }
 
 /* A server's own certificate in the file is its anchor. */
 static void
 itself(void **state)
 {
-	struct pkih	self = PKIH(.san = "DNS:a");
+	struct ident	self = IDENT(.san = "DNS:a");
 
 	(void)state;
-	trust_add("/self", pkih_file(self.cert, NULL, NULL));
+	trust_add("/self", pem_file(self.cert, NULL, NULL));
 	X509_up_ref(self.cert);
 	EVP_PKEY_up_ref(self.key);
 	assert_string_equal(verdict(self, NULL, "/self", "a"), "");
@@ -189,7 +189,7 @@ itself(void **state)
 static void
 pins(void **state)
 {
-	struct pkih		 leaf = PKIH(.san = "DNS:a", .from_days = -9,
+	struct ident		 leaf = IDENT(.san = "DNS:a", .from_days = -9,
 				    .to_days = -2);
 	uint8_t			 pin[2][CONF_PIN_LEN] = { { 0 }, { 0 } };
 	struct verify_want	 w = { .name = "b", .pins = pin, .npins = 1 };
@@ -208,24 +208,24 @@ pins(void **state)
 	assert_false(verify_cert(leaf.cert, NULL, &w, why));
 	assert_false(verify_cert(NULL, NULL, &w, why));
 	assert_string_equal(why, "it has no certificate");
-	pkih_free(&leaf);
+	ident_free(&leaf);
 }
 
 static void
 revoked(void **state)
 {
-	X509_CRL	*crl = pkih_crl(&ca, (const long[]){ 7, 9, 0 });
+	X509_CRL	*crl = crl_make(&ca, (const long[]){ 7, 9, 0 });
 
 	(void)state;
-	trust_add("/crl", pkih_file(ca.cert, other.cert, crl));
+	trust_add("/crl", pem_file(ca.cert, other.cert, crl));
 	X509_CRL_free(crl);
-	assert_string_equal(verdict(PKIH(.issuer = &ca, .san = "DNS:a",
+	assert_string_equal(verdict(IDENT(.issuer = &ca, .san = "DNS:a",
 	    .serial = 9), NULL, "/crl", "a"),
 	    "the certificate has been revoked");
-	assert_string_equal(verdict(PKIH(.issuer = &ca, .san = "DNS:a",
+	assert_string_equal(verdict(IDENT(.issuer = &ca, .san = "DNS:a",
 	    .serial = 8), NULL, "/crl", "a"), "");
 	/* A CA without a list. */
-	assert_string_equal(verdict(PKIH(.issuer = &other, .san = "DNS:a",
+	assert_string_equal(verdict(IDENT(.issuer = &other, .san = "DNS:a",
 	    .serial = 9), NULL, "/crl", "a"), "");
 }
 
@@ -242,10 +242,10 @@ files(void **state)
 	has(why, "no certificate in the file");
 	assert_null(trust_store("/none", &why));
 	/* The second of one path takes the first one's place. */
-	trust_add("/twice", pkih_file(other.cert, NULL, NULL));
+	trust_add("/twice", pem_file(other.cert, NULL, NULL));
 	assert_non_null(trust_store("/twice", &why));
-	trust_add("/twice", pkih_file(ca.cert, NULL, NULL));
-	assert_string_equal(verdict(PKIH(.issuer = &ca, .san = "DNS:a"),
+	trust_add("/twice", pem_file(ca.cert, NULL, NULL));
+	assert_string_equal(verdict(IDENT(.issuer = &ca, .san = "DNS:a"),
 	    NULL, "/twice", "a"), "");
 	/* One that can't be read. */
 	assert_int_equal(pipe(p), 0);

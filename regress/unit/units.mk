@@ -2,16 +2,18 @@
 UNIT_test_cache = lookupd/cache.o
 UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
-UNIT_test_keys = $(addprefix keyd/,key.o ocsp.o cred.o set.o token.o)
+UNIT_test_keys = regress/lib/certhelp.o \
+	$(addprefix keyd/,key.o ocsp.o cred.o set.o token.o)
 UNITLIBS_test_keys = -lcrypto
 UNIT_test_judge = $(addprefix keyd/,judge.o check.o lately.o scrams.o tables.o)
 UNITLIBS_test_judge = -lcrypto -lcrypt
 UNITLIBS_fuzz_users = -lcrypto -lcrypt
 UNITLIBS_fuzz_scram = -lcrypto -lcrypt
-UNIT_test_sign = keyd/sign.o
+UNIT_test_sign = regress/lib/certhelp.o keyd/sign.o
 UNITLIBS_test_sign = -lcrypto
-UNIT_test_keypeer = $(addprefix keyd/,key.o ocsp.o cred.o set.o token.o login.o \
-	sign.o srs.o push.o peer.o)
+UNIT_test_keypeer = regress/lib/certhelp.o $(addprefix keyd/,key.o ocsp.o \
+	cred.o set.o token.o login.o sign.o srs.o push.o peer.o)
+UNIT_test_provider = regress/lib/certhelp.o
 UNITLIBS_test_provider = -lssl -lcrypto
 UNITLIBS_test_keypeer = -lcrypto
 UNIT_test_saslclient = keyd/login.o
@@ -21,8 +23,10 @@ UNITLIBS_fuzz_saslclient = -lcrypto
 UNITLIBS_test_hash = -lcrypto -lcrypt
 UNIT_test_srs = keyd/srs.o
 UNITLIBS_test_srs = -lcrypto
-UNIT_test_stream_tls = regress/lib/tlshelp.o
+UNIT_test_stream_tls = regress/lib/certhelp.o
 UNITLIBS_test_stream_tls = -lssl -lcrypto
+UNIT_test_stream_tls_ends = regress/lib/certhelp.o
+UNITLIBS_test_stream_tls_ends = -lssl -lcrypto
 UNIT_fuzz_srs = keyd/srs.o
 UNITLIBS_fuzz_srs = -lcrypto
 # Stand-ins for what a test makes fail or watches.
@@ -84,6 +88,8 @@ UNITLIBS_test_compact = -ldb-5.3
 UNITLIBS_test_load = -ldb-5.3
 UNIT_test_prepared = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_prepared = -ldb-5.3
+UNIT_test_prepared_lost = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_prepared_lost = -ldb-5.3
 UNIT_test_faults = $(addprefix regress/lib/,queuehelp.o queuerun.o diskmodel.o) \
     $(QUEUED)
 UNITLIBS_test_faults = -ldb-5.3
@@ -104,7 +110,7 @@ UNIT_test_idle = $(PROXYD)
 UNIT_test_workers = $(PROXYD)
 UNIT_test_relaytest = $(PROXYD)
 UNIT_test_identity = $(PROXYD)
-UNIT_test_tls_proxyd = regress/lib/pkihelp.o $(PROXYD)
+UNIT_test_tls_proxyd = regress/lib/certhelp.o $(PROXYD)
 # deliverd, all but its main(), and the world around it.
 DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o loghelp.o) \
 	$(filter-out deliverd/main.o deliverd/ctl.o,\
@@ -112,7 +118,7 @@ DELIVERD = $(addprefix regress/lib/,script.o deliverdhelp.o loghelp.o) \
 UNIT_test_deliverd = $(DELIVERD)
 UNIT_test_deliverd_content = $(DELIVERD)
 UNIT_test_pool = $(DELIVERD)
-UNIT_test_tls_deliverd = regress/lib/pkihelp.o $(DELIVERD)
+UNIT_test_tls_deliverd = regress/lib/certhelp.o $(DELIVERD)
 UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
@@ -165,11 +171,12 @@ $(foreach t,$(SMTPD_TESTS) source,$(eval UNITLIBS_test_$t = -lssl -lcrypto))
 UNITLIBS_fuzz_session = -lssl -lcrypto
 UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
 UNIT_test_verify_away = regress/lib/loghelp.o $(SMTPD)
-UNIT_test_pki = $(addprefix smtpd/,keyd.o pki.o pki_ask.o pki_ctx.o srs.o) \
+UNIT_test_pki = regress/lib/certhelp.o \
+	$(addprefix smtpd/,keyd.o pki.o pki_ask.o pki_ctx.o srs.o) \
 	$(addprefix keyd/,key.o ocsp.o cred.o token.o set.o login.o sign.o \
 	srs.o push.o peer.o)
 UNITLIBS_test_pki = -lssl -lcrypto -Wl,--wrap=event_add
-UNIT_test_starttls = regress/lib/loghelp.o regress/lib/tlshelp.o $(SMTPD)
+UNIT_test_starttls = regress/lib/loghelp.o regress/lib/certhelp.o $(SMTPD)
 UNITLIBS_test_prdr = -Wl,--wrap=arena_str -lssl -lcrypto
 UNITLIBS_test_starttls = -Wl,--wrap=pki_ssl -lssl -lcrypto
 UNIT_test_source = smtpd/source.o
@@ -181,5 +188,5 @@ UNIT_test_places = posternctl/places.o
 UNIT_test_sendmail = $(addprefix posternctl/,intake.o letter.o link.o \
     options.o spill.o submit.o)
 # TLS towards servers.
-UNIT_test_tls_verify = regress/lib/pkihelp.o
-UNIT_test_dane_ssl = regress/lib/pkihelp.o
+UNIT_test_tls_verify = regress/lib/certhelp.o
+UNIT_test_dane_ssl = regress/lib/certhelp.o
