@@ -8,7 +8,7 @@
 need_root "keys that only root may read" || exit 0
 mkdir -p "$T/pki" && chmod 700 "$T/pki"
 { cert_self "$T/pki/gw" 30 && cert_self "$T/pki/client" 30 &&
-    cert_self "$T/pki/other" 30; } \
+    cert_self "$T/pki/other" 30 && cert_self "$T/pki/second" 30; } \
     >"$T/openssl" 2>&1 || { no "certificates"; cat "$T/openssl"; exit 1; }
 print=$(openssl x509 -in "$T/pki/other.crt" -outform DER | sha256sum |
     cut -d' ' -f1)
@@ -18,13 +18,14 @@ gateway_start <<E2 || exit 1
 hostname gw.example.org
 ca "$T/pki/client.crt"
 pki gw.example.org cert "$T/pki/gw.crt" key "$T/pki/gw.key"
+pki second.example.org cert "$T/pki/second.crt" key "$T/pki/second.key"
 action "live" proxy to { "$A:2601" }
 action "out" relay to { "$A:2601" }
 listen on $A port 2525 tls pki gw.example.org
 listen on $A port 2587 tls-require pki gw.example.org
 listen on $A port 2465 smtps pki gw.example.org
 listen on $A port 2526 tls pki gw.example.org proxy "live"
-listen on $A port 2588 tls-require verify pki gw.example.org
+listen on $A port 2588 tls-require verify pki gw.example.org pki second.example.org
 listen on $A port 2589 smtps pki gw.example.org proxy-protocol from 127.0.0.0/8
 listen on $A port 2590
 match from any tls "$print" for domain "cert.example" action "out"
@@ -75,6 +76,13 @@ check "by its certificate's fingerprint a client may relay" \
 mail user@example.org | talk 2588 $starttls -cert "$T/pki/client.crt" \
     -key "$T/pki/client.key" >"$T/s"
 check "verify: a certificate of the CA's" grep -q '^250 2.0.0' "$T/s"
+# What a certificate is held against stays where SNI brings another of ours.
+cat "$T/pki/gw.crt" "$T/pki/second.crt" >"$T/pki/both.crt"
+mail user@example.org | CA=$T/pki/both.crt talk 2588 $starttls \
+    -servername second.example.org -verify_hostname second.example.org \
+    -cert "$T/pki/client.crt" -key "$T/pki/client.key" >"$T/s"
+check "verify: the same with another certificate of ours" \
+    grep -q '^250 2.0.0' "$T/s"
 mail user@example.org | talk 2588 $starttls -cert "$T/pki/other.crt" \
     -key "$T/pki/other.key" >"$T/s"
 check "verify: not of the CA's" sh -c "! grep -q '^250 2.0.0' '$T/s'"
