@@ -282,7 +282,7 @@ hand_over(struct proc *p, struct proc_kept *k)
 		break;
 	case IPC_T_trust:
 		if (p->ops->trust != NULL)
-			p->ops->trust(p, k->trust, k->path, k->fd);
+			p->ops->trust(k->path, k->fd);
 		else
 			close(k->fd);
 		break;
