@@ -313,7 +313,7 @@ proc_run(struct proc *p, const struct proc_ops *ops, void *arg)
 	}
 	/* A daemon with secrets holds them against the configuration now, as
 	 * at a reload. */
-	if ((p->role == IPC_KEYD || p->role == IPC_PASSWD) && ops->reload != NULL &&
+	if (ops->secret != NULL && ops->reload != NULL &&
 	    !ops->reload(p, p->conf, false, &why))
 		fatalx("%s", why);
 	CHAN_SEND(p->parent, ready, .id_floor_ms =
