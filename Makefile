@@ -94,7 +94,7 @@ $(LIB): $(LIBOBJS)
 	@rm -f $@
 	ar rcs $@ $^
 
-$O/%.o: %.c | $$(@D)/.
+$O/%.o: %.c | $(GRAM) $$(@D)/.
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -104,7 +104,6 @@ $(addprefix $O/,common/smtp/%.o common/mime/%.o common/dns/%.o common/tls/%.o co
 $(GRAM): common/conf/gram.y | $$(@D)/.
 	bison -Werror -d -o $@ $<
 $(BUILD)/gen/common/conf/gram.h: $(GRAM) ;
-$(patsubst %.c,$O/%.o,$(wildcard common/conf/*.c)): | $(GRAM)
 
 # ---- tests ---------------------------------------------------------------
 UNITS	= $(patsubst regress/%.c,$(BUILD)/regress/%,$(wildcard regress/unit/test_*.c))
