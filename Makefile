@@ -104,7 +104,7 @@ $(addprefix $O/,common/smtp/%.o common/mime/%.o common/dns/%.o common/tls/%.o co
 $(GRAM): common/conf/gram.y | $$(@D)/.
 	bison -Werror -d -o $@ $<
 $(BUILD)/gen/common/conf/gram.h: $(GRAM) ;
-$(patsubst %.c,$O/%.o,$(wildcard common/conf/*.c)): | $(GRAM)
+$(patsubst %.c,$O/%.o,$(wildcard common/conf/*.c)) $O/regress/unit/test_conf.o: | $(GRAM)
 
 # ---- tests ---------------------------------------------------------------
 UNITS	= $(patsubst regress/%.c,$(BUILD)/regress/%,$(wildcard regress/unit/test_*.c))

@@ -95,8 +95,6 @@ read_server_first(struct span in, struct span ours, struct server_first *f,
     const char **why)
 {
 	struct span	salt, rounds;
-	struct buf	b;
-	bool		ok;
 
 	*why = "the server's answer is no SCRAM";
 	if (!attribute(&in, 'r', &f->nonce) || !attribute(&in, 's', &salt) ||
@@ -111,14 +109,8 @@ read_server_first(struct span in, struct span ours, struct server_first *f,
 		*why = "the server's rounds are not between 4096 and 100000";
 		return false;
 	}
-	buf_init(&b, SALT_MAX);
-	ok = dec_base64(&b, salt) && buf_len(&b) > 0;
-	if (ok) {
-		f->salt_len = buf_len(&b);
-		memcpy(f->salt, buf_content(&b).p, f->salt_len);
-	}
-	buf_clear(&b);
-	return ok;
+	return dec_base64_into(salt, f->salt, 1, sizeof(f->salt),
+	    &f->salt_len);
 }
 
 /* What the derived keys are made of, in short. */

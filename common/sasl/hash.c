@@ -62,24 +62,6 @@ is_crypt(struct span body)
 	    body.len && body.len >= 20;
 }
 
-/* A part of base64 with its size. */
-static bool
-decode(struct span in, uint8_t *to, size_t min, size_t max, size_t *len)
-{
-	struct buf	b;
-	bool		ok;
-
-	buf_init(&b, max);
-	b.secret = true;
-	ok = dec_base64(&b, in) && buf_len(&b) >= min;
-	if (ok) {
-		*len = buf_len(&b);
-		memcpy(to, buf_content(&b).p, *len);
-	}
-	buf_clear(&b);
-	return ok;
-}
-
 static bool
 scram_parse(struct span body, struct hash_scram *h)
 {
@@ -90,10 +72,10 @@ scram_parse(struct span body, struct hash_scram *h)
 	memset(h, 0, sizeof(*h));
 	if (!span_word(&body, ",", &w) || !span_u64(w, HASH_ITER_MAX, &n) ||
 	    n == 0 || !span_word(&body, ",", &w) ||
-	    !decode(w, h->salt, 1, sizeof(h->salt), &h->salt_len) ||
+	    !dec_base64_into(w, h->salt, 1, sizeof(h->salt), &h->salt_len) ||
 	    !span_word(&body, ",", &w) ||
-	    !decode(w, h->stored, HASH_KEY_LEN, HASH_KEY_LEN, &len) ||
-	    !decode(body, h->server, HASH_KEY_LEN, HASH_KEY_LEN, &len))
+	    !dec_base64_into(w, h->stored, HASH_KEY_LEN, HASH_KEY_LEN, &len) ||
+	    !dec_base64_into(body, h->server, HASH_KEY_LEN, HASH_KEY_LEN, &len))
 		return false;
 	h->iterations = (unsigned)n;
 	return true;

@@ -180,21 +180,6 @@ binding_is(const struct scram *s, struct span said)
 	return ok;
 }
 
-static bool
-proof_of(struct span said, uint8_t to[HASH_KEY_LEN])
-{
-	struct buf	b;
-	bool		ok;
-
-	buf_init(&b, HASH_KEY_LEN);
-	b.secret = true;
-	ok = dec_base64(&b, said) && buf_len(&b) == HASH_KEY_LEN;
-	if (ok)
-		memcpy(to, buf_content(&b).p, HASH_KEY_LEN);
-	buf_clear(&b);
-	return ok;
-}
-
 /* ClientProof XOR ClientSignature is the key that StoredKey is the hash of. */
 static bool
 is_proved(const struct scram *s, const uint8_t proof[HASH_KEY_LEN])
@@ -219,13 +204,14 @@ scram_final(struct scram *s, struct span said, struct buf *signature,
 {
 	struct span	without, proof_at, channel, nonce;
 	uint8_t		proof[HASH_KEY_LEN], sign[HASH_KEY_LEN];
-	size_t		last = span_rfind(said, ',');
+	size_t		last = span_rfind(said, ','), len;
 
 	*why = "the last message is malformed";
 	without = span_sub(said, 0, last);
 	proof_at = span_sub(said, last + 1, said.len);
 	if (last == said.len || !attribute(&proof_at, 'p') ||
-	    !proof_of(proof_at, proof))
+	    !dec_base64_into(proof_at, proof, HASH_KEY_LEN, HASH_KEY_LEN,
+	    &len))
 		return SCRAM_BAD;
 	nonce = without;
 	if (!part(&nonce, &channel) || !attribute(&channel, 'c'))
