@@ -4,14 +4,13 @@
 #include "common/sasl/hash.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/enc.h"
 #include "common/sasl/crammd5.h"
+#include "common/sasl/derive.h"
 
 static const struct {
 	const char	*name;
@@ -193,30 +192,17 @@ hash_name(struct span hash)
 
 /* ---- checking -------------------------------------------------------------- */
 
-static bool
-hmac(const void *key, size_t len, struct span what, uint8_t to[HASH_KEY_LEN])
-{
-	unsigned	n = HASH_KEY_LEN;
-
-	return HMAC(EVP_sha256(), key, (int)len, what.p, what.len, to, &n) !=
-	    NULL;
-}
-
 /* RFC 5802, 3 */
 static bool
 scram_keys(struct span password, struct hash_scram *h)
 {
-	uint8_t	salted[HASH_KEY_LEN], client[HASH_KEY_LEN];
+	uint8_t	client[HASH_KEY_LEN];
 	bool	ok;
 
-	ok = PKCS5_PBKDF2_HMAC((const char *)password.p, (int)password.len,
-	    h->salt, (int)h->salt_len, (int)h->iterations, EVP_sha256(),
-	    HASH_KEY_LEN, salted) == 1 &&
-	    hmac(salted, sizeof(salted), span_str("Client Key"), client) &&
-	    hmac(salted, sizeof(salted), span_str("Server Key"), h->server) &&
+	ok = scram_derive(EVP_sha256(), password, span(h->salt, h->salt_len),
+	    h->iterations, client, h->server) &&
 	    EVP_Digest(client, sizeof(client), h->stored, NULL, EVP_sha256(),
 	    NULL) == 1;
-	OPENSSL_cleanse(salted, sizeof(salted));
 	OPENSSL_cleanse(client, sizeof(client));
 	return ok;
 }
