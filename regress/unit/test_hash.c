@@ -172,6 +172,9 @@ test_users(void **state)
 	assert_int_equal(users_count(u), 7);
 	assert_true(span_is(users_at(u, 1)->name, "bert@example.org"));
 	assert_true(span_is(users_get(u, S("bert@example.org"))->hash, BCRYPT));
+	assert_int_equal(users_get(u, S("anna"))->scheme, HASH_PLAIN);
+	assert_int_equal(users_at(u, 1)->scheme, HASH_CRYPT);
+	assert_int_equal(users_get(u, S("carl"))->scheme, HASH_LOCKED);
 	assert_null(users_get(u, S("Anna")));
 	assert_null(users_get(u, S("ann")));
 	assert_null(users_get(u, S("")));
