@@ -42,7 +42,6 @@ static bool
 on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 {
 	struct tables	*t = next;
-	struct buf	 msgs;
 	struct conf	*c;
 	bool		 ok;
 
@@ -50,12 +49,8 @@ on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 	next = NULL;
 	if (t == NULL && (t = tables_new()) == NULL)
 		fatal("tables");
-	buf_init(&msgs, 64 << 10);
-	c = conf_parse(bundle, &msgs);
-	buf_clear(&msgs);
+	c = conf_of(bundle, why);
 	ok = c != NULL && tables_finish(t, c, why);
-	if (c == NULL)
-		*why = "the configuration does not parse";
 	conf_free(c);
 	if (!ok) {
 		strlcpy(refused, *why, sizeof(refused));
