@@ -7,6 +7,15 @@
 #include "common/base/enc.h"
 #include "common/conf/build.h"
 
+const char *
+conf_tls_mode_name(enum conf_tls_mode mode)
+{
+	static const char *const names[] = { "off", "off", "opportunistic",
+	    "require", "verify", "dane" };
+
+	return names[mode];
+}
+
 void
 build_tls_begin(struct build *b)
 {
