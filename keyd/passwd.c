@@ -13,6 +13,7 @@
 #include "keyd/check.h"
 #include "keyd/judge.h"
 #include "keyd/key.h"
+#include "keyd/scrams.h"
 
 static struct tables	*current;	/* of the configuration in force */
 static struct tables	*next;		/* what is arriving */
@@ -100,6 +101,7 @@ run_stats(struct ctl *c, int argc, char **argv)
 	ctl_num(c, "lately", (int64_t)s->lately);
 	ctl_num(c, "later", (int64_t)s->later);
 	ctl_num(c, "malformed", (int64_t)s->malformed);
+	ctl_num(c, "scrams", (int64_t)scrams_count());
 	ctl_num(c, "waiting", (int64_t)check_waiting());
 	ctl_num(c, "workers", check_workers());
 	ctl_str(c, "refused", refused);

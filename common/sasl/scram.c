@@ -23,12 +23,6 @@ scram_init(struct scram *s, const struct hash_scram *keys, bool plus,
 	}
 }
 
-void
-scram_wipe(struct scram *s)
-{
-	OPENSSL_cleanse(s, sizeof(*s));
-}
-
 /* Up to a ",", which is there and eaten. */
 static bool
 part(struct span *in, struct span *out)
