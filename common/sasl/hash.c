@@ -84,7 +84,7 @@ static bool
 is_well_formed(enum hash_scheme scheme, struct span body)
 {
 	struct hash_scram	 h;
-	uint8_t			 state[HASH_CRAM_LEN];
+	uint8_t			 state[CRAMMD5_STATE];
 	bool			 ok = true;
 
 	switch (scheme) {
@@ -227,22 +227,23 @@ check_scram(struct span body, struct span password)
 static enum hash_result
 check_crypt(struct span body, struct span password, struct crypt_data *data)
 {
-	char	 pass[HASH_PASSWORD_MAX + 1], setting[HASH_MAX + 1];
-	char	*made;
-	size_t	 len;
-	bool	 is;
+	char			 pass[HASH_PASSWORD_MAX + 1];
+	char			 setting[HASH_MAX + 1], *made;
+	enum hash_result	 r = HASH_FAILED;
+	size_t			 len;
 
 	if (!span_cstr(password, pass, sizeof(pass)) ||
 	    !span_cstr(body, setting, sizeof(setting)))
 		return HASH_NO;
 	made = crypt_r(pass, setting, data);
 	OPENSSL_cleanse(pass, sizeof(pass));
-	if (made == NULL || made[0] == '*')
-		return HASH_FAILED;
-	len = strlen(made);
-	is = len == body.len && CRYPTO_memcmp(made, body.p, len) == 0;
+	if (made != NULL && made[0] != '*') {
+		len = strlen(made);
+		r = len == body.len && CRYPTO_memcmp(made, body.p, len) == 0 ?
+		    HASH_YES : HASH_NO;
+	}
 	OPENSSL_cleanse(data, sizeof(*data));
-	return is ? HASH_YES : HASH_NO;
+	return r;
 }
 
 static enum hash_result
