@@ -126,12 +126,13 @@ chunks(struct span s, struct buf *body, const char **why)
 			return PARSE_BAD;
 		if (n == 0)
 			return PARSE_OK;
-		if (n > body->max || s.len >= n) {
-			*why = "it is too long";
-			if (n > body->max || !buf_add(body, s.p, n))
-				return PARSE_BAD;
-		} else
+		*why = "it is too long";
+		if (n > body->max)
+			return PARSE_BAD;
+		if (s.len < n)
 			return PARSE_MORE;
+		if (!buf_add(body, s.p, n))
+			return PARSE_BAD;
 		span_skip(&s, n);
 		if (!line(&s, &l))
 			return s.len > 2 ? PARSE_BAD : PARSE_MORE;
