@@ -3,7 +3,6 @@
  * secret, but whoever could write one would say whom we trust.
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
 #include "postern/postern.h"
@@ -43,14 +42,10 @@ trust_check(const struct conf *c, struct buf *msgs)
 {
 	struct paths	 p = { .n = 0 };
 	bool		 ok = true;
-	int		 fd;
 
 	named(&p, c);
-	for (size_t i = 0; i < p.n; i++) {
-		if ((fd = file_open(p.v[i], false, msgs)) != -1)
-			close(fd);
-		ok = ok && fd != -1;
-	}
+	for (size_t i = 0; i < p.n; i++)
+		ok = can_open(p.v[i], false, msgs) && ok;
 	return ok;
 }
 
