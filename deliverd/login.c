@@ -10,7 +10,7 @@
 #include "common/base/enc.h"
 #include "common/base/log.h"
 #include "common/ipc/wait.h"
-#include "common/smtp/saslclient.h"
+#include "common/sasl/client.h"
 #include "deliverd/logins.h"
 #include "deliverd/pool.h"
 #include "deliverd/remote_i.h"

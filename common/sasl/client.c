@@ -1,7 +1,7 @@
 /*
- * The client's side of SASL. See saslclient.h.
+ * The client's side of SASL. See client.h.
  */
-#include "common/smtp/saslclient.h"
+#include "common/sasl/client.h"
 
 static const struct {
 	const char	*name;

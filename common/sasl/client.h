@@ -3,8 +3,8 @@
  * best that both sides have, and what a challenge of the server's asks for. What
  * a secret is needed for is keyd's (keyd/login.h). Pure functions.
  */
-#ifndef SMTP_SASLCLIENT_H
-#define SMTP_SASLCLIENT_H
+#ifndef SASL_CLIENT_H
+#define SASL_CLIENT_H
 
 #include "common/base/buf.h"
 
