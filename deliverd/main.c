@@ -43,14 +43,6 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 		proc_report(p, role, worker, "no peer of deliverd");
 }
 
-static void
-trust(struct proc *p, enum ipc_trust_kind kind, const char *path, int fd)
-{
-	(void)p;
-	(void)kind;
-	trust_add(path, fd);
-}
-
 /* What has been handed over is delivered while there is time; new jobs are
  * given back. */
 static void
@@ -77,7 +69,7 @@ main(int argc, char **argv)
 {
 	static const struct proc_ops	 ops = {
 		.peer = peer,
-		.trust = trust,
+		.trust = trust_add,
 		.drain = drain,
 		.drained = drained,
 		.verbs = ctl_verbs

@@ -25,9 +25,9 @@ void	 set_add(struct set *, enum ipc_secret_kind, const char *name,
 	    const char *path, int fd);
 /*
  * Is each pki's certificate and key there, do they belong together (and the OCSP
- * response with them, if there is one), are the credentials there and well-formed, is the secret of rewritten senders long
- * enough? The texts of keys are cleared. On false
- * *why lives as long as the set.
+ * response with them, if there is one), are the credentials there and
+ * well-formed, is the secret of rewritten senders long enough? The texts of keys
+ * are cleared. On false *why lives as long as the set.
  */
 bool	 set_finish(struct set *, const struct conf *, const char **why);
 

@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/tls/trust.h"
 #include "postern/postern.h"
 
-#define PATHS_MAX	64		/* different ones */
-
-struct paths {
-	const char	*v[PATHS_MAX];
+struct paths {			/* different ones */
+	const char	*v[TRUST_FILES_MAX];
 	size_t		 n;
+	bool		 full;		/* there were more */
 };
 
 static void
@@ -20,19 +20,20 @@ add(struct paths *p, const char *path)
 	for (size_t i = 0; i < p->n; i++)
 		if (strcmp(p->v[i], path) == 0)
 			return;
-	if (p->n < PATHS_MAX)
+	if (p->n == TRUST_FILES_MAX)
+		p->full = true;
+	else
 		p->v[p->n++] = path;
 }
 
-/* Those that the configuration names. */
+/* Those for servers: the usual one and what else the configuration names. */
 static void
 named(struct paths *p, const struct conf *c)
 {
 	const char	*path;
 	size_t		 at = 0;
 
-	if (c->ca != NULL)
-		add(p, c->ca);
+	add(p, c->ca != NULL ? c->ca : CONF_CA_SYSTEM);
 	while ((path = conf_ca_next(c, &at)) != NULL)
 		add(p, path);
 }
@@ -44,21 +45,25 @@ trust_check(const struct conf *c, struct buf *msgs)
 	bool		 ok = true;
 
 	named(&p, c);
-	for (size_t i = 0; i < p.n; i++)
+	if (p.full) {
+		buf_fmt(msgs, "more than %d files of CAs\n", TRUST_FILES_MAX);
+		return false;
+	}
+	/* The system's, which is the first then, may be missing. */
+	for (size_t i = c->ca == NULL; i < p.n; i++)
 		ok = can_open(p.v[i], false, msgs) && ok;
 	return ok;
 }
 
 static void
-send_one(struct child *c, enum ipc_trust_kind kind, const char *path)
+send_one(struct child *c, const char *path)
 {
 	struct buf	 msgs;
 	int		 fd;
 
 	buf_init(&msgs, 4096);
 	if ((fd = file_open(path, false, &msgs)) != -1)
-		CHAN_SEND_FD(c->chan, trust, fd, .kind = (uint8_t)kind,
-		    .path = span_str(path));
+		CHAN_SEND_FD(c->chan, trust, fd, .path = span_str(path));
 	else if (strcmp(path, CONF_CA_SYSTEM) != 0)
 		log_warnx("event=trust path=%s result=failed why=%s",
 		    log_quote(span_str(path)), log_quote(span_trim(
@@ -75,15 +80,13 @@ trust_send(struct child *c, const struct conf *conf)
 	case IPC_SMTPD:
 		/* That the world's CAs know somebody is no permission. */
 		if (conf->ca != NULL)
-			send_one(c, IPC_TRUST_CLIENTS, conf->ca);
+			send_one(c, conf->ca);
 		break;
 	case IPC_DELIVERD:
 	case IPC_PROXYD:
 		named(&p, conf);
-		if (conf->ca == NULL)
-			add(&p, CONF_CA_SYSTEM);
 		for (size_t i = 0; i < p.n; i++)
-			send_one(c, IPC_TRUST_SERVERS, p.v[i]);
+			send_one(c, p.v[i]);
 		break;
 	default:
 		break;

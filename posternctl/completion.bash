@@ -35,7 +35,7 @@ _posternctl() {
 		if [[ -n $takes ]]; then
 			takes=
 		elif [[ ${#said[@]} -eq 0 && $word == -* ]]; then
-			case $word in -f | -s) takes=$word ;; esac
+			case $word in -f | -s | -S) takes=$word ;; esac
 		else
 			said+=("$word")
 		fi
@@ -43,6 +43,8 @@ _posternctl() {
 	case $takes in
 	-f) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	-s) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+	-S) mapfile -t COMPREPLY < <(compgen -W \
+	    "yescrypt bcrypt sha512 scram-sha-256" -- "$cur"); return ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$(_posternctl_words \
 	    "${COMP_WORDS[0]}" "${said[@]}")" -- "$cur")
@@ -51,6 +53,6 @@ _posternctl() {
 		mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur") ;;
 	esac
 	[[ ${#said[@]} -gt 0 || $cur != -* ]] ||
-		mapfile -t COMPREPLY < <(compgen -W "-f -j -p -q -s -y" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "-f -j -p -q -S -s -y" -- "$cur")
 }
 complete -F _posternctl posternctl

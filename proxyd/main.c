@@ -40,14 +40,6 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 		proc_report(p, role, worker, "no peer of proxyd");
 }
 
-static void
-trust(struct proc *p, enum ipc_trust_kind kind, const char *path, int fd)
-{
-	(void)p;
-	(void)kind;
-	trust_add(path, fd);
-}
-
 /* The smtpd workers of the same set drain too and may still open links for
  * their sessions; when they are gone, so are we. */
 static void
@@ -72,7 +64,7 @@ main(int argc, char **argv)
 {
 	static const struct proc_ops	 ops = {
 		.peer = peer,
-		.trust = trust,
+		.trust = trust_add,
 		.drain = drain,
 		.drained = drained,
 		.verbs = ctl_verbs

@@ -104,6 +104,7 @@ add_mech(struct server *v, struct span mech)
 static void
 ready(struct server *v)
 {
+	stream_timeout(v->s, 0);
 	v->done = true;
 	v->told = false;
 	strlcpy(v->mechs, v->hello, sizeof(v->mechs));
@@ -194,7 +195,7 @@ static void
 on_timeout(struct stream *s, void *arg)
 {
 	(void)s;
-	(void)arg;
+	away(arg, "it does not say what it can do");
 }
 
 static const struct stream_ops ops = {
@@ -230,6 +231,7 @@ dovecot_socket(struct span table, int fd, struct span why)
 	if (!dovecot_hello(stream_out(v->s), rand_below(INT32_MAX) + 1))
 		fatalx("dovecot");
 	stream_kick(v->s);
+	stream_timeout(v->s, DOVECOT_REPLY_MS);
 }
 
 void

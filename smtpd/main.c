@@ -87,17 +87,6 @@ fallback(struct proc *p, struct span action, bool on)
 	failover_force(action, on);
 }
 
-/* Whose certificates clients may have. */
-static void
-trust(struct proc *p, enum ipc_trust_kind kind, const char *path, int fd)
-{
-	(void)p;
-	if (kind == IPC_TRUST_CLIENTS)
-		trust_add(path, fd);
-	else
-		close(fd);
-}
-
 /* Who does nothing is told to come again; in the end everybody is. */
 static void
 drain_one(struct session *s, void *arg)
@@ -138,7 +127,7 @@ main(int argc, char **argv)
 		.pause_listener = pause_listener,
 		.fallback = fallback,
 		.auth_socket = auth_socket,
-		.trust = trust,
+		.trust = trust_add,
 		.drain = drain,
 		.drained = drained,
 		.verbs = ctl_verbs

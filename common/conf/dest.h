@@ -20,8 +20,9 @@
 bool	 dest_read(struct span text, struct conf_dest *d,
 	    char host[DEST_NAME_MAX], const char **later);
 /*
- * "DEST [weight N] [standby] [auth LABEL [auth-plaintext]], …" as a pool of its own, to be given to
- * dest_list_free(). NULL with *why (static): it is none, or no memory.
+ * "DEST [weight N] [standby] [auth LABEL [auth-plaintext]], …" as a pool of its
+ * own, to be given to dest_list_free(). NULL with *why (static): it is none, or
+ * no memory.
  */
 struct conf_pool *dest_list(struct span text, const char **why);
 void	 dest_list_free(struct conf_pool *);	/* takes NULL */

@@ -47,9 +47,6 @@ enum k_pki_kind {
 	K_PKI_OCSP		/* a response for that certificate */
 };
 
-/* Whose certificates it is held against: servers' that we go to; clients'. */
-enum ipc_trust_kind { IPC_TRUST_SERVERS, IPC_TRUST_CLIENTS };
-
 /* How a commit ended. */
 enum q_status {
 	Q_OK,			/* durable: answer 250 */

@@ -282,7 +282,7 @@ hand_over(struct proc *p, struct proc_kept *k)
 		break;
 	case IPC_T_trust:
 		if (p->ops->trust != NULL)
-			p->ops->trust(p, k->trust, k->path, k->fd);
+			p->ops->trust(k->path, k->fd);
 		else
 			close(k->fd);
 		break;
@@ -313,7 +313,7 @@ proc_run(struct proc *p, const struct proc_ops *ops, void *arg)
 	}
 	/* A daemon with secrets holds them against the configuration now, as
 	 * at a reload. */
-	if ((p->role == IPC_KEYD || p->role == IPC_PASSWD) && ops->reload != NULL &&
+	if (ops->secret != NULL && ops->reload != NULL &&
 	    !ops->reload(p, p->conf, false, &why))
 		fatalx("%s", why);
 	CHAN_SEND(p->parent, ready, .id_floor_ms =

@@ -170,7 +170,6 @@ on_trust(struct chan *chan, const void *msg, int fd)
 	const struct ipc_trust	*m = msg;
 	struct proc_kept	*k = keep(chan_arg(chan), IPC_T_trust, fd);
 
-	k->trust = (enum ipc_trust_kind)m->kind;
 	span_cstr(m->path, k->path, sizeof(k->path));
 }
 

@@ -42,8 +42,7 @@ struct proc_ops {
 	void	(*secret)(struct proc *, enum ipc_secret_kind, const char *name,
 		    const char *path, int fd);
 	/* smtpd, deliverd, proxyd: a file of CAs; fd is taken. */
-	void	(*trust)(struct proc *, enum ipc_trust_kind, const char *path,
-		    int fd);
+	void	(*trust)(const char *path, int fd);
 	/* All of the start (or reload) is here. reload: the new bundle has been
 	 * put in place of proc_conf(); with check only say whether it is good.
 	 * On false *why is sent to the parent (borrowed until return) and

@@ -21,7 +21,6 @@ struct proc_kept {
 	struct addr		 addr;
 	enum ipc_role		 role;
 	enum ipc_secret_kind	 secret;
-	enum ipc_trust_kind	 trust;
 	char			 name[256];
 	char			 path[1025];
 };

@@ -33,6 +33,8 @@ completes() {
 }
 check "bash completes the commands" completes "message makemap mirror" m
 check "their second words, behind options" completes "list stats" -s /run queue ""
+check "a scheme of hashes" completes "scram-sha-256" -S sc
+check "a command behind it" completes "user" -S bcrypt us
 check "a choice behind an argument" completes "on off" fallback live o
 check "an option of a command" completes "--live" check --
 check "nothing that would be made up" completes "" message show ""

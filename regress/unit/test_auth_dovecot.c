@@ -299,6 +299,14 @@ test_away(void **state)
 	c = client(PEOPLE);
 	say(c, "AUTH PLAIN AGFubmEAeA==", "454 4.7.0");
 	quit(c);
+	/* One that does not come to the end of its hello is left. */
+	here(HI);
+	world_auth_sockets = 0;
+	world_skip_ms(DOVECOT_REPLY_MS + 100);
+	world_run();
+	world_skip_ms(DOVECOT_RETRY_MS + 100);
+	world_run();
+	assert_true(world_auth_sockets >= 1);
 }
 
 static int

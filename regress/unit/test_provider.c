@@ -29,6 +29,7 @@ static enum tls_key		 asked_kind;
 static uint16_t			 asked_scheme;
 static uint8_t			 asked[STATEMENT_MAX];
 static size_t			 asked_len;
+static uint8_t			 asked_id[PUBKEY_HASH_LEN];
 static int			 signs, cancels, wakes;
 static bool			 refuse, at_once;
 
@@ -50,6 +51,7 @@ on_sign(struct provider_request *r, const struct provider_key *k,
 	waiting = r;
 	provider_set_arg(r, ids);
 	asked_kind = k->kind;
+	memcpy(asked_id, k->id, sizeof(asked_id));
 	asked_scheme = by->code;
 	asked_len = statement.len;
 	memcpy(asked, statement.p, statement.len);
@@ -239,6 +241,38 @@ handshakes(void **state)
 			end();
 			assert_int_equal(cancels, 0);
 		}
+}
+
+/* A key is known by the bytes of its certificate, not as OpenSSL would write
+ * them: RFC 3279, 2.3.1 wants a NULL there that some leave out. */
+static void
+other_bytes(void **state)
+{
+	struct ident	 usual = ids[TLS_RSA];
+	struct ident	 x = { X509_dup(usual.cert), usual.key };
+	X509_PUBKEY	*pk = X509_get_X509_PUBKEY(x.cert);
+	const uint8_t	*bits;
+	uint8_t		*copy, id[PUBKEY_HASH_LEN], id_usual[PUBKEY_HASH_LEN];
+	int		 len;
+
+	(void)state;
+	assert_int_equal(X509_PUBKEY_get0_param(NULL, &bits, &len, NULL, pk), 1);
+	assert_non_null(copy = OPENSSL_memdup(bits, (size_t)len));
+	assert_int_equal(X509_PUBKEY_set0_param(pk, OBJ_nid2obj(
+	    NID_rsaEncryption), V_ASN1_UNDEF, NULL, copy, len), 1);
+	assert_true(X509_sign(x.cert, x.key, EVP_sha256()) > 0);
+	assert_true(pubkey_hash(x.cert, id) &&
+	    pubkey_hash(usual.cert, id_usual));
+	assert_memory_not_equal(id, id_usual, sizeof(id));
+	ids[TLS_RSA] = x;
+	begin(1u << TLS_RSA, TLS1_3_VERSION, NULL);
+	assert_int_equal(go(), SSL_ERROR_WANT_ASYNC);
+	assert_memory_equal(asked_id, id, sizeof(id));
+	answer(true);
+	assert_int_equal(go(), SSL_ERROR_NONE);
+	end();
+	ids[TLS_RSA] = usual;
+	X509_free(x.cert);
 }
 
 /* RSA's schemes, as the client has it. */
@@ -457,6 +491,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handshakes),
+		cmocka_unit_test(other_bytes),
 		cmocka_unit_test(schemes),
 		cmocka_unit_test(side_by_side),
 		cmocka_unit_test(no_signature),

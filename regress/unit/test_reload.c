@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/tls/trust.h"
 #include "postern/postern.h"
 
 /* ---- stand-ins ------------------------------------------------------------------ */
@@ -638,6 +639,31 @@ old_sets(void **state)
 	end();
 }
 
+/* More files of CAs than can be handed over are told, not left out. */
+static void
+many_cas(void **state)
+{
+	static struct conf_action	 a[TRUST_FILES_MAX], *v[TRUST_FILES_MAX];
+	static char			 paths[TRUST_FILES_MAX][16];
+	struct conf			 c = { .actions = v };
+	struct buf			 msgs;
+
+	(void)state;
+	for (size_t i = 0; i < TRUST_FILES_MAX; i++) {
+		snprintf(paths[i], sizeof(paths[i]), "/ca/%zu", i);
+		a[i].tls.ca = paths[i];
+		v[i] = &a[i];
+	}
+	buf_init(&msgs, 4096);
+	/* One is the system's. */
+	c.nactions = TRUST_FILES_MAX - 1;
+	assert_true(trust_check(&c, &msgs));
+	c.nactions = TRUST_FILES_MAX;
+	assert_false(trust_check(&c, &msgs));
+	assert_string_equal(buf_cstr(&msgs), "more than 64 files of CAs\n");
+	buf_clear(&msgs);
+}
+
 int
 main(void)
 {
@@ -649,7 +675,8 @@ main(void)
 		cmocka_unit_test(provider_dies),
 		cmocka_unit_test(sighup),
 		cmocka_unit_test(stopped),
-		cmocka_unit_test(old_sets)
+		cmocka_unit_test(old_sets),
+		cmocka_unit_test(many_cas)
 	};
 
 	log_init("test", LOG_FORM_TEXT, LOG_LV_WARN);
