@@ -178,7 +178,7 @@ on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 	next = NULL;
 	if (s == NULL && (s = set_new()) == NULL)
 		fatal("secrets");
-	c = conf_of(bundle, why);
+	c = conf_accept(bundle, why);
 	ok = c != NULL && set_finish(s, c, why);
 	conf_free(c);
 	if (!ok) {

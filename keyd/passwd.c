@@ -50,7 +50,7 @@ on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 	next = NULL;
 	if (t == NULL && (t = tables_new()) == NULL)
 		fatal("tables");
-	c = conf_of(bundle, why);
+	c = conf_accept(bundle, why);
 	ok = c != NULL && tables_finish(t, c, why);
 	conf_free(c);
 	if (!ok) {

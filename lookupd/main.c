@@ -119,7 +119,7 @@ use_conf(struct resolver *r, struct span bundle, bool check,
 	struct conf	*c;
 	bool		 ok;
 
-	if ((c = conf_of(bundle, why)) == NULL)
+	if ((c = conf_accept(bundle, why)) == NULL)
 		return false;
 	ok = check || resolve_servers(r, c->resolvers, c->nresolvers,
 	    c->resolver_trust_ad);

@@ -192,7 +192,7 @@ static bool
 on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 {
 	struct main	*m = proc_arg(p);
-	struct conf	*c = conf_of(bundle, why), *old = m->conf;
+	struct conf	*c = conf_accept(bundle, why), *old = m->conf;
 
 	if (c == NULL)
 		return false;
@@ -239,7 +239,7 @@ main(int argc, char **argv)
 	m.proc = proc_start(IPC_QUEUED, argc, argv);
 	base = proc_base(m.proc);
 	proc_confine(m.proc, &profile);
-	if ((m.conf = conf_of(proc_conf(m.proc), &why)) == NULL)
+	if ((m.conf = conf_accept(proc_conf(m.proc), &why)) == NULL)
 		fatalx("%s", why);
 	m.flush = evtimer_new(base, on_flush, &m);
 	m.flush_late = evtimer_new(base, on_flush, &m);

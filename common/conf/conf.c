@@ -120,7 +120,7 @@ out:
 }
 
 struct conf *
-conf_of(struct span bundle, const char **why)
+conf_accept(struct span bundle, const char **why)
 {
 	struct buf	 msgs;
 	struct conf	*c;

@@ -316,7 +316,7 @@ struct conf {
 struct conf *conf_parse(struct span bundle, struct buf *msgs);
 /* The same for a daemon, whose parent has told everybody of the errors. NULL:
  * *why (static) says that there are some. */
-struct conf *conf_of(struct span bundle, const char **why);
+struct conf *conf_accept(struct span bundle, const char **why);
 /* Its word; "off" where none was said. */
 const char *conf_tls_mode_name(enum conf_tls_mode);
 void	 conf_free(struct conf *);
