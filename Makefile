@@ -99,7 +99,7 @@ $O/%.o: %.c | $(GRAM) $$(@D)/.
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(addprefix $O/,common/smtp/%.o common/mime/%.o common/dns/%.o common/tls/%.o common/ipc/%.o): CFLAGS += $(TRAP)
+$(addprefix $O/,common/smtp/%.o common/sasl/%.o common/mime/%.o common/dns/%.o common/tls/%.o common/ipc/%.o): CFLAGS += $(TRAP)
 
 $(GRAM): common/conf/gram.y | $$(@D)/.
 	bison -Werror -d -o $@ $<

@@ -10,11 +10,10 @@
 #include "common/base/enc.h"
 #include "common/base/log.h"
 #include "common/ipc/wait.h"
-#include "common/smtp/saslclient.h"
+#include "common/sasl/client.h"
 #include "deliverd/logins.h"
 #include "deliverd/pool.h"
 #include "deliverd/remote_i.h"
-#include "deliverd/srs.h"
 
 #define BASE64_MAX	12288
 
@@ -118,8 +117,8 @@ again(uint32_t tid, void *owner, void *arg)
 	question_send(owner);
 }
 
-static void
-joined(struct chan *c)
+void
+login_join(struct chan *c)
 {
 	keyd = c;
 	if (c != NULL)
@@ -237,11 +236,14 @@ respond(struct login *l, const struct ipc_k_auth_answer *m)
 	buf_clear(&b);
 }
 
-static void
-answered(const struct ipc_k_auth_answer *m)
+void
+login_on_answer(struct chan *ch, const void *msg, int fd)
 {
-	struct login	*l = wait_take(asked, m->tid);
+	const struct ipc_k_auth_answer	*m = msg;
+	struct login			*l = wait_take(asked, m->tid);
 
+	(void)ch;
+	(void)fd;
 	if (l == NULL)
 		return;
 	l->tid = 0;
@@ -252,12 +254,10 @@ answered(const struct ipc_k_auth_answer *m)
 }
 
 void
-login_init(struct proc *p)
+login_init(void)
 {
-	(void)p;
 	if ((asked = wait_new(LOGINS_ASKED_MAX)) == NULL)
 		fatal("wait_new");
-	srs_share(joined, answered);
 }
 
 /* ---- the server ------------------------------------------------------------ */

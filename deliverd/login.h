@@ -7,7 +7,7 @@
 #ifndef DELIVERD_LOGIN_H
 #define DELIVERD_LOGIN_H
 
-#include "common/proc/start.h"
+#include "common/ipc/chan.h"
 #include "deliverd/remote.h"
 
 #define LOGINS_ASKED_MAX	4096	/* questions to keyd at a time */
@@ -15,8 +15,10 @@
  * command (RFC 4954, 4). */
 #define LOGIN_LINE_MAX		510
 
-/* After srs_init(), whose channel to keyd it shares. */
-void	 login_init(struct proc *);
+void	 login_init(void);
+/* The channel to keyd; NULL: it is gone. What waits is asked again. */
+void	 login_join(struct chan *);
+chan_handler login_on_answer;
 /* On a connection that has said EHLO and has c->as: remote_ready() follows, or
  * the end of the connection, maybe from within. */
 void	 login_begin(struct conn *);

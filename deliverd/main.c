@@ -12,6 +12,7 @@
 #include "common/tls/trust.h"
 #include "deliverd/ctl.h"
 #include "deliverd/job.h"
+#include "deliverd/keyd.h"
 #include "deliverd/login.h"
 #include "deliverd/pool.h"
 #include "deliverd/srs.h"
@@ -37,7 +38,7 @@ peer(struct proc *p, enum ipc_role role, uint16_t worker, const char *title,
 		job_peer(worker, fd);
 		pool_warm();
 	} else if (role == IPC_KEYD)
-		srs_peer(worker, fd);
+		keyd_peer(worker, fd);
 	else
 		proc_report(p, role, worker, "no peer of deliverd");
 }
@@ -88,7 +89,8 @@ main(int argc, char **argv)
 	ask = ask_new(p, IPC_DELIVERD);
 	pool_init(p, conf, ask);
 	srs_init(p, pool_add);
-	login_init(p);
+	login_init();
+	keyd_init(p);
 	job_init(p, conf, srs_job);
 	return proc_run(p, &ops, NULL);
 }

@@ -19,16 +19,17 @@ srs_init(struct proc *p, void (*f)(struct job *))
 }
 
 void
-srs_share(void (*joined)(struct chan *),
-    void (*answered)(const struct ipc_k_auth_answer *))
+srs_join(struct chan *c)
 {
-	sender_share(sender, joined, answered);
+	sender_join(sender, c);
 }
 
 void
-srs_peer(uint16_t worker, int fd)
+srs_on_made(struct chan *c, const void *msg, int fd)
 {
-	sender_peer(sender, worker, fd);
+	(void)c;
+	(void)fd;
+	sender_made(sender, msg);
 }
 
 static void

@@ -10,11 +10,9 @@
 
 /* next gets each job, whole, once its sender is what the server shall hear. */
 void	 srs_init(struct proc *, void (*next)(struct job *));
-/* Others' questions to keyd go over the same channel; sender_share(). */
-void	 srs_share(void (*joined)(struct chan *),
-	    void (*answered)(const struct ipc_k_auth_answer *));
-/* A channel to keyd; fd is taken. */
-void	 srs_peer(uint16_t worker, int fd);
+/* The channel to keyd; NULL: it is gone. */
+void	 srs_join(struct chan *);
+chan_handler srs_on_made;
 /* A complete job; it is ours until `next` has it or it is done. */
 void	 srs_job(struct job *);
 

@@ -105,6 +105,12 @@ check_free(struct check *k)
 	free(k);
 }
 
+static uint32_t
+tid_of(const struct worker *w)
+{
+	return (uint32_t)(w - workers) + 1;
+}
+
 /* To the first that is idle. */
 static void
 hand_out(void)
@@ -121,7 +127,7 @@ hand_out(void)
 		nwaiting--;
 		w->check = k;
 		chan_send_secret(w->chan, IPC_T_k_check, &(struct ipc_k_check){
-		    .tid = i + 1, .hash = span_str(k->hash),
+		    .tid = tid_of(w), .hash = span_str(k->hash),
 		    .password = span(k->password.p, k->password.len) });
 	}
 }
@@ -134,7 +140,7 @@ on_checked(struct chan *c, const void *msg, int fd)
 	struct check			*k = w->check;
 
 	(void)fd;
-	if (k == NULL || m->result > HASH_FAILED) {
+	if (k == NULL || m->tid != tid_of(w) || m->result > HASH_FAILED) {
 		chan_reject(c, "an answer that nobody waits for");
 		return;
 	}

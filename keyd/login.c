@@ -4,11 +4,10 @@
 #include "keyd/login.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <string.h>
 
 #include "common/base/enc.h"
+#include "common/sasl/derive.h"
 
 #define SALT_MAX	256
 #define DERIVED_MAX	8
@@ -33,15 +32,6 @@ login_forget(void)
 }
 
 /* ---- SCRAM ----------------------------------------------------------------- */
-
-static bool
-hmac(const EVP_MD *md, const uint8_t *key, size_t len, struct span text,
-    uint8_t out[EVP_MAX_MD_SIZE])
-{
-	unsigned	n;
-
-	return HMAC(md, key, (int)len, text.p, text.len, out, &n) != NULL;
-}
 
 /* saslname: "," and "=" are escaped. */
 static bool
@@ -73,21 +63,6 @@ struct server_first {
 	uint64_t	 rounds;
 };
 
-/* The value of the next attribute, which must be this one. */
-static bool
-attribute(struct span *in, char name, struct span *value)
-{
-	size_t	n = span_find(*in, ',');
-
-	*value = span_sub(*in, 0, n);
-	span_skip(in, n + 1);
-	if (value->len < 2 || value->p[0] != (uint8_t)name ||
-	    value->p[1] != '=')
-		return false;
-	span_skip(value, 2);
-	return true;
-}
-
 /* server-first-message = [reserved-mext ","] nonce "," salt ","
  * iteration-count ["," extensions]; the reserved one is a failure. */
 static bool
@@ -95,12 +70,11 @@ read_server_first(struct span in, struct span ours, struct server_first *f,
     const char **why)
 {
 	struct span	salt, rounds;
-	struct buf	b;
-	bool		ok;
 
 	*why = "the server's answer is no SCRAM";
-	if (!attribute(&in, 'r', &f->nonce) || !attribute(&in, 's', &salt) ||
-	    !attribute(&in, 'i', &rounds))
+	if (!scram_attribute(&in, 'r', &f->nonce) ||
+	    !scram_attribute(&in, 's', &salt) ||
+	    !scram_attribute(&in, 'i', &rounds))
 		return false;
 	if (f->nonce.len <= ours.len || !span_starts(f->nonce, ours)) {
 		*why = "the server answers to another exchange";
@@ -111,14 +85,8 @@ read_server_first(struct span in, struct span ours, struct server_first *f,
 		*why = "the server's rounds are not between 4096 and 100000";
 		return false;
 	}
-	buf_init(&b, SALT_MAX);
-	ok = dec_base64(&b, salt) && buf_len(&b) > 0;
-	if (ok) {
-		f->salt_len = buf_len(&b);
-		memcpy(f->salt, buf_content(&b).p, f->salt_len);
-	}
-	buf_clear(&b);
-	return ok;
+	return dec_base64_into(salt, f->salt, 1, sizeof(f->salt),
+	    &f->salt_len);
 }
 
 /* What the derived keys are made of, in short. */
@@ -143,10 +111,9 @@ name_derived(const struct login *l, const struct server_first *f,
 static const struct derived *
 derive(const struct login *l, const struct server_first *f, const EVP_MD *md)
 {
-	uint8_t		 salted[EVP_MAX_MD_SIZE], of[32];
+	uint8_t		 of[32];
 	size_t		 len = (size_t)EVP_MD_get_size(md);
 	struct derived	*d;
-	bool		 ok;
 
 	if ((kept == NULL && (kept = OPENSSL_secure_zalloc(DERIVED_MAX *
 	    sizeof(*kept))) == NULL) || !name_derived(l, f, of))
@@ -155,16 +122,11 @@ derive(const struct login *l, const struct server_first *f, const EVP_MD *md)
 		if (d->len == len && memcmp(d->of, of, sizeof(of)) == 0)
 			return d;
 	d = &kept[oldest];
-	ok = PKCS5_PBKDF2_HMAC((const char *)l->secret.p, (int)l->secret.len,
-	    f->salt, (int)f->salt_len, (int)f->rounds, md, (int)len,
-	    salted) == 1 &&
-	    hmac(md, salted, len, (struct span)SPAN("Client Key"),
-	    d->client) &&
-	    hmac(md, salted, len, (struct span)SPAN("Server Key"), d->server);
-	OPENSSL_cleanse(salted, sizeof(salted));
-	d->len = ok ? len : 0;
-	if (!ok)
+	d->len = 0;
+	if (!scram_derive(md, l->secret, span(f->salt, f->salt_len),
+	    (unsigned)f->rounds, d->client, d->server))
 		return NULL;
+	d->len = len;
 	memcpy(d->of, of, sizeof(of));
 	oldest = (oldest + 1) % DERIVED_MAX;
 	return d;
@@ -179,12 +141,12 @@ sign(const struct derived *d, const EVP_MD *md, struct span message,
 	bool		ok;
 
 	ok = EVP_Digest(d->client, d->len, stored, NULL, md, NULL) == 1 &&
-	    hmac(md, stored, d->len, message, sig);
+	    sasl_hmac(md, span(stored, d->len), message, sig);
 	for (size_t i = 0; ok && i < d->len; i++)
 		sig[i] ^= d->client[i];
 	ok = ok && buf_str(response, ",p=") &&
 	    enc_base64(response, span(sig, d->len)) &&
-	    hmac(md, d->server, d->len, message, sig) &&
+	    sasl_hmac(md, span(d->server, d->len), message, sig) &&
 	    buf_str(expect, "v=") && enc_base64(expect, span(sig, d->len));
 	OPENSSL_cleanse(stored, sizeof(stored));
 	OPENSSL_cleanse(sig, sizeof(sig));
@@ -250,7 +212,7 @@ cram_md5(const struct login *l, struct buf *response)
 	uint8_t	md[EVP_MAX_MD_SIZE];
 	bool	ok;
 
-	ok = hmac(EVP_md5(), l->secret.p, l->secret.len, l->challenge, md) &&
+	ok = sasl_hmac(EVP_md5(), l->secret, l->challenge, md) &&
 	    buf_span(response, l->user) && buf_byte(response, ' ') &&
 	    enc_hex(response, span(md, 16));
 	OPENSSL_cleanse(md, sizeof(md));

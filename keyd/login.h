@@ -7,7 +7,7 @@
 #ifndef KEYD_LOGIN_H
 #define KEYD_LOGIN_H
 
-#include "common/smtp/saslclient.h"
+#include "common/sasl/client.h"
 
 #define LOGIN_NONCE	24		/* bytes that a SCRAM nonce is made of */
 /* Rounds that a server may ask for: with less a password is guessed from one

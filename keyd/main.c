@@ -172,19 +172,14 @@ static bool
 on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 {
 	struct set	*s = next;
-	struct buf	 msgs;
 	struct conf	*c;
 	bool		 ok;
 
 	next = NULL;
 	if (s == NULL && (s = set_new()) == NULL)
 		fatal("secrets");
-	buf_init(&msgs, 64 << 10);
-	c = conf_parse(bundle, &msgs);
-	buf_clear(&msgs);
+	c = conf_accept(bundle, why);
 	ok = c != NULL && set_finish(s, c, why);
-	if (c == NULL)
-		*why = "the configuration does not parse";
 	conf_free(c);
 	if (!ok) {
 		strlcpy(refused, *why, sizeof(refused));

@@ -13,6 +13,7 @@
 #include "keyd/check.h"
 #include "keyd/judge.h"
 #include "keyd/key.h"
+#include "keyd/scrams.h"
 
 static struct tables	*current;	/* of the configuration in force */
 static struct tables	*next;		/* what is arriving */
@@ -42,7 +43,6 @@ static bool
 on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 {
 	struct tables	*t = next;
-	struct buf	 msgs;
 	struct conf	*c;
 	bool		 ok;
 
@@ -50,12 +50,8 @@ on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 	next = NULL;
 	if (t == NULL && (t = tables_new()) == NULL)
 		fatal("tables");
-	buf_init(&msgs, 64 << 10);
-	c = conf_parse(bundle, &msgs);
-	buf_clear(&msgs);
+	c = conf_accept(bundle, why);
 	ok = c != NULL && tables_finish(t, c, why);
-	if (c == NULL)
-		*why = "the configuration does not parse";
 	conf_free(c);
 	if (!ok) {
 		strlcpy(refused, *why, sizeof(refused));
@@ -105,6 +101,7 @@ run_stats(struct ctl *c, int argc, char **argv)
 	ctl_num(c, "lately", (int64_t)s->lately);
 	ctl_num(c, "later", (int64_t)s->later);
 	ctl_num(c, "malformed", (int64_t)s->malformed);
+	ctl_num(c, "scrams", (int64_t)scrams_count());
 	ctl_num(c, "waiting", (int64_t)check_waiting());
 	ctl_num(c, "workers", check_workers());
 	ctl_str(c, "refused", refused);

@@ -3,13 +3,12 @@
  * set.h. Texts are kept in the secure heap where they fit.
  */
 #include <sys/queue.h>
-#include <sys/stat.h>
-#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "keyd/file.h"
 #include "keyd/set.h"
 #include "keyd/srs.h"
 #include "keyd/token.h"
@@ -91,25 +90,6 @@ fault(struct set *s, const char *path, const char *what)
 	return false;
 }
 
-static bool
-read_all(struct set *s, const struct file *f, int fd)
-{
-	ssize_t	n;
-	size_t	have = 0;
-
-	while (have < f->len) {
-		n = read(fd, f->text + have, f->len - have);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return fault(s, f->path, strerror(errno));
-		if (n == 0)
-			return fault(s, f->path, "became shorter while read");
-		have += (size_t)n;
-	}
-	return true;
-}
-
 /* A certificate is no secret, unless its file has the key as well. */
 static bool
 unprotect(struct set *s, struct file *f)
@@ -128,30 +108,24 @@ unprotect(struct set *s, struct file *f)
 	return true;
 }
 
-/* The file's bytes; its size is asked first and must stay what it is. */
 static bool
 read_text(struct set *s, struct file *f, int fd)
 {
-	struct stat	st;
+	const char	*why;
 
-	if (fstat(fd, &st) == -1)
-		return fault(s, f->path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return fault(s, f->path, "not a regular file");
-	if (st.st_size > SET_FILE_MAX)
-		return fault(s, f->path, "larger than 1 MiB");
-	if (lseek(fd, 0, SEEK_SET) == -1)
-		return fault(s, f->path, strerror(errno));
-	f->len = (size_t)st.st_size;
+	if ((why = file_size(fd, SET_FILE_MAX, &f->len)) != NULL)
+		return fault(s, f->path, why);
 	f->secure = f->len <= TEXT_SECURE_MAX;
 	f->text = f->secure ? OPENSSL_secure_zalloc(f->len + 1) :
 	    calloc(1, f->len + 1);
 	if (f->text == NULL)
 		return fault(s, f->path, f->secure ?
 		    "no protected memory is left" : "out of memory");
-	return read_all(s, f, fd) && (!f->secure ||
+	if ((why = file_read(fd, f->text, f->len)) != NULL)
+		return fault(s, f->path, why);
+	return !f->secure ||
 	    (f->kind != IPC_SECRET_CERT && f->kind != IPC_SECRET_OCSP) ||
-	    unprotect(s, f));
+	    unprotect(s, f);
 }
 
 void

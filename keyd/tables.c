@@ -3,13 +3,12 @@
  */
 #include "keyd/tables.h"
 
-#include <sys/stat.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "common/conf/table.h"
+#include "keyd/file.h"
 
 struct table {
 	char		*name, *path;
@@ -54,34 +53,17 @@ fault(struct tables *t, const char *path, const char *what)
 	return false;
 }
 
-/* The file's bytes; its size is asked first and must stay what it is. */
 static bool
 read_text(struct tables *t, struct table *e, int fd)
 {
-	struct stat	st;
-	ssize_t		n;
-	size_t		have = 0;
+	const char	*why;
 
-	if (fstat(fd, &st) == -1 || lseek(fd, 0, SEEK_SET) == -1)
-		return fault(t, e->path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return fault(t, e->path, "not a regular file");
-	if ((size_t)st.st_size > TABLES_FILE_MAX)
-		return fault(t, e->path, "larger than 128 MiB");
-	if ((e->text = malloc((size_t)st.st_size + 1)) == NULL)
+	if ((why = file_size(fd, TABLES_FILE_MAX, &e->len)) != NULL)
+		return fault(t, e->path, why);
+	if ((e->text = malloc(e->len + 1)) == NULL)
 		return fault(t, e->path, "out of memory");
-	e->len = (size_t)st.st_size;
-	while (have < e->len) {
-		n = read(fd, e->text + have, e->len - have);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return fault(t, e->path, strerror(errno));
-		if (n == 0)
-			return fault(t, e->path, "became shorter while read");
-		have += (size_t)n;
-	}
-	return true;
+	why = file_read(fd, e->text, e->len);
+	return why == NULL || fault(t, e->path, why);
 }
 
 void

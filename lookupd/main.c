@@ -116,17 +116,11 @@ static bool
 use_conf(struct resolver *r, struct span bundle, bool check,
     const char **why)
 {
-	struct buf	 msgs;
 	struct conf	*c;
 	bool		 ok;
 
-	buf_init(&msgs, 64 << 10);
-	c = conf_parse(bundle, &msgs);
-	buf_clear(&msgs);
-	if (c == NULL) {
-		*why = "the configuration does not parse";
+	if ((c = conf_accept(bundle, why)) == NULL)
 		return false;
-	}
 	ok = check || resolve_servers(r, c->resolvers, c->nresolvers,
 	    c->resolver_trust_ad);
 	if (!ok)

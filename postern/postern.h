@@ -189,6 +189,11 @@ void	 reload_provider_died(struct child *);
 /* Can all keys and credentials be opened? msgs says which can't, and why. */
 bool	 secrets_check(const struct conf *, struct buf *msgs);
 void	 secrets_send(struct child *, const struct conf *);
+/* Is there such a file, and may it be used as it lies there (file_open())? NULL:
+ * none is asked for. */
+bool	 can_open(const char *path, bool secret, struct buf *msgs);
+/* Each line of a message of several, behind "event=…". */
+void	 log_lines(const char *event, struct span);
 
 /* trust.c: the same for the files of CAs; those who hold others' certificates
  * against them get them. The system's own file may be missing. */

@@ -29,8 +29,7 @@ struct reload {
 	bool		 again;		/* asked for once more meanwhile */
 };
 
-/* Each line of a message of several. */
-static void
+void
 log_lines(const char *event, struct span text)
 {
 	struct span	 line;
@@ -85,8 +84,7 @@ secrets_send(struct child *c, const struct conf *conf)
 	buf_clear(&msgs);
 }
 
-/* Is there such a file, and may it be used as it lies there? */
-static bool
+bool
 can_open(const char *path, bool secret, struct buf *msgs)
 {
 	int	 fd;

@@ -19,8 +19,7 @@ struct seen {
 	struct timespec	 changed;
 };
 static struct {
-	const struct set *set;		/* of this one's tokens */
-	uint32_t	 generation;
+	uint32_t	 generation;	/* of this one's tokens; 0: none yet */
 	struct seen	*v;
 	struct event	*timer;
 } watch;
@@ -69,15 +68,6 @@ is_new(const char *path, struct seen *s)
 }
 
 static void
-log_why(struct span text)
-{
-	struct span	line;
-
-	while (span_word(&text, "\n", &line))
-		log_warnx("event=secret why=%s", log_quote(line));
-}
-
-static void
 look(evutil_socket_t fd, short what, void *arg)
 {
 	struct gateway		*gw = arg;
@@ -89,12 +79,11 @@ look(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (conf->ntokens == 0 || c == NULL || gw->reload != NULL)
 		return;
-	if (watch.set != gw->set || watch.generation != gw->set->generation) {
+	if (watch.generation != gw->set->generation) {
 		/* Not known which ones keyd has: it gets them once more. */
 		free(watch.v);
 		if ((watch.v = calloc(conf->ntokens, sizeof(*watch.v))) == NULL)
 			fatal("tokens");
-		watch.set = gw->set;
 		watch.generation = gw->set->generation;
 	}
 	buf_init(&msgs, 65536);
@@ -102,7 +91,7 @@ look(evutil_socket_t fd, short what, void *arg)
 		if (is_new(conf->tokens[i].path, &watch.v[i]))
 			token_send(c->chan, &conf->tokens[i],
 			    IPC_SECRET_TOKEN_NEW, &msgs);
-	log_why(buf_content(&msgs));
+	log_lines("event=secret", buf_content(&msgs));
 	buf_clear(&msgs);
 }
 

@@ -3,7 +3,6 @@
  * secret, but whoever could write one would say whom we trust.
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/tls/trust.h"
@@ -44,20 +43,15 @@ trust_check(const struct conf *c, struct buf *msgs)
 {
 	struct paths	 p = { .n = 0 };
 	bool		 ok = true;
-	int		 fd;
 
 	named(&p, c);
 	if (p.full) {
 		buf_fmt(msgs, "more than %d files of CAs\n", TRUST_FILES_MAX);
 		return false;
 	}
-	for (size_t i = 0; i < p.n; i++) {
-		if (i == 0 && c->ca == NULL)
-			continue;	/* the system's may be missing */
-		if ((fd = file_open(p.v[i], false, msgs)) != -1)
-			close(fd);
-		ok = ok && fd != -1;
-	}
+	/* The system's, which is the first then, may be missing. */
+	for (size_t i = c->ca == NULL; i < p.n; i++)
+		ok = can_open(p.v[i], false, msgs) && ok;
 	return ok;
 }
 

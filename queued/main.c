@@ -188,28 +188,14 @@ on_peer(struct proc *p, enum ipc_role role, uint16_t worker,
 		close(fd);
 }
 
-static struct conf *
-conf_of(struct span bundle)
-{
-	struct buf	 msgs;
-	struct conf	*c;
-
-	buf_init(&msgs, 64 << 10);
-	c = conf_parse(bundle, &msgs);
-	buf_clear(&msgs);
-	return c;
-}
-
 static bool
 on_reload(struct proc *p, struct span bundle, bool check, const char **why)
 {
 	struct main	*m = proc_arg(p);
-	struct conf	*c = conf_of(bundle), *old = m->conf;
+	struct conf	*c = conf_accept(bundle, why), *old = m->conf;
 
-	if (c == NULL) {
-		*why = "the configuration does not parse";
+	if (c == NULL)
 		return false;
-	}
 	if (check) {
 		conf_free(c);
 		return true;
@@ -246,14 +232,15 @@ main(int argc, char **argv)
 	    .stop = on_stop, .id_floor_ms = on_floor };
 	static struct main m;
 	struct event_base *base;
+	const char	*why;
 
 	if (offline_wanted(argc, argv))
 		return offline_main(argc, argv);
 	m.proc = proc_start(IPC_QUEUED, argc, argv);
 	base = proc_base(m.proc);
 	proc_confine(m.proc, &profile);
-	if ((m.conf = conf_of(proc_conf(m.proc))) == NULL)
-		fatalx("the configuration does not parse");
+	if ((m.conf = conf_accept(proc_conf(m.proc), &why)) == NULL)
+		fatalx("%s", why);
 	m.flush = evtimer_new(base, on_flush, &m);
 	m.flush_late = evtimer_new(base, on_flush, &m);
 	m.run = evtimer_new(base, on_run, &m);

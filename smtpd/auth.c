@@ -7,8 +7,8 @@
 
 #include "common/base/log.h"
 #include "common/conf/table.h"
+#include "common/sasl/sasl.h"
 #include "common/smtp/plain.h"
-#include "common/smtp/sasl.h"
 #include "smtpd/dovecot.h"
 #include "smtpd/guess.h"
 #include "smtpd/own.h"

@@ -3,7 +3,7 @@
  * auth.h's.
  */
 #include "common/base/log.h"
-#include "common/smtp/sasl.h"
+#include "common/sasl/sasl.h"
 #include "smtpd/auth.h"
 #include "smtpd/cmd.h"
 #include "smtpd/handoff.h"

@@ -9,7 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/conf/table.h"
-#include "common/smtp/sasl.h"
+#include "common/sasl/sasl.h"
 #include "smtpd/digest.h"
 
 struct guess {

@@ -136,13 +136,36 @@ dec_base64(struct buf *b, struct span s)
 	return true;
 }
 
-static int
-hex_value(uint8_t c)
+bool
+dec_base64_into(struct span in, uint8_t *dst, size_t min, size_t max,
+    size_t *len)
+{
+	struct buf	b;
+	bool		ok;
+
+	buf_init(&b, max);
+	b.secret = true;
+	ok = dec_base64(&b, in) && buf_len(&b) >= min;
+	if (ok) {
+		*len = buf_len(&b);
+		memcpy(dst, buf_content(&b).p, *len);
+	}
+	buf_clear(&b);
+	return ok;
+}
+
+int
+hex_upper(uint8_t c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
-	/* hexchar is upper case only (RFC 3461, 4). */
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int
+hex_digit(uint8_t c)
+{
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : hex_upper(c);
 }
 
 bool
@@ -157,8 +180,8 @@ dec_xtext(struct buf *b, struct span s)
 			continue;
 		}
 		if (s.p[i] != '+' || s.len - i < 3 ||
-		    (hi = hex_value(s.p[i + 1])) == -1 ||
-		    (lo = hex_value(s.p[i + 2])) == -1 ||
+		    (hi = hex_upper(s.p[i + 1])) == -1 ||
+		    (lo = hex_upper(s.p[i + 2])) == -1 ||
 		    !buf_byte(b, (uint8_t)(hi << 4 | lo)))
 			return false;
 		i += 2;

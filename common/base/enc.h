@@ -17,6 +17,14 @@ bool	 enc_qp(struct buf *, struct span);
 /* Strict decoders: padding needed, no white space; false if malformed. */
 bool	 dec_base64(struct buf *, struct span);
 bool	 dec_xtext(struct buf *, struct span);
+/* The same into an array: between min and max bytes, *len of them. What is
+ * read on the way is wiped: it may be a secret. */
+bool	 dec_base64_into(struct span, uint8_t *dst, size_t min, size_t max,
+	    size_t *len);
+/* What a digit of hex stands for; -1: it is none. hex_upper knows no "a" to
+ * "f", as RFC 3461, 4 has it. */
+int	 hex_digit(uint8_t);
+int	 hex_upper(uint8_t);
 /* CRC32C of the bytes, continued from crc (0 to begin). */
 uint32_t enc_crc32c(uint32_t crc, struct span);
 /* The same without the processor's instruction, for those that lack it. */

@@ -90,6 +90,17 @@ map_free(struct map *m)
 	free(m);
 }
 
+void
+map_free_all(struct map *m, void (*f)(void *))
+{
+	if (m == NULL)
+		return;
+	for (size_t i = 0; i < m->nslots; i++)
+		for (struct entry *e = m->slots[i]; e != NULL; e = e->next)
+			f(e->value);
+	map_free(m);
+}
+
 /* The place that points to the entry of key, or to the NULL at its chain's
  * end. */
 static struct entry **

@@ -12,6 +12,8 @@ struct map;
 
 struct map *map_new(size_t max);	/* at most max entries */
 void	 map_free(struct map *);	/* the values are not touched */
+/* The same; f, as free(3), is called for each value. Takes NULL. */
+void	 map_free_all(struct map *, void (*f)(void *));
 void	*map_get(const struct map *, struct span key);
 /* Sets or replaces; false if full or out of memory. v is not NULL. */
 bool	 map_set(struct map *, struct span key, void *v);

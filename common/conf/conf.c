@@ -119,6 +119,19 @@ out:
 	return conf;
 }
 
+struct conf *
+conf_accept(struct span bundle, const char **why)
+{
+	struct buf	 msgs;
+	struct conf	*c;
+
+	buf_init(&msgs, 64 << 10);
+	if ((c = conf_parse(bundle, &msgs)) == NULL)
+		*why = "the configuration does not parse";
+	buf_clear(&msgs);
+	return c;
+}
+
 void
 conf_free(struct conf *c)
 {

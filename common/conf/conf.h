@@ -314,6 +314,11 @@ struct conf {
  * so msgs may be non-empty on success (warnings).
  */
 struct conf *conf_parse(struct span bundle, struct buf *msgs);
+/* The same for a daemon, whose parent has told everybody of the errors. NULL:
+ * *why (static) says that there are some. */
+struct conf *conf_accept(struct span bundle, const char **why);
+/* Its word; "off" where none was said. */
+const char *conf_tls_mode_name(enum conf_tls_mode);
 void	 conf_free(struct conf *);
 const struct conf_action *conf_action_find(const struct conf *,
 	    struct span name);

@@ -584,6 +584,8 @@ dest_opts: %empty
 	}
 	| dest_opts K_STANDBY	{ build_dest_last(b)->standby = true; }
 	| dest_opts K_AUTH word auth_clear {
+		if (build_dest_last(b)->auth != NULL)
+			lex_error(&b->lex, &@2, "auth stands twice");
 		build_dest_last(b)->auth = build_label(b, &@3, $3);
 		build_dest_last(b)->auth_plaintext = $4;
 	}

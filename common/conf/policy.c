@@ -3,73 +3,51 @@
  */
 #include "common/conf/policy.h"
 
+#include <time.h>
+
 #include "common/conf/build.h"
 #include "common/conf/table.h"
 
 #define DAY_MS	86400000LL
 
-static const struct { const char *name; enum conf_tls_mode mode; } modes[] = {
-	{ "off", TLS_OFF }, { "opportunistic", TLS_OPPORTUNISTIC },
-	{ "require", TLS_REQUIRE }, { "verify", TLS_VERIFY },
-	{ "dane", TLS_DANE },
-};
-
-static bool
-is_leap(uint64_t y)
-{
-	return (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-}
-
-/* Days from 1970-01-01 to this date of the Gregorian calendar. */
-static int64_t
-days(uint64_t y, uint64_t m, uint64_t d)
-{
-	static const unsigned	 before[] = { 0, 31, 59, 90, 120, 151, 181,
-				    212, 243, 273, 304, 334 };
-	uint64_t		 n;
-
-	n = y * 365 + (y - 1) / 4 - (y - 1) / 100 + (y - 1) / 400;
-	n += before[m - 1] + (is_leap(y) && m > 2) + d - 1;
-	return (int64_t)n - 719527;
-}
-
 /* YYYY-MM-DD */
 static bool
 date(struct span s, int64_t *end_ms)
 {
-	static const uint8_t	 len[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30,
-				    31, 30, 31 };
-	uint64_t		 y, m, d;
+	uint64_t	 y, m, d;
+	struct tm	 tm;
 
 	if (s.len != 10 || s.p[4] != '-' || s.p[7] != '-' ||
 	    !span_u64(span_sub(s, 0, 4), 9999, &y) || y < 1970 ||
 	    !span_u64(span_sub(s, 5, 2), 12, &m) || m == 0 ||
-	    !span_u64(span_sub(s, 8, 2), len[m - 1], &d) || d == 0 ||
-	    (m == 2 && d == 29 && !is_leap(y)))
+	    !span_u64(span_sub(s, 8, 2), 31, &d) || d == 0)
 		return false;
-	*end_ms = (days(y, m, d) + 1) * DAY_MS;
-	return true;
+	tm = (struct tm){ .tm_year = (int)y - 1900, .tm_mon = (int)m - 1,
+	    .tm_mday = (int)d };
+	*end_ms = (int64_t)timegm(&tm) * 1000 + DAY_MS;
+	/* A day that the month does not have is one of the next. */
+	return tm.tm_mday == (int)d;
 }
 
 enum parse
 policy_parse(struct span value, enum conf_tls_mode *mode, int64_t *until_ms,
     const char **why)
 {
-	struct span	word;
-	size_t		i;
+	struct span		word;
+	enum conf_tls_mode	m;
 
 	*until_ms = INT64_MAX;
 	value = span_trim(value);
 	if (!span_word(&value, " \t", &word))
 		word = value;
-	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-		if (span_is(word, modes[i].name))
+	for (m = TLS_OFF; m <= TLS_DANE; m++) {
+		if (span_is(word, conf_tls_mode_name(m)))
 			break;
 	}
 	*why = "off, opportunistic, require, verify or dane is expected";
-	if (i == sizeof(modes) / sizeof(modes[0]))
+	if (m > TLS_DANE)
 		return PARSE_BAD;
-	*mode = modes[i].mode;
+	*mode = m;
 	value = span_trim(value);
 	if (value.len == 0)
 		return PARSE_OK;

@@ -48,12 +48,9 @@ print_dests(struct buf *b, const struct conf_pool *p)
 static void
 print_tls(struct buf *b, const struct conf_tls *t)
 {
-	static const char *const modes[] = { "", "off", "opportunistic",
-	    "require", "verify", "dane" };
-
 	if (t->mode == TLS_UNSET)
 		return;
-	buf_fmt(b, " tls %s", modes[t->mode]);
+	buf_fmt(b, " tls %s", conf_tls_mode_name(t->mode));
 	if (t->name != NULL) {
 		buf_str(b, " name ");
 		put_quoted(b, t->name);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "common/base/enc.h"
 #include "common/base/utf8.h"
 #include "common/conf/build.h"
 
@@ -77,8 +78,7 @@ static bool
 is_fingerprint(struct span s)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if (strchr("0123456789abcdefABCDEF", s.p[i]) == NULL ||
-		    s.p[i] == '\0')
+		if (hex_digit(s.p[i]) == -1)
 			return false;
 	return s.len == 64;
 }

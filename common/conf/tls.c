@@ -4,7 +4,17 @@
  */
 #include <string.h>
 
+#include "common/base/enc.h"
 #include "common/conf/build.h"
+
+const char *
+conf_tls_mode_name(enum conf_tls_mode mode)
+{
+	static const char *const names[] = { "off", "off", "opportunistic",
+	    "require", "verify", "dane" };
+
+	return names[mode];
+}
 
 void
 build_tls_begin(struct build *b)
@@ -18,24 +28,19 @@ build_tls_ca(struct build *b, const struct conf_pos *pos, const char *s)
 	b->tls.ca = build_path(b, pos, s, CA_PATH_MAX);
 }
 
-static int
-hex(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' :
-	    c >= 'a' && c <= 'f' ? c - 'a' + 10 :
-	    c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* 64 hex digits; a colon may stand between two bytes, as openssl(1) has it. */
 static bool
 read_pin(const char *s, uint8_t pin[CONF_PIN_LEN])
 {
+	int	hi, lo;
+
 	for (size_t i = 0; i < CONF_PIN_LEN; i++, s += 2) {
 		if (i > 0 && *s == ':')
 			s++;
-		if (hex(s[0]) == -1 || hex(s[1]) == -1)
+		if ((hi = hex_digit((uint8_t)s[0])) == -1 ||
+		    (lo = hex_digit((uint8_t)s[1])) == -1)
 			return false;
-		pin[i] = (uint8_t)(hex(s[0]) << 4 | hex(s[1]));
+		pin[i] = (uint8_t)(hi << 4 | lo);
 	}
 	return *s == '\0';
 }

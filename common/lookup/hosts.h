@@ -16,7 +16,6 @@
 #define HOSTS_ADDRS_MAX	8	/* addresses of one host */
 #define HOSTS_CANDS_MAX	64	/* addresses in all */
 #define HOSTS_TTL_MAX	60	/* seconds that a list is used */
-#define HOSTS_TEXTS_MAX	40	/* TLSA records of one answer */
 
 /* What is asked of a session with a host. */
 struct hosts_tls {

@@ -103,12 +103,8 @@ hosts_dane_question(struct hosts *h, unsigned *number, enum dns_type *type,
 static void
 answer_tlsa(struct host *host, const struct hosts_reply *r)
 {
-	struct span	 rdata[HOSTS_TEXTS_MAX];
-	size_t		 n = 0;
-
-	for (; n < r->n && n < HOSTS_TEXTS_MAX && r->texts != NULL; n++)
-		rdata[n] = r->texts[n];
-	host->verdict = dane_decide(r->status, r->ad, rdata, n, &host->set);
+	host->verdict = dane_decide(r->status, r->ad, r->texts,
+	    r->texts != NULL ? r->n : 0, &host->set);
 	host->base = host->step == STEP_CANON ? host->canon : host->id.name;
 	if (host->verdict == DANE_NONE && host->step == STEP_CANON)
 		next_step(host, STEP_NAME);

@@ -116,8 +116,10 @@ count_make(struct places *p, struct span action, const struct addr *a)
 }
 
 static void
-count_free(struct count *c)
+count_free(void *v)
 {
+	struct count	*c = v;
+
 	free(c->shares);
 	free(c);
 }
@@ -461,15 +463,6 @@ places_full(struct places *p, const struct addr *a, int64_t now)
 	return n;
 }
 
-static bool
-free_one(struct span key, void *v, void *arg)
-{
-	(void)key;
-	(void)arg;
-	count_free(v);
-	return true;
-}
-
 void
 places_free(struct places *p)
 {
@@ -479,7 +472,6 @@ places_free(struct places *p)
 		return;
 	while ((x = TAILQ_FIRST(&p->waiters)) != NULL)
 		waiter_free(p, x);
-	map_each(p->counts, free_one, NULL);
-	map_free(p->counts);
+	map_free_all(p->counts, count_free);
 	free(p);
 }

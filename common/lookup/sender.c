@@ -14,10 +14,7 @@ struct sender {
 	struct proc	*p;
 	enum ipc_role	 role;
 	struct chan	*chan;		/* NULL: no keyd at the moment */
-	uint16_t	 worker;
 	struct wait	*wait;
-	void		(*joined)(struct chan *);
-	void		(*answered)(const struct ipc_k_auth_answer *);
 };
 struct question {
 	struct sender	*s;
@@ -27,13 +24,6 @@ struct question {
 			    struct span);
 	void		*arg;
 	char		*what;
-};
-
-static chan_handler on_made, on_auth;
-static const struct chan_row rows_deliverd[] = {
-	{ IPC_T_k_srs_made, on_made },
-	{ IPC_T_k_auth_answer, on_auth, true },
-	{ 0, NULL }
 };
 
 struct sender *
@@ -94,24 +84,11 @@ too_old(evutil_socket_t fd, short what, void *arg)
 	    span_str("no answer from keyd"));
 }
 
-static void
-on_made(struct chan *c, const void *msg, int fd)
+void
+sender_made(struct sender *s, const struct ipc_k_srs_made *m)
 {
-	const struct ipc_k_srs_made	*m = msg;
-
-	(void)fd;
-	finish(chan_arg(c), m->tid, m->ok ? SENDER_OK : SENDER_NO, m->address,
+	finish(s, m->tid, m->ok ? SENDER_OK : SENDER_NO, m->address,
 	    span_str(m->ok ? "" : "not an address that can be rewritten"));
-}
-
-static void
-on_auth(struct chan *c, const void *msg, int fd)
-{
-	struct sender	*s = chan_arg(c);
-
-	(void)fd;
-	if (s->answered != NULL)
-		s->answered(msg);
 }
 
 void
@@ -128,49 +105,12 @@ again(uint32_t tid, void *owner, void *arg)
 	question_send(owner);
 }
 
-static void
-lost(struct chan *c, const char *why)
-{
-	struct sender	*s = chan_arg(c);
-
-	if (why != NULL)
-		proc_report(s->p, IPC_KEYD, s->worker, why);
-	if (s->chan == c) {
-		s->chan = NULL;
-		if (s->joined != NULL)
-			s->joined(NULL);
-	}
-	chan_free(c);
-}
-
-void
-sender_peer(struct sender *s, uint16_t worker, int fd)
-{
-	chan_free(s->chan);
-	s->worker = worker;
-	s->chan = chan_new(proc_base(s->p), fd, s->role, IPC_KEYD,
-	    rows_deliverd, lost, s);
-	if (s->chan == NULL)
-		fatal("chan_new");
-	wait_each(s->wait, again, NULL);
-	if (s->joined != NULL)
-		s->joined(s->chan);
-}
-
 void
 sender_join(struct sender *s, struct chan *c)
 {
 	s->chan = c;
 	if (c != NULL)
 		wait_each(s->wait, again, NULL);
-}
-
-void
-sender_share(struct sender *s, void (*joined)(struct chan *),
-    void (*answered)(const struct ipc_k_auth_answer *))
-{
-	s->joined = joined;
-	s->answered = answered;
 }
 
 uint32_t

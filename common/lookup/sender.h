@@ -14,10 +14,8 @@ struct sender;
 
 /* role: the caller's, IPC_DELIVERD or IPC_SMTPD. */
 struct sender *sender_new(struct proc *, enum ipc_role);
-/* deliverd's channel to keyd; the one before is dead. fd is taken. What waits is
+/* The channel to keyd, which is the caller's; NULL: it is gone. What waits is
  * asked again. */
-void	 sender_peer(struct sender *, uint16_t worker, int fd);
-/* The same where the channel is another's, in smtpd; NULL: it is gone. */
 void	 sender_join(struct sender *, struct chan *);
 enum sender_answer {
 	SENDER_OK,		/* address has it */
@@ -33,13 +31,8 @@ enum sender_answer {
 uint32_t sender_ask(struct sender *, struct span what,
 	    void (*done)(void *arg, enum sender_answer, struct span address,
 	    struct span why), void *arg);
-/*
- * In deliverd keyd answers other questions over the same channel (k_auth):
- * joined gets each new one and NULL when it is gone, answered what comes.
- */
-void	 sender_share(struct sender *, void (*joined)(struct chan *),
-	    void (*answered)(const struct ipc_k_auth_answer *));
-/* smtpd: what came over the channel. */
+/* What came over the channel: in deliverd, in smtpd. */
+void	 sender_made(struct sender *, const struct ipc_k_srs_made *);
 void	 sender_answered(struct sender *, const struct ipc_k_srs_sender *);
 void	 sender_cancel(struct sender *, uint32_t number);
 

@@ -6,6 +6,8 @@
 
 #include <openssl/crypto.h>
 
+#include "common/base/enc.h"
+
 #define BLOCK	64
 
 struct md5 {
@@ -150,15 +152,6 @@ state_of(struct span password, uint8_t state[CRAMMD5_STATE])
 	OPENSSL_cleanse(&m, sizeof(m));
 }
 
-static int
-nibble(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool
 unhex(struct span hex, uint8_t *to, size_t len)
 {
@@ -167,8 +160,8 @@ unhex(struct span hex, uint8_t *to, size_t len)
 	if (hex.len != 2 * len)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		h = nibble(hex.p[2 * i]);
-		l = nibble(hex.p[2 * i + 1]);
+		h = hex_digit(hex.p[2 * i]);
+		l = hex_digit(hex.p[2 * i + 1]);
 		if (h == -1 || l == -1)
 			return false;
 		to[i] = (uint8_t)(h << 4 | l);

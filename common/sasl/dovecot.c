@@ -4,7 +4,7 @@
 #include "common/sasl/dovecot.h"
 
 #include "common/base/utf8.h"
-#include "common/smtp/sasl.h"
+#include "common/sasl/sasl.h"
 
 #define VERSION_MAJOR	1
 #define VERSION_MINOR	1

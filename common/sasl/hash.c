@@ -4,14 +4,13 @@
 #include "common/sasl/hash.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/enc.h"
 #include "common/sasl/crammd5.h"
+#include "common/sasl/derive.h"
 
 static const struct {
 	const char	*name;
@@ -62,24 +61,6 @@ is_crypt(struct span body)
 	    body.len && body.len >= 20;
 }
 
-/* A part of base64 with its size. */
-static bool
-decode(struct span in, uint8_t *to, size_t min, size_t max, size_t *len)
-{
-	struct buf	b;
-	bool		ok;
-
-	buf_init(&b, max);
-	b.secret = true;
-	ok = dec_base64(&b, in) && buf_len(&b) >= min;
-	if (ok) {
-		*len = buf_len(&b);
-		memcpy(to, buf_content(&b).p, *len);
-	}
-	buf_clear(&b);
-	return ok;
-}
-
 static bool
 scram_parse(struct span body, struct hash_scram *h)
 {
@@ -90,10 +71,10 @@ scram_parse(struct span body, struct hash_scram *h)
 	memset(h, 0, sizeof(*h));
 	if (!span_word(&body, ",", &w) || !span_u64(w, HASH_ITER_MAX, &n) ||
 	    n == 0 || !span_word(&body, ",", &w) ||
-	    !decode(w, h->salt, 1, sizeof(h->salt), &h->salt_len) ||
+	    !dec_base64_into(w, h->salt, 1, sizeof(h->salt), &h->salt_len) ||
 	    !span_word(&body, ",", &w) ||
-	    !decode(w, h->stored, HASH_KEY_LEN, HASH_KEY_LEN, &len) ||
-	    !decode(body, h->server, HASH_KEY_LEN, HASH_KEY_LEN, &len))
+	    !dec_base64_into(w, h->stored, HASH_KEY_LEN, HASH_KEY_LEN, &len) ||
+	    !dec_base64_into(body, h->server, HASH_KEY_LEN, HASH_KEY_LEN, &len))
 		return false;
 	h->iterations = (unsigned)n;
 	return true;
@@ -103,7 +84,7 @@ static bool
 is_well_formed(enum hash_scheme scheme, struct span body)
 {
 	struct hash_scram	 h;
-	uint8_t			 state[HASH_CRAM_LEN];
+	uint8_t			 state[CRAMMD5_STATE];
 	bool			 ok = true;
 
 	switch (scheme) {
@@ -211,30 +192,17 @@ hash_name(struct span hash)
 
 /* ---- checking -------------------------------------------------------------- */
 
-static bool
-hmac(const void *key, size_t len, struct span what, uint8_t to[HASH_KEY_LEN])
-{
-	unsigned	n = HASH_KEY_LEN;
-
-	return HMAC(EVP_sha256(), key, (int)len, what.p, what.len, to, &n) !=
-	    NULL;
-}
-
 /* RFC 5802, 3 */
 static bool
 scram_keys(struct span password, struct hash_scram *h)
 {
-	uint8_t	salted[HASH_KEY_LEN], client[HASH_KEY_LEN];
+	uint8_t	client[HASH_KEY_LEN];
 	bool	ok;
 
-	ok = PKCS5_PBKDF2_HMAC((const char *)password.p, (int)password.len,
-	    h->salt, (int)h->salt_len, (int)h->iterations, EVP_sha256(),
-	    HASH_KEY_LEN, salted) == 1 &&
-	    hmac(salted, sizeof(salted), span_str("Client Key"), client) &&
-	    hmac(salted, sizeof(salted), span_str("Server Key"), h->server) &&
+	ok = scram_derive(EVP_sha256(), password, span(h->salt, h->salt_len),
+	    h->iterations, client, h->server) &&
 	    EVP_Digest(client, sizeof(client), h->stored, NULL, EVP_sha256(),
 	    NULL) == 1;
-	OPENSSL_cleanse(salted, sizeof(salted));
 	OPENSSL_cleanse(client, sizeof(client));
 	return ok;
 }
@@ -259,22 +227,23 @@ check_scram(struct span body, struct span password)
 static enum hash_result
 check_crypt(struct span body, struct span password, struct crypt_data *data)
 {
-	char	 pass[HASH_PASSWORD_MAX + 1], setting[HASH_MAX + 1];
-	char	*made;
-	size_t	 len;
-	bool	 is;
+	char			 pass[HASH_PASSWORD_MAX + 1];
+	char			 setting[HASH_MAX + 1], *made;
+	enum hash_result	 r = HASH_FAILED;
+	size_t			 len;
 
 	if (!span_cstr(password, pass, sizeof(pass)) ||
 	    !span_cstr(body, setting, sizeof(setting)))
 		return HASH_NO;
 	made = crypt_r(pass, setting, data);
 	OPENSSL_cleanse(pass, sizeof(pass));
-	if (made == NULL || made[0] == '*')
-		return HASH_FAILED;
-	len = strlen(made);
-	is = len == body.len && CRYPTO_memcmp(made, body.p, len) == 0;
+	if (made != NULL && made[0] != '*') {
+		len = strlen(made);
+		r = len == body.len && CRYPTO_memcmp(made, body.p, len) == 0 ?
+		    HASH_YES : HASH_NO;
+	}
 	OPENSSL_cleanse(data, sizeof(*data));
-	return is ? HASH_YES : HASH_NO;
+	return r;
 }
 
 static enum hash_result

@@ -23,7 +23,6 @@
 #define HASH_ITER_MAX	5000000
 #define HASH_SALT_MAX	64	/* bytes of a SCRAM salt */
 #define HASH_KEY_LEN	32	/* SHA-256 */
-#define HASH_CRAM_LEN	32	/* two states of MD5 */
 
 enum hash_scheme { HASH_LOCKED, HASH_CRYPT, HASH_PLAIN, HASH_SCRAM,
     HASH_CRAM };

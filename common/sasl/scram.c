@@ -4,10 +4,9 @@
 #include "common/sasl/scram.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include "common/base/enc.h"
+#include "common/sasl/derive.h"
 
 static const char	binds[] = "p=tls-exporter";
 
@@ -24,12 +23,6 @@ scram_init(struct scram *s, const struct hash_scram *keys, bool plus,
 	}
 }
 
-void
-scram_wipe(struct scram *s)
-{
-	OPENSSL_cleanse(s, sizeof(*s));
-}
-
 /* Up to a ",", which is there and eaten. */
 static bool
 part(struct span *in, struct span *out)
@@ -40,16 +33,6 @@ part(struct span *in, struct span *out)
 	if (n == in->len)
 		return false;
 	span_skip(in, n + 1);
-	return true;
-}
-
-/* "n=…": the value behind its name; false: another. */
-static bool
-attribute(struct span *s, char name)
-{
-	if (s->len < 2 || s->p[0] != (uint8_t)name || s->p[1] != '=')
-		return false;
-	span_skip(s, 2);
 	return true;
 }
 
@@ -81,7 +64,7 @@ static bool
 gs2_header(struct scram *s, struct span *said, struct span *authzid,
     const char **why)
 {
-	struct span	all = *said, flag;
+	struct span	all = *said, flag, rest;
 
 	*why = "the header is malformed";
 	if (!part(said, &flag) || !part(said, authzid))
@@ -94,7 +77,8 @@ gs2_header(struct scram *s, struct span *said, struct span *authzid,
 		return false;
 	memcpy(s->gs2, all.p, s->gs2_len);
 	*why = "the header is malformed";
-	return authzid->len == 0 || attribute(authzid, 'a');
+	rest = *authzid;
+	return rest.len == 0 || scram_attribute(&rest, 'a', authzid);
 }
 
 static bool
@@ -135,29 +119,18 @@ scram_first(struct scram *s, struct span said, struct span nonce,
 		return false;
 	bare = said;
 	*why = "the first message is malformed";
-	if (!part(&said, &name) || !attribute(&name, 'n') || name.len == 0)
+	if (!scram_attribute(&said, 'n', &name) || name.len == 0)
 		return false;
 	if (authzid.len > 0 && !span_eq(authzid, name)) {
 		*why = "nobody may act for another";
 		return false;
 	}
 	/* Extensions may follow; none is known, and they may be passed over. */
-	theirs = span_sub(said, 0, span_find(said, ','));
-	if (!attribute(&theirs, 'r') || !is_nonce(theirs))
+	if (!scram_attribute(&said, 'r', &theirs) || !is_nonce(theirs))
 		return false;
 	*why = "the first message is too long";
 	return auth_add(s, bare) && auth_add(s, span_str(",")) &&
 	    challenge_make(s, theirs, nonce, challenge);
-}
-
-static bool
-hmac(const uint8_t key[HASH_KEY_LEN], struct span what,
-    uint8_t to[HASH_KEY_LEN])
-{
-	unsigned	n = HASH_KEY_LEN;
-
-	return HMAC(EVP_sha256(), key, HASH_KEY_LEN, what.p, what.len, to,
-	    &n) != NULL;
 }
 
 /* cbind-input: the header, and behind "p" what the channel has. */
@@ -180,21 +153,6 @@ binding_is(const struct scram *s, struct span said)
 	return ok;
 }
 
-static bool
-proof_of(struct span said, uint8_t to[HASH_KEY_LEN])
-{
-	struct buf	b;
-	bool		ok;
-
-	buf_init(&b, HASH_KEY_LEN);
-	b.secret = true;
-	ok = dec_base64(&b, said) && buf_len(&b) == HASH_KEY_LEN;
-	if (ok)
-		memcpy(to, buf_content(&b).p, HASH_KEY_LEN);
-	buf_clear(&b);
-	return ok;
-}
-
 /* ClientProof XOR ClientSignature is the key that StoredKey is the hash of. */
 static bool
 is_proved(const struct scram *s, const uint8_t proof[HASH_KEY_LEN])
@@ -202,7 +160,8 @@ is_proved(const struct scram *s, const uint8_t proof[HASH_KEY_LEN])
 	uint8_t	sign[HASH_KEY_LEN], key[HASH_KEY_LEN];
 	bool	ok;
 
-	if (!hmac(s->keys.stored, span(s->auth, s->auth_len), sign))
+	if (!sasl_hmac(EVP_sha256(), span(s->keys.stored, HASH_KEY_LEN),
+	    span(s->auth, s->auth_len), sign))
 		return false;
 	for (size_t i = 0; i < HASH_KEY_LEN; i++)
 		key[i] = sign[i] ^ proof[i];
@@ -217,21 +176,19 @@ enum scram_verdict
 scram_final(struct scram *s, struct span said, struct buf *signature,
     const char **why)
 {
-	struct span	without, proof_at, channel, nonce;
+	struct span	without, rest, tail, proof_at, channel, nonce;
 	uint8_t		proof[HASH_KEY_LEN], sign[HASH_KEY_LEN];
-	size_t		last = span_rfind(said, ',');
+	size_t		last = span_rfind(said, ','), len;
 
 	*why = "the last message is malformed";
-	without = span_sub(said, 0, last);
-	proof_at = span_sub(said, last + 1, said.len);
-	if (last == said.len || !attribute(&proof_at, 'p') ||
-	    !proof_of(proof_at, proof))
+	without = rest = span_sub(said, 0, last);
+	tail = span_sub(said, last + 1, said.len);
+	if (last == said.len || !scram_attribute(&tail, 'p', &proof_at) ||
+	    !dec_base64_into(proof_at, proof, HASH_KEY_LEN, HASH_KEY_LEN,
+	    &len))
 		return SCRAM_BAD;
-	nonce = without;
-	if (!part(&nonce, &channel) || !attribute(&channel, 'c'))
-		return SCRAM_BAD;
-	nonce = span_sub(nonce, 0, span_find(nonce, ','));
-	if (!attribute(&nonce, 'r') ||
+	if (!scram_attribute(&rest, 'c', &channel) ||
+	    !scram_attribute(&rest, 'r', &nonce) ||
 	    !span_eq(nonce, span(s->nonce, s->nonce_len)))
 		return SCRAM_BAD;
 	if (!binding_is(s, channel)) {
@@ -244,7 +201,8 @@ scram_final(struct scram *s, struct span said, struct buf *signature,
 	*why = "wrong password";
 	if (!is_proved(s, proof))
 		return SCRAM_NO;
-	if (!hmac(s->keys.server, span(s->auth, s->auth_len), sign) ||
+	if (!sasl_hmac(EVP_sha256(), span(s->keys.server, HASH_KEY_LEN),
+	    span(s->auth, s->auth_len), sign) ||
 	    !buf_str(signature, "v=") ||
 	    !enc_base64(signature, span(sign, sizeof(sign))))
 		return SCRAM_BAD;

@@ -44,6 +44,5 @@ bool	 scram_first(struct scram *, struct span said, struct span nonce,
 /* client-final-message; on SCRAM_YES appends the server's signature. */
 enum scram_verdict scram_final(struct scram *, struct span said,
 	    struct buf *signature, const char **why);
-void	 scram_wipe(struct scram *);
 
 #endif

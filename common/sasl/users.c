@@ -63,9 +63,8 @@ is_barred(struct span rest)
 int
 users_line(struct span line, struct user *u, const char **why)
 {
-	enum hash_scheme	 scheme;
-	struct span		 body;
-	size_t			 n;
+	struct span	 body;
+	size_t		 n;
 
 	*u = (struct user){ .barred = false };
 	if (line.len > 0 && line.p[line.len - 1] == '\r')
@@ -85,7 +84,7 @@ users_line(struct span line, struct user *u, const char **why)
 	span_skip(&line, n + 1);
 	n = span_find(line, ':');
 	u->hash = span_sub(line, 0, n);
-	if (!hash_parse(u->hash, &scheme, &body, why))
+	if (!hash_parse(u->hash, &u->scheme, &body, why))
 		return -1;
 	if (n < line.len) {
 		span_skip(&line, n + 1);
@@ -95,25 +94,22 @@ users_line(struct span line, struct user *u, const char **why)
 }
 
 static void
-count_class(struct users *u, struct span hash)
+count_class(struct users *u, const struct user *one)
 {
-	enum hash_scheme	 scheme;
-	struct span		 body;
-	const char		*why;
-	char			 name[HASH_CLASS_MAX];
-	size_t			 i;
+	char	name[HASH_CLASS_MAX];
+	size_t	i;
 
-	if (!hash_parse(hash, &scheme, &body, &why) || scheme == HASH_LOCKED)
+	if (one->barred || one->scheme == HASH_LOCKED)
 		return;
-	u->schemes |= 1U << scheme;
-	hash_class(hash, name);
+	u->schemes |= 1U << one->scheme;
+	hash_class(one->hash, name);
 	for (i = 0; i < u->nclasses; i++)
 		if (strcmp(u->classes[i].name, name) == 0)
 			break;
 	if (i == CLASSES_MAX)
 		return;
 	if (i == u->nclasses) {
-		u->classes[u->nclasses++].hash = hash;
+		u->classes[u->nclasses++].hash = one->hash;
 		memcpy(u->classes[i].name, name, sizeof(name));
 	}
 	u->classes[i].n++;
@@ -139,8 +135,7 @@ add(struct users *u, const struct user *new)
 	u->list[u->n++] = *new;
 	if (!map_set(u->index, new->name, (void *)(uintptr_t)u->n))
 		return "out of memory";
-	if (!new->barred)
-		count_class(u, new->hash);
+	count_class(u, new);
 	return NULL;
 }
 

@@ -20,6 +20,7 @@
 struct users;
 struct user {
 	struct span	 name, hash;	/* of the text */
+	enum hash_scheme scheme;	/* of the hash */
 	bool		 barred;	/* by an extra field */
 };
 

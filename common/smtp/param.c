@@ -4,6 +4,7 @@
  */
 #include "common/smtp/param.h"
 
+#include "common/base/enc.h"
 #include "common/base/utf8.h"
 #include "common/smtp/ehlo.h"
 #include "common/smtp/path.h"
@@ -25,14 +26,6 @@ struct param {
 	param_fn	*read;
 };
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /*
  * xtext = *( xchar / hexchar ), RFC 3461, 4. What it stands for has to be
  * printable: it is put into fields of messages later.
@@ -50,8 +43,8 @@ is_xtext(struct span s)
 			continue;
 		if (s.len - i < 3)
 			return false;
-		hi = hex_value(s.p[i + 1]);
-		lo = hex_value(s.p[i + 2]);
+		hi = hex_upper(s.p[i + 1]);
+		lo = hex_upper(s.p[i + 2]);
 		if (hi < 2 || hi > 7 || lo < 0 || (hi == 7 && lo == 15))
 			return false;
 		i += 2;

@@ -158,8 +158,5 @@ tls_client_way(const struct conf_tls *t, bool offered, const struct addr *a)
 const char *
 tls_mode_name(const struct conf_tls *t)
 {
-	static const char *const	names[] = { "off", "off",
-	    "opportunistic", "require", "verify", "dane" };
-
-	return names[t->mode];
+	return conf_tls_mode_name(t->mode);
 }

@@ -103,27 +103,6 @@ dane_decide(enum dns_status status, bool ad, const struct span *rdata,
 	return DANE_REQUIRED;
 }
 
-static bool
-rr_eq(const struct dane_rr *a, const struct dane_rr *b)
-{
-	return a->usage == b->usage && a->selector == b->selector &&
-	    a->matching == b->matching && span_eq(a->data, b->data);
-}
-
-bool
-dane_set_eq(const struct dane_set *a, const struct dane_set *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++) {
-		if (!rr_eq(&a->rr[i], &b->rr[i]))
-			return false;
-	}
-	return true;
-}
-
 struct dane_set *
 dane_set_dup(const struct dane_set *set)
 {

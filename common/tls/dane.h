@@ -48,8 +48,6 @@ bool	 dane_usable(const struct dane_rr *);
  */
 enum dane_verdict dane_decide(enum dns_status, bool ad, const struct span *,
 	    size_t n, struct dane_set **set);
-/* Same records, in the same order. Either may be NULL. */
-bool	 dane_set_eq(const struct dane_set *, const struct dane_set *);
 /* A copy of the set; free with free(3). NULL: no memory, or no set. */
 struct dane_set *dane_set_dup(const struct dane_set *);
 /* "_25._tcp.mx.example.org"; false if it gets too long for a name. */

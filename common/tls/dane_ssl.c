@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
@@ -14,10 +13,9 @@
 bool
 dane_ssl_context(SSL_CTX *ctx)
 {
-	/* RFC 7671, 9: of two digests of the same the stronger one counts. */
-	if (SSL_CTX_dane_enable(ctx) != 1 ||
-	    SSL_CTX_dane_mtype_set(ctx, EVP_sha256(), 1, 1) != 1 ||
-	    SSL_CTX_dane_mtype_set(ctx, EVP_sha512(), 2, 2) != 1)
+	/* With SHA-256 and SHA-512; RFC 7671, 9: of two digests of the same the
+	 * stronger one counts. */
+	if (SSL_CTX_dane_enable(ctx) != 1)
 		return false;
 	/* RFC 7672, 3.1.1: neither names nor dates count with usage 3. */
 	SSL_CTX_dane_set_flags(ctx, DANE_FLAG_NO_DANE_EE_NAMECHECKS);

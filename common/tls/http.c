@@ -4,6 +4,8 @@
  */
 #include "common/tls/http.h"
 
+#include "common/base/enc.h"
+
 struct head {
 	bool		 plain;		/* Content-Type: text/plain */
 	bool		 chunked, has_length, coded;
@@ -98,19 +100,13 @@ static bool
 hex(struct span s, size_t *n)
 {
 	size_t	i;
+	int	v;
 
 	*n = 0;
 	for (i = 0; i < s.len && s.p[i] != ';' && s.p[i] != ' '; i++) {
-		uint8_t	c = s.p[i] | 0x20;
-
-		if (i == 7)
+		if (i == 7 || (v = hex_digit(s.p[i])) == -1)
 			return false;
-		if (c >= '0' && c <= '9')
-			*n = *n * 16 + (size_t)(c - '0');
-		else if (c >= 'a' && c <= 'f')
-			*n = *n * 16 + (size_t)(c - 'a' + 10);
-		else
-			return false;
+		*n = *n * 16 + (size_t)v;
 	}
 	return i > 0;
 }
@@ -130,12 +126,13 @@ chunks(struct span s, struct buf *body, const char **why)
 			return PARSE_BAD;
 		if (n == 0)
 			return PARSE_OK;
-		if (n > body->max || s.len >= n) {
-			*why = "it is too long";
-			if (n > body->max || !buf_add(body, s.p, n))
-				return PARSE_BAD;
-		} else
+		*why = "it is too long";
+		if (n > body->max)
+			return PARSE_BAD;
+		if (s.len < n)
 			return PARSE_MORE;
+		if (!buf_add(body, s.p, n))
+			return PARSE_BAD;
 		span_skip(&s, n);
 		if (!line(&s, &l))
 			return s.len > 2 ? PARSE_BAD : PARSE_MORE;

@@ -56,21 +56,9 @@ tls_plain_is(const struct addr *a)
 	    p->until_ms > clock_mono().ms;
 }
 
-static bool
-free_one(struct span key, void *v, void *arg)
-{
-	(void)key;
-	(void)arg;
-	free(v);
-	return true;
-}
-
 void
 tls_plain_forget(void)
 {
-	if (plains == NULL)
-		return;
-	map_each(plains, free_one, NULL);
-	map_free(plains);
+	map_free_all(plains, free);
 	plains = NULL;
 }

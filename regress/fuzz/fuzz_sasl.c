@@ -7,7 +7,7 @@
 
 #include "common/base/enc.h"
 #include "common/base/utf8.h"
-#include "common/smtp/sasl.h"
+#include "common/sasl/sasl.h"
 
 int	 LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

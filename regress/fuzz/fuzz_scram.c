@@ -30,7 +30,6 @@ scram(struct span first, struct span last, bool plus, const char *binding)
 			abort();
 	} else if (why == NULL)
 		abort();
-	scram_wipe(&s);
 	buf_clear(&out);
 }
 

@@ -64,6 +64,35 @@ test_hex(void **state)
 	assert_true(span_is(out(), "00af10"));
 	assert_false(enc_hex(&b, S("x")));
 	buf_clear(&b);
+	for (unsigned c = 0; c < 256; c++) {
+		const char	*p = c == 0 ? NULL : strchr("0123456789abcdef",
+				    c >= 'A' && c <= 'F' ? c + 32 : c);
+		int		 v = p == NULL ? -1 : p[0] <= '9' ? p[0] - '0' :
+				    p[0] - 'a' + 10;
+
+		assert_int_equal(hex_digit((uint8_t)c), v);
+		assert_int_equal(hex_upper((uint8_t)c), c >= 'a' ? -1 : v);
+	}
+}
+
+static void
+test_base64_into(void **state)
+{
+	uint8_t	to[4] = "....";
+	size_t	n = 9;
+
+	(void)state;
+	assert_false(dec_base64_into(S("Zm9v"), to, 4, 4, &n));
+	assert_false(dec_base64_into(S("Zm9vYmE="), to, 1, 4, &n));
+	assert_false(dec_base64_into(S("Zm9"), to, 1, 4, &n));
+	assert_false(dec_base64_into(S(""), to, 1, 4, &n));
+	assert_memory_equal(to, "....", 4);
+	assert_int_equal(n, 9);
+	assert_true(dec_base64_into(S("Zm9v"), to, 1, 4, &n));
+	assert_int_equal(n, 3);
+	assert_memory_equal(to, "foo.", 4);
+	assert_true(dec_base64_into(S(""), to, 0, 4, &n));
+	assert_int_equal(n, 0);
 }
 
 static void
@@ -169,6 +198,7 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_hex),
+		cmocka_unit_test(test_base64_into),
 		cmocka_unit_test(test_xtext),
 		cmocka_unit_test(test_qp),
 		cmocka_unit_test(test_crc32c)

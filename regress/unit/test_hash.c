@@ -25,6 +25,18 @@ check(const char *hash, const char *password)
 	return hash_check(S(hash), S(password), &data);
 }
 
+/* Well-formed, but its cost is none. */
+static void
+test_failed(void **state)
+{
+	static const struct crypt_data	none;
+
+	(void)state;
+	assert_int_equal(check("$2b$99$abcdefghijklmnopqrstuuN9kMz2S3Xo5hTg9uJYQ"
+	    "z5wF6b1cB7aW", "geheim"), HASH_FAILED);
+	assert_memory_equal(&data, &none, sizeof(data));
+}
+
 static void
 test_make(void **state)
 {
@@ -172,6 +184,9 @@ test_users(void **state)
 	assert_int_equal(users_count(u), 7);
 	assert_true(span_is(users_at(u, 1)->name, "bert@example.org"));
 	assert_true(span_is(users_get(u, S("bert@example.org"))->hash, BCRYPT));
+	assert_int_equal(users_get(u, S("anna"))->scheme, HASH_PLAIN);
+	assert_int_equal(users_at(u, 1)->scheme, HASH_CRYPT);
+	assert_int_equal(users_get(u, S("carl"))->scheme, HASH_LOCKED);
 	assert_null(users_get(u, S("Anna")));
 	assert_null(users_get(u, S("ann")));
 	assert_null(users_get(u, S("")));
@@ -444,6 +459,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_make),
+		cmocka_unit_test(test_failed),
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_class),
 		cmocka_unit_test(test_users),

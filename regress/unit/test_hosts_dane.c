@@ -15,6 +15,8 @@
 #define TLSA	"\3\1\1" "0123456789abcdef0123456789abcdef"
 #define USELESS	"\1\1\1" "0123456789abcdef0123456789abcdef"
 
+#define MANY	"many"		/* TLSA behind 40 of the useless */
+
 /* What DNS says; the table ends with type 0. */
 struct zone {
 	enum dns_type	 type;
@@ -55,6 +57,9 @@ static const struct zone zone[] = {
 	{ DNS_A, "mx.bogus.test", DNS_OK, true, "192.0.2.3", NULL },
 	{ DNS_TLSA, "_25._tcp.mx.bogus.test", DNS_TEMPFAIL, false, NULL,
 	    NULL },
+	{ DNS_MX, "many.test", DNS_OK, true, "mx.many.test", NULL },
+	{ DNS_A, "mx.many.test", DNS_OK, true, "192.0.2.3", NULL },
+	{ DNS_TLSA, "_25._tcp.mx.many.test", DNS_OK, true, MANY, NULL },
 	/* Aliases: to a host with records, to one without (its own count), out
 	 * of what is signed (the alias itself is, or is not). */
 	{ DNS_MX, "alias.test", DNS_OK, true, "www.alias.test", NULL },
@@ -99,7 +104,7 @@ answer(struct hosts *h, unsigned number, enum dns_type type, const char *name)
 				    .ad = true };
 	struct addr		 addr = { 0 };
 	struct mx_host		 mx = { .pref = 10 };
-	struct span		 text;
+	struct span		 text, many[41];
 
 	while (z->type != 0 && (z->type != type ||
 	    !span_caseis(span_str(z->name), name)))
@@ -116,6 +121,11 @@ answer(struct hosts *h, unsigned number, enum dns_type type, const char *name)
 	} else if (r.n == 1 && type == DNS_MX) {
 		strlcpy(mx.name, z->data, sizeof(mx.name));
 		r.mx = &mx;
+	} else if (r.n == 1 && strcmp(z->data, MANY) == 0) {
+		for (r.n = 0; r.n < 40; r.n++)
+			many[r.n] = span_str(USELESS);
+		many[r.n++] = span_str(TLSA);
+		r.texts = many;
 	} else if (r.n == 1 && type == DNS_TLSA) {
 		text = span_str(z->data);
 		r.texts = &text;
@@ -169,6 +179,7 @@ by_mx(void **state)
 		{ "norr.test", "none", "451 4.7.5" },
 		{ "fake.test", "none", "451 4.7.5" },
 		{ "useless.test", "encrypt", "451 4.7.5" },
+		{ "many.test", "mx.many.test many.test", NULL },
 		{ "bogus.test", "451 4.7.5", NULL },
 		{ "alias.test", "mx.good.test alias.test", NULL },
 		{ "alias2.test", "www.alias2.test alias2.test", NULL },

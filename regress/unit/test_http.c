@@ -44,6 +44,8 @@ static const struct { const char *in, *why; } bad[] = {
 	    "its length is said twice" },
 	{ OK PLAIN "Transfer-Encoding: chunked\r\n\r\nx\r\n",
 	    "a malformed chunk" },
+	{ OK PLAIN "Transfer-Encoding: chunked\r\n\r\n\x13\r\nhel\r\n0\r\n",
+	    "a malformed chunk" },
 	{ OK PLAIN "Transfer-Encoding: chunked\r\n\r\n\r\n",
 	    "a malformed chunk" },
 	{ OK PLAIN "Transfer-Encoding: chunked\r\n\r\n11111111\r\n",

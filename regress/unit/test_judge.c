@@ -311,6 +311,50 @@ test_queue_bound(void **state)
 	assert_int_equal(check_waiting(), 0);
 }
 
+/* In the worker: an answer to something else. */
+enum hash_result __real_hash_check(struct span, struct span,
+    struct crypt_data *);
+enum hash_result __wrap_hash_check(struct span, struct span,
+    struct crypt_data *);
+int __real_chan_send_now(int, uint16_t, const void *, int);
+int __wrap_chan_send_now(int, uint16_t, const void *, int);
+static bool	lies;
+
+enum hash_result
+__wrap_hash_check(struct span hash, struct span password,
+    struct crypt_data *data)
+{
+	lies = span_is(password, "lie");
+	return __real_hash_check(hash, password, data);
+}
+
+int
+__wrap_chan_send_now(int to, uint16_t type, const void *msg, int fd)
+{
+	struct ipc_k_checked	k;
+
+	if (!lies || type != IPC_T_k_checked)
+		return __real_chan_send_now(to, type, msg, fd);
+	k = *(const struct ipc_k_checked *)msg;
+	k.tid++;
+	return __real_chan_send_now(to, type, &k, fd);
+}
+
+/* The last: a worker is gone. */
+static void
+test_lie(void **state)
+{
+	size_t	done = 0;
+
+	(void)state;
+	assert_true(check_ask(span_str("{PLAIN}lie"), span_str("lie"), nothing,
+	    &done));
+	while (!is_dead && done == 0)
+		event_base_loop(base, EVLOOP_ONCE);
+	assert_int_equal(done, 0);
+	is_dead = false;
+}
+
 static void
 test_gone(void **state)
 {
@@ -492,6 +536,7 @@ main(void)
 		cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_scram),
 		cmocka_unit_test(test_lately),
+		cmocka_unit_test(test_lie),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "deliverd/keyd.h"
 #include "deliverd/login.h"
 #include "deliverd/logins.h"
 #include "deliverd/srs.h"
@@ -105,7 +106,7 @@ keyd_start(void)
 
 	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK,
 	    0, fds), 0);
-	srs_peer(0, fds[0]);
+	keyd_peer(0, fds[0]);
 	keyd = chan_new(script_base, fds[1], IPC_KEYD, IPC_DELIVERD,
 	    keyd_rows, closed, NULL);
 }
@@ -455,7 +456,8 @@ start(void **state)
 	if (deliverdhelp_start(state) != 0)
 		return -1;
 	srs_init(NULL, pool_add);
-	login_init(NULL);
+	login_init();
+	keyd_init(NULL);
 	keyd_start();
 	return 0;
 }

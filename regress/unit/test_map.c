@@ -17,6 +17,15 @@
 
 static int	values[KEYS];
 
+static unsigned	ntaken;
+
+static void
+take_one(void *v)
+{
+	assert_non_null(v);
+	ntaken++;
+}
+
 static void
 test_random(void **state)
 {
@@ -87,7 +96,10 @@ test_max(void **state)
 	assert_non_null(map_del_u64(m, 5));
 	assert_true(map_set_u64(m, 100, &values[100]));
 	assert_int_equal(map_count(m), 100);
-	map_free(m);
+	map_free_all(m, take_one);
+	assert_int_equal(ntaken, 100);
+	map_free_all(NULL, take_one);
+	assert_int_equal(ntaken, 100);
 	m = map_new(0);
 	assert_false(map_set_u64(m, 1, &values[1]));
 	map_free(m);

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "common/base/enc.h"
-#include "common/smtp/sasl.h"
+#include "common/sasl/sasl.h"
 
 static void
 test_class(void **state)

@@ -186,7 +186,7 @@ scram_lies(void **state)
 static struct sasl_client	client;
 static struct span		say;
 
-static enum sasl_next
+static enum sasl_turn
 comes(const char *challenge)
 {
 	return sasl_client_challenge(&client, span_str(challenge), &say, &why);

@@ -3,16 +3,17 @@ UNIT_test_cache = lookupd/cache.o
 UNIT_test_resolve = lookupd/resolve.o lookupd/cache.o
 UNITLIBS_test_resolve = -lcares
 UNIT_test_keys = regress/lib/certhelp.o \
-	$(addprefix keyd/,key.o ocsp.o cred.o set.o token.o)
+	$(addprefix keyd/,key.o ocsp.o cred.o set.o file.o token.o)
 UNITLIBS_test_keys = -lcrypto
-UNIT_test_judge = $(addprefix keyd/,judge.o check.o lately.o scrams.o tables.o)
-UNITLIBS_test_judge = -lcrypto -lcrypt
+UNIT_test_judge = $(addprefix keyd/,judge.o check.o lately.o scrams.o tables.o file.o)
+UNITLIBS_test_judge = -lcrypto -lcrypt \
+	$(addprefix -Wl$(comma)--wrap=,hash_check chan_send_now)
 UNITLIBS_fuzz_users = -lcrypto -lcrypt
 UNITLIBS_fuzz_scram = -lcrypto -lcrypt
 UNIT_test_sign = regress/lib/certhelp.o keyd/sign.o
 UNITLIBS_test_sign = -lcrypto
 UNIT_test_keypeer = regress/lib/certhelp.o $(addprefix keyd/,key.o ocsp.o \
-	cred.o set.o token.o login.o sign.o srs.o push.o peer.o)
+	cred.o set.o file.o token.o login.o sign.o srs.o push.o peer.o)
 UNIT_test_provider = regress/lib/certhelp.o
 UNITLIBS_test_provider = -lssl -lcrypto
 UNITLIBS_test_keypeer = -lcrypto
@@ -173,7 +174,7 @@ UNIT_test_verify = regress/lib/loghelp.o $(SMTPD)
 UNIT_test_verify_away = regress/lib/loghelp.o $(SMTPD)
 UNIT_test_pki = regress/lib/certhelp.o \
 	$(addprefix smtpd/,keyd.o pki.o pki_ask.o pki_ctx.o srs.o) \
-	$(addprefix keyd/,key.o ocsp.o cred.o token.o set.o login.o sign.o \
+	$(addprefix keyd/,key.o ocsp.o cred.o token.o set.o file.o login.o sign.o \
 	srs.o push.o peer.o)
 UNITLIBS_test_pki = -lssl -lcrypto -Wl,--wrap=event_add
 UNIT_test_starttls = regress/lib/loghelp.o regress/lib/certhelp.o $(SMTPD)

@@ -3,8 +3,8 @@
  * best that both sides have, and what a challenge of the server's asks for. What
  * a secret is needed for is keyd's (keyd/login.h). Pure functions.
  */
-#ifndef SMTP_SASLCLIENT_H
-#define SMTP_SASLCLIENT_H
+#ifndef SASL_CLIENT_H
+#define SASL_CLIENT_H
 
 #include "common/base/buf.h"
 
@@ -43,13 +43,13 @@ struct sasl_client {
 void	 sasl_client_begin(struct sasl_client *, enum sasl_mech);
 void	 sasl_client_clear(struct sasl_client *);
 
-enum sasl_next {
+enum sasl_turn {
 	SASL_ASK,		/* the response needs the secret */
 	SASL_SAY,		/* *say, which is static and may be empty */
 	SASL_STOP		/* cancel it; *why (static) says why */
 };
 /* The server's next challenge, decoded. */
-enum sasl_next sasl_client_challenge(struct sasl_client *, struct span,
+enum sasl_turn sasl_client_challenge(struct sasl_client *, struct span,
 	    struct span *say, const char **why);
 /* The server says that we are in: may that be? Not where it had to show that it
  * knows the password and did not (RFC 5802, 5). */

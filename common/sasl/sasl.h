@@ -3,8 +3,8 @@
  * mechanisms can go through it, and whose name a client says. Nothing here
  * judges a password.
  */
-#ifndef SMTP_SASL_H
-#define SMTP_SASL_H
+#ifndef SASL_SASL_H
+#define SASL_SASL_H
 
 #include "common/base/span.h"
 

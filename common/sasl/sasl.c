@@ -1,7 +1,7 @@
 /*
  * Names out of SASL exchanges. See sasl.h.
  */
-#include "common/smtp/sasl.h"
+#include "common/sasl/sasl.h"
 
 #include "common/base/enc.h"
 #include "common/base/utf8.h"
