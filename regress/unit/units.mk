@@ -128,6 +128,7 @@ UNITLIBS_test_login = -lcrypto
 UNIT_test_agents = regress/lib/queuehelp.o \
     $(addprefix queued/,job.o job_send.o) $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
+UNIT_test_stskeep = deliverd/sts.o
 UNIT_test_proxies = queued/proxies.o queued/hosts.o
 UNIT_test_again = queued/again.o
 UNIT_test_archive = queued/archive.o queued/record.o queued/envelope.o
