@@ -28,19 +28,6 @@ secure_clear(struct link *l)
 	l->welcome = NULL;
 }
 
-bool
-secure_wanted(const struct link *l, const struct smtp_client_event *ev)
-{
-	struct span	s = ev->text;
-
-	if (ev->code != 530 || l->secured.protocol[0] != '\0')
-		return false;
-	for (; s.len >= 3; span_skip(&s, 1))
-		if (span_casestarts(s, span_str("TLS")))
-			return true;
-	return false;
-}
-
 static void
 tell(struct link *l, const char *result, const char *why)
 {
@@ -82,20 +69,21 @@ secure_failed(struct link *l, const char *what)
 {
 	char	why[600];
 
-	if (l->tls.mode == TLS_OPPORTUNISTIC) {
-		plain(l, what);
-		return;
-	}
 	snprintf(why, sizeof(why), "no TLS session: %s", what);
-	if (!l->tls.at_once || l->phase != LINK_TLS) {
+	switch (tls_client_failed(&l->tls, l->phase == LINK_TLS)) {
+	case TLS_FAILED_PLAIN:
+		plain(l, what);
+		break;
+	case TLS_FAILED_DOWN:
+		tell(l, "refused", why);
+		snprintf(why, sizeof(why), "4.7.5 %s: no TLS session: %s",
+		    l->server, what);
+		open_unusable(l, 421, why);
+		break;
+	case TLS_FAILED_REFUSED:
 		refuse(l, "4.7.5", why);
-		return;
+		break;
 	}
-	/* Nothing at all was heard of it yet but that. */
-	tell(l, "refused", why);
-	snprintf(why, sizeof(why), "4.7.5 %s: no TLS session: %s", l->server,
-	    what);
-	open_unusable(l, 421, why);
 }
 
 bool
