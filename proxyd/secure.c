@@ -19,13 +19,19 @@ secure_connect(struct link *l, const struct hosts_cand *c)
 	strlcpy(l->host, c->name, sizeof(l->host));
 }
 
+static void
+forget_welcome(struct link *l)
+{
+	l->hello_tls = false;
+	free(l->welcome);
+	l->welcome = NULL;
+}
+
 void
 secure_clear(struct link *l)
 {
 	l->secured = (struct tls_facts){ .verified = false };
-	l->hello_tls = false;
-	free(l->welcome);
-	l->welcome = NULL;
+	forget_welcome(l);
 }
 
 static void
@@ -124,6 +130,14 @@ go_on(struct link *l)
 	free(greeting);
 }
 
+/* At rule level the EHLO that was for TLS is the one of the session as well,
+ * unless XCLIENT is to come between. */
+static bool
+is_session_hello(const struct link *l)
+{
+	return l->helo != NULL && l->action->identity != IDENTITY_XCLIENT;
+}
+
 bool
 secure_helloed(struct link *l, const struct smtp_client_event *ev)
 {
@@ -141,6 +155,10 @@ secure_helloed(struct link *l, const struct smtp_client_event *ev)
 		if (l->srv != NULL)
 			srv_tls(l->srv, "%s: plain, %s",
 			    tls_mode_name(&l->tls), TLS_NOT_OFFERED);
+		if (is_session_hello(l)) {
+			forget_welcome(l);
+			return false;
+		}
 		go_on(l);
 		break;
 	case TLS_WAY_START:
