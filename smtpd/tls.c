@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/enc.h"
 #include "common/base/log.h"
 #include "common/io/tls.h"
 #include "common/tls/trust.h"
@@ -61,18 +62,21 @@ new_ssl(const struct conf_listen *l)
 	return ssl;
 }
 
+static bool
+has_starttls(const struct conf_listen *l)
+{
+	return l->tls == LISTEN_TLS || l->tls == LISTEN_TLS_REQUIRE;
+}
+
 bool
 tls_offered(const struct session *s)
 {
-	SSL	*ssl;
+	const char	*why;
 
-	if (s->tls != NULL || (s->listen->tls != LISTEN_TLS &&
-	    s->listen->tls != LISTEN_TLS_REQUIRE))
-		return false;
-	/* It may have no certificate, now or at all. */
-	ssl = new_ssl(s->listen);
-	SSL_free(ssl);
-	return ssl != NULL;
+	/* It may have no certificate, now or at all, as new_ssl(). */
+	return s->tls == NULL && has_starttls(s->listen) &&
+	    pki_has(s->listen) && (!s->listen->tls_verify ||
+	    trust_store(session_conf()->ca, &why) != NULL);
 }
 
 const char *
@@ -146,12 +150,14 @@ fingerprint(const SSL *ssl)
 	X509		*x = SSL_get1_peer_certificate(ssl);
 	uint8_t		 md[EVP_MAX_MD_SIZE];
 	unsigned	 n = 0;
+	struct buf	 b;
 	char		*hex = NULL;
 
+	buf_init(&b, 2 * sizeof(md) + 1);
 	if (x != NULL && X509_digest(x, EVP_sha256(), md, &n) == 1 &&
-	    (hex = calloc(2, n + 1)) != NULL)
-		for (unsigned i = 0; i < n; i++)
-			snprintf(hex + 2 * (size_t)i, 3, "%02x", md[i]);
+	    enc_hex(&b, span(md, n)))
+		hex = span_dup(buf_content(&b));
+	buf_clear(&b);
 	X509_free(x);
 	return hex;
 }
@@ -213,8 +219,7 @@ cmd_starttls(struct cmd *c, struct span arg)
 
 	if (s->tls != NULL) {
 		session_reply(c, 503, "5.5.1 TLS stands already");
-	} else if (s->listen->tls != LISTEN_TLS &&
-	    s->listen->tls != LISTEN_TLS_REQUIRE) {
+	} else if (!has_starttls(s->listen)) {
 		session_reply(c, 502, "5.5.1 Not offered here");
 	} else if (s->phase != PH_READY) {
 		session_reply(c, 503, "%s", s->txn == NULL ?

@@ -45,6 +45,14 @@ static bool		 no_pki;
 static char		 fingerprint[5 + 64 + 1];	/* "cert=…" */
 
 SSL	*__wrap_pki_ssl(const struct conf_listen *);
+bool	 __wrap_pki_has(const struct conf_listen *);
+
+bool
+__wrap_pki_has(const struct conf_listen *l)
+{
+	(void)l;
+	return !no_pki;
+}
 
 SSL *
 __wrap_pki_ssl(const struct conf_listen *l)
