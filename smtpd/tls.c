@@ -3,6 +3,7 @@
  */
 #include "smtpd/tls.h"
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +163,20 @@ fingerprint(const SSL *ssl)
 	return hex;
 }
 
+/* "tls-exporter" (RFC 9266). Not before TLS 1.3: there clients take -PLUS to be
+ * bound by "tls-unique", and would fail. */
+static void
+name_channel(struct session *s, SSL *ssl)
+{
+	static const char	 label[] = "EXPORTER-Channel-Binding";
+
+	if (SSL_version(ssl) >= TLS1_3_VERSION &&
+	    SSL_export_keying_material(ssl, s->binding, sizeof(s->binding),
+	    label, sizeof(label) - 1, NULL, 0, 0) == 1)
+		s->binding_len = sizeof(s->binding);
+	ERR_clear_error();
+}
+
 void
 tls_done(struct session *s)
 {
@@ -172,6 +187,7 @@ tls_done(struct session *s)
 	s->tls = SSL_get_version(ssl);
 	s->cipher = SSL_get_cipher_name(ssl);
 	s->cert = fingerprint(ssl);
+	name_channel(s, ssl);
 	s->timer = TIMER_NONE;
 	session_stats()->tls++;
 	log_info("session=%s event=tls result=ok how=%s tls=%s cipher=%s%s%s"
