@@ -42,7 +42,6 @@ dest_free(struct dest *d)
 {
 	dest_forget(d);
 	dest_list_free(d->own);
-	buf_clear(&d->policy);
 	free(d);
 }
 
@@ -243,7 +242,6 @@ dest_new(const struct conf_action *a, const char *domain, struct span key,
 	d->action = a;
 	d->pool = d->own != NULL ? d->own : a->pool;
 	strlcpy(d->domain, domain, sizeof(d->domain));
-	buf_init(&d->policy, STS_BYTES_MAX + 1024);
 	TAILQ_INIT(&d->jobs);
 	TAILQ_INIT(&d->conns);
 	d->limit = limit_of(a, domain);
@@ -363,9 +361,7 @@ static void
 found(void *arg, const struct hosts_list *l)
 {
 	struct dest		*d = arg;
-	static struct sts_policy policy;
-	const struct sts_policy	*p = NULL;
-	const char		*why;
+	const struct sts_policy	*p = d->by_sts ? sts_holds(d->domain) : NULL;
 	struct cand		*v;
 	size_t			 n = 0;
 	bool			 named, refused = false;
@@ -375,9 +371,6 @@ found(void *arg, const struct hosts_list *l)
 		found_none(d, l->code, l->text);
 		return;
 	}
-	if (buf_len(&d->policy) > 0 && sts_policy_parse(
-	    buf_content(&d->policy), &policy, &why) == PARSE_OK)
-		p = &policy;
 	if ((v = calloc(l->n, sizeof(*v))) == NULL)
 		fatal("candidates");
 	/* The new references first: what is known of a server stays. */
@@ -432,14 +425,11 @@ wants_policy(const struct dest *d)
 }
 
 static void
-have_policy(void *arg, const struct sts_policy *p)
+have_policy(void *arg)
 {
 	struct dest	*d = arg;
 
 	d->sts = NULL;
-	buf_reset(&d->policy);
-	if (p != NULL)
-		sts_policy_write(&d->policy, p);
 	d->find = find_in(ask, conf, d->action, d->own, d->domain, found, d);
 }
 
@@ -451,10 +441,10 @@ dest_have_cands(struct dest *d)
 	if (d->cands != NULL && clock_mono().ms <= d->expires.ms)
 		return true;
 	d->starting = true;
-	if (wants_policy(d))
+	if ((d->by_sts = wants_policy(d)))
 		d->sts = sts_find(d->domain, have_policy, d);
 	else
-		have_policy(d, NULL);
+		have_policy(d);
 	d->starting = false;
 	return d->sts == NULL && d->find == NULL && d->cands != NULL;
 }

@@ -412,7 +412,8 @@ pool_insecure(struct conn *c, const char *reply)
 	    log_quote(span_str(c->server)), log_quote_reply(span_str(reply)));
 	srv_works(c->srv);
 	refuse(d, c->srv, reply);
-	if (c->probe)
+	/* Where it was the server's probe, nobody has tried the login. */
+	if (logins_probed(c->as))
 		logins_failed(c->as, c->srv, true, reply);
 	release(c);
 	go_on(d);

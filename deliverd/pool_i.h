@@ -32,7 +32,7 @@ struct dest {
 	size_t		 nprobes;
 	struct sts_find	*sts;		/* its policy is being asked for, then */
 	struct find	*find;		/* its servers are */
-	struct buf	 policy;	/* MTA-STS's; empty: none holds */
+	bool		 by_sts;	/* what sts_holds() tells is followed */
 	bool		 starting;	/* inside find_start() */
 	struct cand	*cands;		/* NULL: not known */
 	size_t		 ncands;

@@ -40,13 +40,6 @@ refuse(struct conn *c, const char *code, const char *why)
 	pool_insecure(c, text);
 }
 
-/* Does a failure of TLS leave the way in plain? */
-static bool
-may_be_plain(const struct conn *c)
-{
-	return c->tls.mode == TLS_OPPORTUNISTIC && !c->tls.at_once;
-}
-
 static void
 plain(struct conn *c, const char *why)
 {
@@ -126,21 +119,22 @@ secure_failed(struct conn *c, const char *what)
 {
 	char	why[900];
 
-	if (may_be_plain(c)) {
+	switch (tls_client_failed(&c->tls, c->phase == CONN_TLS)) {
+	case TLS_FAILED_PLAIN:
 		plain(c, what);
-		return;
-	}
-	snprintf(why, sizeof(why), "no TLS session: %s", what);
-	/* Nothing at all was heard of it yet but that. */
-	if (c->tls.at_once && c->phase == CONN_TLS) {
+		break;
+	case TLS_FAILED_DOWN:
 		snprintf(why, sizeof(why), "451 4.7.5 %s: no TLS session: %s",
 		    c->server, what);
 		srv_tls(c->srv, "%s: refused, %s", tls_mode_name(&c->tls),
 		    what);
 		pool_unreachable(c, why);
-		return;
+		break;
+	case TLS_FAILED_REFUSED:
+		snprintf(why, sizeof(why), "no TLS session: %s", what);
+		refuse(c, "4.7.5", why);
+		break;
 	}
-	refuse(c, "4.7.5", why);
 }
 
 bool

@@ -7,6 +7,7 @@
 #include "deliverd/sts_i.h"
 
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -17,31 +18,37 @@ struct kept {
 	int64_t		 expires_ms, again_ms;	/* clock_mono() */
 	struct buf	 text;			/* empty: none */
 };
-struct sts_find {
+/* One for all that ask for the domain meanwhile. */
+struct fetching {
 	char		 domain[DNS_NAME_MAX + 1];
 	char		 id[STS_ID_MAX + 1];
+	TAILQ_HEAD(, sts_find) waiting;
+};
+struct sts_find {
+	char		 domain[DNS_NAME_MAX + 1];
 	uint32_t	 tid;			/* the question for the record */
-	struct sts_fetch *fetch;
-	void		(*done)(void *, const struct sts_policy *);
+	struct fetching	*fetching;		/* it waits for that */
+	TAILQ_ENTRY(sts_find) entry;
+	void		(*done)(void *);
 	void		*arg;
 };
 
 static struct ask	*ask;
 static struct map	*policies;
-static size_t		 nfetches;
+static struct map	*fetches;		/* that are going on */
 
 void
 sts_init(struct proc *p, const struct conf *conf, struct ask *a)
 {
 	ask = a;
-	if ((policies = map_new(STS_DOMAINS_MAX)) == NULL)
+	if ((policies = map_new(STS_DOMAINS_MAX)) == NULL ||
+	    (fetches = map_new(STS_FETCHES_MAX)) == NULL)
 		fatal("map_new");
 	sts_fetch_init(p, conf, a);
 }
 
-/* The policy that holds now, or NULL. */
-static const struct sts_policy *
-holds(const char *domain)
+const struct sts_policy *
+sts_holds(const char *domain)
 {
 	static struct sts_policy	 policy;
 	struct kept			*k;
@@ -58,34 +65,71 @@ holds(const char *domain)
 static void
 finish(struct sts_find *f)
 {
-	f->done(f->arg, holds(f->domain));
+	f->done(f->arg);
 	free(f);
 }
 
-static bool
-drop_one(struct span key, void *v, void *arg)
+static void
+drop(struct span key)
 {
-	struct kept	*k = v;
-	int64_t		 now = clock_mono().ms;
+	struct kept	*k = map_del(policies, key);
+
+	buf_clear(&k->text);
+	free(k);
+}
+
+static bool
+drop_old(struct span key, void *v, void *arg)
+{
+	const struct kept	*k = v;
+	int64_t			 now = clock_mono().ms;
 
 	(void)arg;
-	if (now >= k->expires_ms && now >= k->again_ms) {
-		map_del(policies, key);
-		buf_clear(&k->text);
-		free(k);
-	}
+	if (now >= k->expires_ms && now >= k->again_ms)
+		drop(key);
 	return true;
 }
 
+struct first {			/* the one that expires before the others */
+	struct span	 key;
+	const struct kept *k;
+};
+
+static bool
+is_first(struct span key, void *v, void *arg)
+{
+	struct first		*best = arg;
+	const struct kept	*k = v;
+
+	if (best->k == NULL || k->expires_ms < best->k->expires_ms)
+		*best = (struct first){ key, k };
+	return true;
+}
+
+/* Room for one more. A policy makes some for a policy, not for a failure. */
+static void
+make_room(bool is_policy)
+{
+	struct first	first = { .k = NULL };
+
+	if (map_count(policies) < STS_DOMAINS_MAX)
+		return;
+	map_each(policies, drop_old, NULL);
+	if (map_count(policies) < STS_DOMAINS_MAX)
+		return;
+	map_each(policies, is_first, &first);
+	if (is_policy || clock_mono().ms >= first.k->expires_ms)
+		drop(first.key);
+}
+
 static struct kept *
-keep(const char *domain)
+keep(const char *domain, bool is_policy)
 {
 	struct kept	*k = map_get(policies, span_str(domain));
 
 	if (k != NULL)
 		return k;
-	if (map_count(policies) == STS_DOMAINS_MAX)
-		map_each(policies, drop_one, NULL);
+	make_room(is_policy);
 	if ((k = calloc(1, sizeof(*k))) == NULL)
 		fatal("policy");
 	buf_init(&k->text, STS_BYTES_MAX + 1024);
@@ -97,84 +141,124 @@ keep(const char *domain)
 }
 
 static void
-take(struct sts_find *f, struct kept *k, struct span text)
+take(const struct fetching *g, struct kept *k, const struct sts_policy *p)
 {
-	struct sts_policy	 p;
-	const char		*why;
-
-	if (sts_policy_parse(text, &p, &why) != PARSE_OK) {
-		log_info("event=sts domain=%s result=failed why=%s",
-		    log_quote(span_str(f->domain)), log_quote(span_str(why)));
-		return;
-	}
 	buf_reset(&k->text);
-	if (!sts_policy_write(&k->text, &p)) {
+	if (!sts_policy_write(&k->text, p)) {
 		buf_clear(&k->text);
 		return;
 	}
-	strlcpy(k->id, f->id, sizeof(k->id));
-	k->expires_ms = clock_mono().ms + (int64_t)p.max_age * 1000;
+	strlcpy(k->id, g->id, sizeof(k->id));
+	k->expires_ms = clock_mono().ms + (int64_t)p->max_age * 1000;
 	log_info("event=sts domain=%s result=ok mode=%s policy=%s max_age=%u",
-	    log_quote(span_str(f->domain)), sts_mode_name(p.mode), k->id,
-	    p.max_age);
+	    log_quote(span_str(g->domain)), sts_mode_name(p->mode), k->id,
+	    p->max_age);
 }
 
 static void
 fetched(void *arg, struct span text, const char *why)
 {
-	struct sts_find	*f = arg;
-	struct kept	*k = keep(f->domain);
+	struct fetching		*g = arg;
+	struct sts_find		*f;
+	struct sts_policy	 p;
+	struct kept		*k;
+	const char		*bad;
 
-	f->fetch = NULL;
-	nfetches--;
+	map_del(fetches, span_str(g->domain));
+	if (why == NULL && sts_policy_parse(text, &p, &bad) != PARSE_OK)
+		why = bad;
 	if (why != NULL)
 		log_info("event=sts domain=%s result=failed why=%s",
-		    log_quote(span_str(f->domain)), log_quote(span_str(why)));
-	if (k != NULL) {
+		    log_quote(span_str(g->domain)), log_quote(span_str(why)));
+	if ((k = keep(g->domain, why == NULL)) != NULL) {
 		k->again_ms = clock_mono().ms + STS_AGAIN_MS;
 		if (why == NULL)
-			take(f, k, text);
+			take(g, k, &p);
 	}
-	finish(f);
+	while ((f = TAILQ_FIRST(&g->waiting)) != NULL) {
+		TAILQ_REMOVE(&g->waiting, f, entry);
+		finish(f);
+	}
+	free(g);
+}
+
+/* Is what holds the policy of this record? */
+static bool
+is_same(const char *domain, const char *id)
+{
+	const struct kept	*k = map_get(policies, span_str(domain));
+
+	return sts_holds(domain) != NULL && strcmp(k->id, id) == 0;
 }
 
 /* Is another one to be fetched: it has changed, or half of its time is over? */
 static bool
-wants_fetch(const struct sts_find *f)
+wants_fetch(const char *domain, const char *id)
 {
-	const struct kept	*k = map_get(policies, span_str(f->domain));
-	const struct sts_policy	*p = holds(f->domain);
+	const struct kept	*k = map_get(policies, span_str(domain));
 	int64_t			 now = clock_mono().ms;
 
 	if (k == NULL)
 		return true;
-	if (p != NULL && strcmp(k->id, f->id) == 0 &&
-	    k->expires_ms - now > (int64_t)p->max_age * 500)
+	if (is_same(domain, id) && k->expires_ms - now >
+	    (int64_t)sts_holds(domain)->max_age * 500)
 		return false;
 	return now >= k->again_ms;
+}
+
+/* NULL: it can't be begun. */
+static struct fetching *
+fetch(const char *domain, const char *id)
+{
+	struct fetching	*g;
+
+	if (map_count(fetches) == STS_FETCHES_MAX)
+		return NULL;
+	if ((g = calloc(1, sizeof(*g))) == NULL)
+		fatal("sts");
+	strlcpy(g->domain, domain, sizeof(g->domain));
+	strlcpy(g->id, id, sizeof(g->id));
+	TAILQ_INIT(&g->waiting);
+	if (!map_set(fetches, span_str(domain), g)) {
+		free(g);
+		return NULL;
+	}
+	if (!sts_fetch(domain, fetched, g)) {
+		map_del(fetches, span_str(domain));
+		free(g);
+		return NULL;
+	}
+	return g;
 }
 
 static void
 answered(void *arg, const struct ask_answer *ans)
 {
 	struct sts_find	*f = arg;
+	struct fetching	*g = map_get(fetches, span_str(f->domain));
 	struct span	 txt[ASK_RRS_MAX];
+	char		 id[STS_ID_MAX + 1];
 
 	f->tid = 0;
 	for (size_t i = 0; i < ans->n; i++)
 		txt[i] = ans->rr[i].text;
-	if (ans->status == DNS_OK && sts_record(txt, ans->n, f->id) &&
-	    wants_fetch(f) && nfetches < STS_FETCHES_MAX &&
-	    (f->fetch = sts_fetch(f->domain, fetched, f)) != NULL) {
-		nfetches++;
+	if (ans->status != DNS_OK || !sts_record(txt, ans->n, id)) {
+		finish(f);
 		return;
 	}
-	finish(f);
+	if (g == NULL && wants_fetch(f->domain, id))
+		g = fetch(f->domain, id);
+	/* Nobody waits for what only makes sure of the policy that holds. */
+	if (g == NULL || is_same(f->domain, id)) {
+		finish(f);
+		return;
+	}
+	f->fetching = g;
+	TAILQ_INSERT_TAIL(&g->waiting, f, entry);
 }
 
 struct sts_find *
-sts_find(const char *domain, void (*done)(void *, const struct sts_policy *),
-    void *arg)
+sts_find(const char *domain, void (*done)(void *), void *arg)
 {
 	char		 name[DNS_NAME_MAX + 1];
 	struct sts_find	*f;
@@ -197,8 +281,8 @@ sts_cancel(struct sts_find *f)
 	if (f == NULL)
 		return;
 	ask_cancel(ask, f->tid);
-	if (f->fetch != NULL)
-		nfetches--;
-	sts_fetch_cancel(f->fetch);
+	/* The fetch goes on: its policy is for the next mail. */
+	if (f->fetching != NULL)
+		TAILQ_REMOVE(&f->fetching->waiting, f, entry);
 	free(f);
 }

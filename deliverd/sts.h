@@ -19,11 +19,15 @@
 struct sts_find;
 
 void	 sts_init(struct proc *, const struct conf *, struct ask *);
-/* Calls done once, from within (then NULL is given back) or later, with the
- * policy that holds: borrowed until it returns; NULL: none does. done may not
- * call sts_cancel() for itself. */
-struct sts_find *sts_find(const char *domain,
-	    void (*done)(void *arg, const struct sts_policy *), void *arg);
+/* Calls done once, from within (then NULL is given back) or later, when
+ * sts_holds() tells what is to be followed. Not later than that for a policy
+ * that is still good and only fetched once more. done may not call
+ * sts_cancel() for itself. */
+struct sts_find *sts_find(const char *domain, void (*done)(void *arg),
+	    void *arg);
 void	 sts_cancel(struct sts_find *);		/* takes NULL */
+/* The policy that holds now, or NULL. Borrowed until the next call, or turn of
+ * the loop. */
+const struct sts_policy *sts_holds(const char *domain);
 
 #endif

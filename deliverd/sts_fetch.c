@@ -44,11 +44,9 @@ sts_fetch_init(struct proc *p, const struct conf *c, struct ask *a)
 	ask = a;
 }
 
-void
-sts_fetch_cancel(struct sts_fetch *f)
+static void
+fetch_free(struct sts_fetch *f)
 {
-	if (f == NULL)
-		return;
 	ask_cancel(ask, f->tid[0]);
 	ask_cancel(ask, f->tid[1]);
 	stream_free(f->s);
@@ -60,7 +58,7 @@ static void
 finish(struct sts_fetch *f, struct span text, const char *why)
 {
 	f->done(f->arg, text, why);
-	sts_fetch_cancel(f);
+	fetch_free(f);
 }
 
 static void
@@ -211,7 +209,7 @@ too_late(evutil_socket_t fd, short what, void *arg)
 	finish(arg, span(NULL, 0), "timed out");
 }
 
-struct sts_fetch *
+bool
 sts_fetch(const char *domain, void (*done)(void *, struct span, const char *),
     void *arg)
 {
@@ -230,7 +228,7 @@ sts_fetch(const char *domain, void (*done)(void *, struct span, const char *),
 	    (f->tid[0] = ask_send(ask, DNS_A, f->host, answered_a, f)) != 0 &&
 	    (f->tid[1] = ask_send(ask, DNS_AAAA, f->host, answered_aaaa,
 	    f)) != 0)
-		return f;
-	sts_fetch_cancel(f);
-	return NULL;
+		return true;
+	fetch_free(f);
+	return false;
 }

@@ -7,14 +7,11 @@
 
 #include "deliverd/sts.h"
 
-struct sts_fetch;
-
 void	 sts_fetch_init(struct proc *, const struct conf *, struct ask *);
 /* Calls done once, later: with the document as it came, or why there is none.
- * NULL: could not begin. */
-struct sts_fetch *sts_fetch(const char *domain,
+ * False: could not begin. */
+bool	 sts_fetch(const char *domain,
 	    void (*done)(void *arg, struct span text, const char *why),
 	    void *arg);
-void	 sts_fetch_cancel(struct sts_fetch *);	/* takes NULL */
 
 #endif

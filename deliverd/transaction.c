@@ -315,35 +315,19 @@ note_time(struct conn *c)
 		c->job->ms = ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
-/* RFC 3207, 4: 530 says that nothing goes without STARTTLS. */
-static bool
-wants_tls(const struct conn *c, const struct smtp_client_event *ev)
-{
-	struct span	s = ev->text;
-
-	if (ev->code != 530 || c->secured.protocol[0] != '\0')
-		return false;
-	for (; s.len >= 3; span_skip(&s, 1))
-		if (span_casestarts(s, span_str("TLS")))
-			return true;
-	return false;
-}
-
 /* Nothing is wrong with the mail: with the session, for reasons of ours. */
 static void
 settle_insecure(struct conn *c, const struct smtp_client_event *ev)
 {
-	char	why[700];
+	char		why[700];
+	struct span	said = span_sub(remote_flat(ev->code, ev->text), 0,
+			    300);
 
 	snprintf(why, sizeof(why), "451 4.7.0 %s takes nothing without TLS, "
-	    "and %s; it said: %u %.*s", c->server, c->tls.mode == TLS_OFF ?
+	    "and %s; it said: %.*s", c->server, c->tls.mode == TLS_OFF ?
 	    "tls is off for it" : !remote_has(c, CAP_STARTTLS) ?
-	    "does not offer it" : "it failed with TLS before", ev->code,
-	    (int)(ev->text.len < 300 ? ev->text.len : 300),
-	    (const char *)ev->text.p);
-	for (char *p = why; *p != '\0'; p++)
-		if (*p == '\n')
-			*p = ' ';
+	    "does not offer it" : "it failed with TLS before", (int)said.len,
+	    (const char *)said.p);
 	transaction_settle(c, D_TEMP, span_str(why), false);
 }
 
@@ -352,7 +336,7 @@ reply_mail(struct conn *c, const struct smtp_client_event *ev)
 {
 	note_time(c);
 	c->mail_ok = ev->code / 100 == 2;
-	if (wants_tls(c, ev)) {
+	if (tls_client_wanted(&c->secured, ev->code, ev->text)) {
 		settle_insecure(c, ev);
 	} else if (!c->mail_ok) {
 		if (ev->code / 100 == 4)

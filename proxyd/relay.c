@@ -452,7 +452,7 @@ relay_reply(struct link *l, const struct smtp_client_event *ev)
 		}
 		/* FALLTHROUGH */
 	case STEP_MAIL:
-		if (secure_wanted(l, ev)) {
+		if (tls_client_wanted(&l->secured, ev->code, ev->text)) {
 			wants_tls(l, ev);
 			break;
 		}

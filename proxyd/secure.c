@@ -19,26 +19,19 @@ secure_connect(struct link *l, const struct hosts_cand *c)
 	strlcpy(l->host, c->name, sizeof(l->host));
 }
 
-void
-secure_clear(struct link *l)
+static void
+forget_welcome(struct link *l)
 {
-	l->secured = (struct tls_facts){ .verified = false };
 	l->hello_tls = false;
 	free(l->welcome);
 	l->welcome = NULL;
 }
 
-bool
-secure_wanted(const struct link *l, const struct smtp_client_event *ev)
+void
+secure_clear(struct link *l)
 {
-	struct span	s = ev->text;
-
-	if (ev->code != 530 || l->secured.protocol[0] != '\0')
-		return false;
-	for (; s.len >= 3; span_skip(&s, 1))
-		if (span_casestarts(s, span_str("TLS")))
-			return true;
-	return false;
+	l->secured = (struct tls_facts){ .verified = false };
+	forget_welcome(l);
 }
 
 static void
@@ -82,20 +75,21 @@ secure_failed(struct link *l, const char *what)
 {
 	char	why[600];
 
-	if (l->tls.mode == TLS_OPPORTUNISTIC) {
-		plain(l, what);
-		return;
-	}
 	snprintf(why, sizeof(why), "no TLS session: %s", what);
-	if (!l->tls.at_once || l->phase != LINK_TLS) {
+	switch (tls_client_failed(&l->tls, l->phase == LINK_TLS)) {
+	case TLS_FAILED_PLAIN:
+		plain(l, what);
+		break;
+	case TLS_FAILED_DOWN:
+		tell(l, "refused", why);
+		snprintf(why, sizeof(why), "4.7.5 %s: no TLS session: %s",
+		    l->server, what);
+		open_unusable(l, 421, why);
+		break;
+	case TLS_FAILED_REFUSED:
 		refuse(l, "4.7.5", why);
-		return;
+		break;
 	}
-	/* Nothing at all was heard of it yet but that. */
-	tell(l, "refused", why);
-	snprintf(why, sizeof(why), "4.7.5 %s: no TLS session: %s", l->server,
-	    what);
-	open_unusable(l, 421, why);
 }
 
 bool
@@ -136,6 +130,14 @@ go_on(struct link *l)
 	free(greeting);
 }
 
+/* At rule level the EHLO that was for TLS is the one of the session as well,
+ * unless XCLIENT is to come between. */
+static bool
+is_session_hello(const struct link *l)
+{
+	return l->helo != NULL && l->action->identity != IDENTITY_XCLIENT;
+}
+
 bool
 secure_helloed(struct link *l, const struct smtp_client_event *ev)
 {
@@ -153,6 +155,10 @@ secure_helloed(struct link *l, const struct smtp_client_event *ev)
 		if (l->srv != NULL)
 			srv_tls(l->srv, "%s: plain, %s",
 			    tls_mode_name(&l->tls), TLS_NOT_OFFERED);
+		if (is_session_hello(l)) {
+			forget_welcome(l);
+			return false;
+		}
 		go_on(l);
 		break;
 	case TLS_WAY_START:

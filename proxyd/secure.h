@@ -15,8 +15,6 @@
 void	 secure_connect(struct link *, const struct hosts_cand *);
 /* There is no connection any more. */
 void	 secure_clear(struct link *);
-/* Does the server want TLS, with this reply, and has none (RFC 3207, 4)? */
-bool	 secure_wanted(const struct link *, const struct smtp_client_event *);
 /* 220 has come. True: TLS goes first, and open_welcome() follows. */
 bool	 secure_greeted(struct link *, const struct smtp_client_event *);
 /* The reply to EHLO. True: it was the one for TLS, and was dealt with. */

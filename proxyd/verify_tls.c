@@ -41,15 +41,20 @@ vtls_failed(struct vconn *v, const char *what)
 	char	why[600];
 
 	snprintf(why, sizeof(why), "no TLS session: %s", what);
-	if (v->tls.mode == TLS_OPPORTUNISTIC) {
+	switch (tls_client_failed(&v->tls, v->phase == V_TLS)) {
+	case TLS_FAILED_PLAIN:
 		tell(v, "plain", what);
 		tls_plain_note(&cand(v)->addr);
 		v->next--;
 		vconn_next(v, why);
-	} else if (v->tls.at_once && v->phase == V_TLS)
+		break;
+	case TLS_FAILED_DOWN:
 		vconn_unusable(v, why);
-	else
+		break;
+	case TLS_FAILED_REFUSED:
 		refuse(v, why);
+		break;
+	}
 }
 
 bool

@@ -77,11 +77,13 @@ auth_needed(const struct session *s)
 static bool
 is_shown(const struct conf_listen *l, struct span mech)
 {
+	enum sasl_class	class = sasl_class(mech);
+
 	/* What only asks whether a password is right ends with the answer; a
 	 * mechanism that does not say whose it is would be of no use. */
 	if (l->proxy == NULL)
-		return sasl_says_who(mech);
-	switch (sasl_class(mech)) {
+		return class != SASL_NEVER && sasl_says_who(mech);
+	switch (class) {
 	case SASL_PASSES:
 		return true;
 	case SASL_ASKED:

@@ -61,7 +61,7 @@ both(const struct session *s, const struct smtp_caps *server,
 			dovecot_mechs(s->listen, caps->auth);
 			caps->bits |= CAP_AUTH;
 		} else if (s->listen->auth_users != NULL) {
-			login_mechs(s->listen, false, caps->auth);
+			login_mechs(s->listen, s->binding_len > 0, caps->auth);
 			caps->bits |= CAP_AUTH;
 		}
 		if (s->listen->on_conflict == CONFLICT_FAN_OUT)

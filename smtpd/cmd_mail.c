@@ -66,6 +66,8 @@ is_another_s(const struct session *s, const struct smtp_path *path)
 	struct buf	from;
 	bool		may;
 
+	if (s->listen->senders == NULL)
+		return false;
 	buf_init(&from, SMTP_PATH_MAX + 64);
 	may = smtp_path_write(&from, path) &&
 	    senders_may(s, buf_content(&from));

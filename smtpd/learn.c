@@ -53,23 +53,39 @@ refresh(void)
 		forget();
 }
 
-/* Has it been told? It has now. */
+static void
+told_key(struct buf *key, const struct conf_action *a, struct span to,
+    bool good)
+{
+	buf_init(key, 2048);
+	buf_byte(key, good ? '+' : '-');
+	buf_str(key, a->name);
+	buf_byte(key, 0);
+	buf_span(key, to);
+}
+
+/* Has it been told? */
 static bool
 is_told(const struct conf_action *a, struct span to, bool good)
 {
 	struct buf	 key;
 	bool		 was;
 
-	buf_init(&key, 2048);
-	buf_byte(&key, good ? '+' : '-');
-	buf_str(&key, a->name);
-	buf_byte(&key, 0);
-	buf_span(&key, to);
+	told_key(&key, a, to, good);
 	was = key.failed || map_get(told, buf_content(&key)) != NULL;
-	if (!was)
-		map_set(told, buf_content(&key), &told);
 	buf_clear(&key);
 	return was;
+}
+
+static void
+note_told(const struct conf_action *a, struct span to, bool good)
+{
+	struct buf	 key;
+
+	told_key(&key, a, to, good);
+	if (!key.failed)
+		map_set(told, buf_content(&key), &told);
+	buf_clear(&key);
 }
 
 /* RFC 3463, 3.2: the mailbox is not there, has moved, or takes no mail. A 550
@@ -95,7 +111,8 @@ is_unknown(uint16_t code, struct span text)
  * A server may take from this client what it takes from no stranger: one that
  * relays for inner machines takes whole foreign domains. So before a good
  * recipient is told, his domain is proven: the server is asked for him once as
- * a stranger would be. In `told` for each domain:
+ * a stranger would be. In `told` for each domain, nothing where that question
+ * has had no answer:
  */
 static char	 proven, asked, denied;
 
@@ -153,6 +170,17 @@ domain_set(const struct conf_action *a, struct span domain, char *state)
 	buf_clear(&key);
 }
 
+static void
+domain_unset(const struct conf_action *a, struct span domain)
+{
+	struct buf	 key;
+
+	domain_key(&key, a, domain);
+	if (!key.failed)
+		map_del(told, buf_content(&key));
+	buf_clear(&key);
+}
+
 /* ---- what is told ---- */
 
 static void
@@ -163,6 +191,7 @@ tell(const struct conf_action *a, struct span target, struct span to,
 
 	if (queued == NULL || is_told(a, to, good))
 		return;
+	note_told(a, to, good);
 	CHAN_SEND(queued, v_learn, .tid = 0,
 	    .where = span_str(conf_known_where(a, where)),
 	    .target = target, .to = to,
@@ -175,18 +204,25 @@ static void
 on_proof(void *arg, const struct verify_verdict *v)
 {
 	struct proof	*p = arg;
-	bool		 good = v->kind == VERIFY_KNOWN;
+	struct span	 domain = span_str(p->domain);
 
-	domain_set(p->action, span_str(p->domain), good ? &proven : &denied);
-	if (good)
+	switch (v->kind) {
+	case VERIFY_KNOWN:
+		domain_set(p->action, domain, &proven);
 		tell(p->action, span_str(p->target), span_str(p->to), true,
 		    span_str(p->reply), span_str(p->server));
-	else
+		break;
+	case VERIFY_UNKNOWN:
+		domain_set(p->action, domain, &denied);
 		log_info("event=learn action=%s domain=%s result=not "
 		    "server=%s why=%s", log_quote(span_str(p->action->name)),
-		    log_quote(span_str(p->domain)),
-		    log_quote(span_str(v->server)),
+		    log_quote(domain), log_quote(span_str(v->server)),
 		    log_quote_reply(span_str(v->reply)));
+		break;
+	case VERIFY_LATER:
+		domain_unset(p->action, domain);
+		break;
+	}
 	proof_free(p);
 }
 
@@ -210,7 +246,7 @@ prove(const struct conf_action *a, struct span domain, struct span target,
 		fatal("learn");
 	domain_set(a, domain, &asked);
 	if (!verify_stranger(a, to, target, on_proof, p)) {
-		domain_set(a, domain, &denied);
+		domain_unset(a, domain);
 		proof_free(p);
 	}
 }
@@ -228,21 +264,25 @@ learn_rcpt(const struct txn *t, const struct conf_action *a, struct span to,
 	/* Whom a server takes from those who have logged in says nothing of
 	 * others. */
 	if (queued == NULL || (a->on_failure == NULL && !conflicts) ||
-	    t->s->authed || (!good && !is_unknown(code, text)) ||
-	    !conf_target(conf, a, to, t->from, span(NULL, 0), target))
+	    t->s->authed || (!good && !is_unknown(code, text)))
 		return;
 	domain = span_sub(to, span_rfind(to, '@'), to.len);
 	span_skip(&domain, 1);
 	if (domain.len == 0)
 		return;
+	refresh();
+	/* There is nothing to do for most. */
+	state = good ? domain_state(a, domain) : &proven;
+	if (state == &proven ? is_told(a, to, good) : state != NULL)
+		return;
+	if (!conf_target(conf, a, to, t->from, span(NULL, 0), target))
+		return;
 	buf_init(&flat, 300);
 	smtp_reply_flat(&flat, code, text);
-	refresh();
-	state = good ? domain_state(a, domain) : &proven;
 	if (state == &proven)
 		tell(a, span_str(target), to, good, buf_content(&flat),
 		    span_str(server != NULL ? server : ""));
-	else if (state == NULL)
+	else
 		prove(a, domain, span_str(target), to, buf_content(&flat),
 		    server);
 	buf_clear(&flat);

@@ -110,7 +110,8 @@ judge(struct cmd *c, const char *user, struct span said)
 	    .table = span_str(table_name(s->listen->auth_users)),
 	    .tid = o->tid, .first = o->tid == 0, .how = (uint8_t)how_of(o),
 	    .user = span_str(user), .said = said,
-	    .challenge = o->sasl.challenge }, answered, s);
+	    .challenge = o->sasl.challenge,
+	    .binding = span(s->binding, s->binding_len) }, answered, s);
 	if (tid == 0) {
 		auth_judged(s, c, 454, "4.7.0 Temporary authentication "
 		    "failure", span_str("passwd is away"));

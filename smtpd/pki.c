@@ -274,14 +274,28 @@ pki_on_end(struct chan *c, const void *msg, int fd)
 		ready();
 }
 
-SSL *
-pki_ssl(const struct conf_listen *l)
+static const struct named *
+first_of(const struct conf_listen *l)
 {
 	const struct named	*n = NULL;
-	SSL			*ssl;
 
 	for (size_t i = 0; i < l->npkis && n == NULL; i++)
 		n = find(set, nset, l->pkis[i]);
+	return n;
+}
+
+bool
+pki_has(const struct conf_listen *l)
+{
+	return first_of(l) != NULL;
+}
+
+SSL *
+pki_ssl(const struct conf_listen *l)
+{
+	const struct named	*n = first_of(l);
+	SSL			*ssl;
+
 	if (n == NULL)
 		return NULL;
 	if ((ssl = SSL_new(n->ctx)) == NULL ||

@@ -30,5 +30,7 @@ chan_handler pki_on_cert, pki_on_end;
  * go on. NULL: there is no certificate.
  */
 SSL	*pki_ssl(const struct conf_listen *);
+/* Is there one? */
+bool	 pki_has(const struct conf_listen *);
 
 #endif

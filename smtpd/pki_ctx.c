@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "common/base/clock.h"
+#include "common/conf/conf.h"
 #include "common/tls/provider.h"
 
 /*
@@ -30,11 +31,9 @@ static char	sigalgs[] =
     "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"
     "rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512";
 
-#define CERTS_MAX	3		/* of a name, as PKI_KEYS_MAX */
-
 /* What callbacks need, as long as there is a session of the context. */
 struct held {
-	struct pki_cert	 certs[CERTS_MAX];	/* without their chains */
+	struct pki_cert	 certs[PKI_KEYS_MAX];	/* without their chains */
 	size_t		 n;
 };
 
@@ -180,7 +179,7 @@ pki_ctx_new(const struct pki_cert *const *certs, size_t n,
 
 	*why = NULL;
 	ERR_clear_error();
-	ok = c != NULL && h != NULL && n <= CERTS_MAX &&
+	ok = c != NULL && h != NULL && n <= PKI_KEYS_MAX &&
 	    SSL_CTX_set_ex_data(c, held_index(), h) == 1;
 	if (!ok)
 		free(h);

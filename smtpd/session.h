@@ -71,6 +71,8 @@ struct cmd {
 enum session_timer { TIMER_NONE, TIMER_GREET, TIMER_TLS, TIMER_IDLE,
     TIMER_LINE, TIMER_CONTENT, TIMER_WAIT };
 
+#define SESSION_BINDING	32
+
 struct session {
 	LIST_ENTRY(session) entry;
 	STAILQ_ENTRY(session) soon;	/* to be run or freed in this pass */
@@ -86,6 +88,9 @@ struct session {
 	struct stream	*stream;	/* NULL: the client is gone */
 	/* Version and cipher once TLS stands, static; NULL: it does not. */
 	const char	*tls, *cipher;
+	/* RFC 9266's name of its TLS, to bind a login to; length 0: none. */
+	uint8_t		 binding[SESSION_BINDING];
+	size_t		 binding_len;
 	char		*cert;		/* SHA-256 of the client's certificate in
 					 * hex; NULL: it has shown none */
 	struct smtp_line_state line;

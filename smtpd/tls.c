@@ -3,10 +3,12 @@
  */
 #include "smtpd/tls.h"
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/enc.h"
 #include "common/base/log.h"
 #include "common/io/tls.h"
 #include "common/tls/trust.h"
@@ -61,18 +63,21 @@ new_ssl(const struct conf_listen *l)
 	return ssl;
 }
 
+static bool
+has_starttls(const struct conf_listen *l)
+{
+	return l->tls == LISTEN_TLS || l->tls == LISTEN_TLS_REQUIRE;
+}
+
 bool
 tls_offered(const struct session *s)
 {
-	SSL	*ssl;
+	const char	*why;
 
-	if (s->tls != NULL || (s->listen->tls != LISTEN_TLS &&
-	    s->listen->tls != LISTEN_TLS_REQUIRE))
-		return false;
-	/* It may have no certificate, now or at all. */
-	ssl = new_ssl(s->listen);
-	SSL_free(ssl);
-	return ssl != NULL;
+	/* It may have no certificate, now or at all, as new_ssl(). */
+	return s->tls == NULL && has_starttls(s->listen) &&
+	    pki_has(s->listen) && (!s->listen->tls_verify ||
+	    trust_store(session_conf()->ca, &why) != NULL);
 }
 
 const char *
@@ -146,14 +151,30 @@ fingerprint(const SSL *ssl)
 	X509		*x = SSL_get1_peer_certificate(ssl);
 	uint8_t		 md[EVP_MAX_MD_SIZE];
 	unsigned	 n = 0;
+	struct buf	 b;
 	char		*hex = NULL;
 
+	buf_init(&b, 2 * sizeof(md) + 1);
 	if (x != NULL && X509_digest(x, EVP_sha256(), md, &n) == 1 &&
-	    (hex = calloc(2, n + 1)) != NULL)
-		for (unsigned i = 0; i < n; i++)
-			snprintf(hex + 2 * (size_t)i, 3, "%02x", md[i]);
+	    enc_hex(&b, span(md, n)))
+		hex = span_dup(buf_content(&b));
+	buf_clear(&b);
 	X509_free(x);
 	return hex;
+}
+
+/* "tls-exporter" (RFC 9266). Not before TLS 1.3: there clients take -PLUS to be
+ * bound by "tls-unique", and would fail. */
+static void
+name_channel(struct session *s, SSL *ssl)
+{
+	static const char	 label[] = "EXPORTER-Channel-Binding";
+
+	if (SSL_version(ssl) >= TLS1_3_VERSION &&
+	    SSL_export_keying_material(ssl, s->binding, sizeof(s->binding),
+	    label, sizeof(label) - 1, NULL, 0, 0) == 1)
+		s->binding_len = sizeof(s->binding);
+	ERR_clear_error();
 }
 
 void
@@ -166,6 +187,7 @@ tls_done(struct session *s)
 	s->tls = SSL_get_version(ssl);
 	s->cipher = SSL_get_cipher_name(ssl);
 	s->cert = fingerprint(ssl);
+	name_channel(s, ssl);
 	s->timer = TIMER_NONE;
 	session_stats()->tls++;
 	log_info("session=%s event=tls result=ok how=%s tls=%s cipher=%s%s%s"
@@ -213,8 +235,7 @@ cmd_starttls(struct cmd *c, struct span arg)
 
 	if (s->tls != NULL) {
 		session_reply(c, 503, "5.5.1 TLS stands already");
-	} else if (s->listen->tls != LISTEN_TLS &&
-	    s->listen->tls != LISTEN_TLS_REQUIRE) {
+	} else if (!has_starttls(s->listen)) {
 		session_reply(c, 502, "5.5.1 Not offered here");
 	} else if (s->phase != PH_READY) {
 		session_reply(c, 503, "%s", s->txn == NULL ?

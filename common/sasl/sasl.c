@@ -100,7 +100,7 @@ sasl_says_who(struct span mech)
 {
 	const struct row	*r = row_of(mech);
 
-	return r != NULL && r->name != NULL && !is_bound(mech);
+	return r != NULL && r->name != NULL;
 }
 
 bool

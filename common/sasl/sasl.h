@@ -27,7 +27,7 @@ enum sasl_class {
 enum sasl_class sasl_class(struct span mech);
 /*
  * PLAIN, LOGIN, CRAM-MD5, SCRAM, XOAUTH2, OAUTHBEARER: its success says who the
- * client is, and there is no layer behind it.
+ * client is, and there is no layer behind it. So is the -PLUS of one of these.
  */
 bool	 sasl_says_who(struct span mech);
 /* After a failure the server sends a challenge, which an empty response or a

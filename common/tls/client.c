@@ -155,6 +155,25 @@ tls_client_way(const struct conf_tls *t, bool offered, const struct addr *a)
 	return offered ? TLS_WAY_START : TLS_WAY_NONE;
 }
 
+enum tls_failed
+tls_client_failed(const struct conf_tls *t, bool shaking)
+{
+	if (t->mode == TLS_OPPORTUNISTIC)
+		return TLS_FAILED_PLAIN;
+	return t->at_once && shaking ? TLS_FAILED_DOWN : TLS_FAILED_REFUSED;
+}
+
+bool
+tls_client_wanted(const struct tls_facts *f, uint16_t code, struct span text)
+{
+	if (code != 530 || f->protocol[0] != '\0')
+		return false;
+	for (; text.len >= 3; span_skip(&text, 1))
+		if (span_casestarts(text, span_str("TLS")))
+			return true;
+	return false;
+}
+
 const char *
 tls_mode_name(const struct conf_tls *t)
 {

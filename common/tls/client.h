@@ -42,6 +42,17 @@ enum tls_way {
 enum tls_way tls_client_way(const struct conf_tls *, bool offered,
 	    const struct addr *);
 #define TLS_NOT_OFFERED	"STARTTLS is not offered"
+/* What a session that did not come about means. shaking: the handshake had
+ * begun. */
+enum tls_failed {
+	TLS_FAILED_PLAIN,	/* the mail may go there without TLS */
+	TLS_FAILED_REFUSED,	/* the server answers, but may not be used */
+	TLS_FAILED_DOWN		/* it has not said a word yet */
+};
+enum tls_failed tls_client_failed(const struct conf_tls *, bool shaking);
+/* Does the server want TLS with this reply, and has none (RFC 3207, 4)? */
+bool	 tls_client_wanted(const struct tls_facts *, uint16_t code,
+	    struct span text);
 /* "off" … "dane" */
 const char *tls_mode_name(const struct conf_tls *);
 

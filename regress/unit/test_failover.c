@@ -83,7 +83,7 @@ learns(void **state)
 }
 
 /* Whom the server takes from this client alone is not one of its own; of each
- * domain that is asked for once. */
+ * domain that is asked for once, but where there was no answer. */
 static void
 learns_not(void **state)
 {
@@ -101,14 +101,17 @@ learns_not(void **state)
 	say(c, "RCPT TO:<u@later.example>", "250");
 	say(c, "RCPT TO:<v@later.example>", "250");
 	assert_string_equal(queued.log, "learn -w@far.example action live;");
-	assert_int_equal(proxyd.proofs, 2);
+	assert_int_equal(proxyd.proofs, 3);
 	proxyd.strange = V_GOOD;
 	say(c, "RCPT TO:<u@near.example>", "250");
 	say(c, "RCPT TO:<v@Near.example>", "250");
 	assert_string_equal(queued.log, "learn -w@far.example action live;"
 	    "learn +u@near.example action live;"
 	    "learn +v@near.example action live;");
-	assert_int_equal(proxyd.proofs, 3);
+	assert_int_equal(proxyd.proofs, 4);
+	say(c, "RCPT TO:<v@later.example>", "250");
+	assert_non_null(strstr(queued.log, "learn +v@later.example"));
+	assert_int_equal(proxyd.proofs, 5);
 	/* Asked for anew with all else. */
 	world_skip_ms(LEARN_AGAIN_MS + 1);
 	client_free(c);

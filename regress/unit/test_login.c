@@ -296,6 +296,29 @@ refused(void **state)
 	SERVED(sa);
 }
 
+/* A server that was down is back, without TLS: who says that the login, which
+ * was never tried, is refused? */
+static void
+not_tried(void **state)
+{
+	(void)state;
+	SERVE(sa, "S 421 4.3.2 down");
+	HAND(.id = 1, .action = "secure");
+	UNTIL(is_done(1));
+	is(1, 0, D_TEMP, "421 4.3.2 down");
+	assert_int_equal(told[server_port(sa)].failures, 1);
+	SERVE(sa, PIPE, "E");
+	script_time(15000);
+	UNTIL(server_conns(sa) == 2);
+	SERVED(sa);
+	script_settle(30);
+	assert_int_equal(told[server_port(sa)].failures, 0);
+	assert_string_equal(login_why, "");
+	SERVE(sa, OFFERS("PLAIN"), IN, "S 235 in", TAKES);
+	DELIVERS(2);
+	SERVED(sa);
+}
+
 static void
 reasons(void **state)
 {
@@ -442,11 +465,12 @@ conf(char *dst, size_t size)
 	    "action \"unknown\" relay to \"127.0.0.1:%u\" auth nobody "
 	    "auth-plaintext\n"
 	    "action \"careful\" relay to \"127.0.0.1:%u\" auth carl\n"
+	    "action \"secure\" relay to \"127.0.0.1:%u\" auth anna tls require\n"
 	    "action \"two\" relay to { \"127.0.0.1:%u\" auth anna auth-plaintext, "
 	    "\"127.0.0.1:%u\" auth bert auth-plaintext }\n",
 	    server_port(sa), server_port(sb), server_port(sc), server_port(sa),
 	    server_port(sa), server_port(sa), server_port(sb), server_port(sb),
-	    server_port(sa), server_port(sb));
+	    server_port(sa), server_port(sa), server_port(sb));
 }
 
 static int
@@ -484,6 +508,7 @@ main(void)
 		LOGIN(token),
 		LOGIN(long_secret),
 		LOGIN(refused),
+		LOGIN(not_tried),
 		LOGIN(reasons),
 		LOGIN(elsewhere),
 		LOGIN(lies),

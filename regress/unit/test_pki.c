@@ -297,6 +297,7 @@ comes(void **state)
 
 	(void)state;
 	assert_null(pki_ssl(&one));
+	assert_false(pki_has(&one));
 	wire(true);
 	assert_null(pki_ssl(&one));
 	assert_int_equal(readies, 0);
@@ -304,6 +305,8 @@ comes(void **state)
 	pass(4);
 	assert_int_equal(readies, 1);
 	assert_null(pki_ssl(&none));
+	assert_false(pki_has(&none));
+	assert_true(pki_has(&one));
 	assert_int_equal(try(&one, NULL, NULL), A_EC);
 	assert_int_equal(try(&one, NULL, "rsa_pss_rsae_sha256"), A_RSA);
 	assert_int_equal(try(&one, NULL, "ed25519"), -1);

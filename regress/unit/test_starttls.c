@@ -45,6 +45,14 @@ static bool		 no_pki;
 static char		 fingerprint[5 + 64 + 1];	/* "cert=…" */
 
 SSL	*__wrap_pki_ssl(const struct conf_listen *);
+bool	 __wrap_pki_has(const struct conf_listen *);
+
+bool
+__wrap_pki_has(const struct conf_listen *l)
+{
+	(void)l;
+	return !no_pki;
+}
 
 SSL *
 __wrap_pki_ssl(const struct conf_listen *l)
@@ -299,6 +307,34 @@ test_smtps(void **state)
 	assert_true(log_end("why=\"there is no certificate\""));
 	leave(c);
 	no_pki = false;
+}
+
+/* What a login can be bound to is what the client has as well. */
+static void
+test_binding(void **state)
+{
+	static const int versions[] = { TLS1_3_VERSION, TLS1_2_VERSION };
+	uint8_t		 want[SESSION_BINDING];
+	struct client	*c;
+	SSL		*ssl;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		c = hello(TLS);
+		assert_int_equal(c->s->binding_len, 0);
+		say(c, "STARTTLS", "220");
+		ssl = SSL_new(theirs);
+		assert_int_equal(SSL_set_max_proto_version(ssl, versions[i]),
+		    1);
+		assert_true(client_tls(c, ssl));
+		assert_int_equal(SSL_export_keying_material(ssl, want,
+		    sizeof(want), "EXPORTER-Channel-Binding", 24, NULL, 0, 0),
+		    1);
+		assert_int_equal(c->s->binding_len, i == 0 ? 32 : 0);
+		if (i == 0)
+			assert_memory_equal(c->s->binding, want, 32);
+		quit(c);
+	}
 }
 
 /* A handshake has its time, a client that goes ends it, and so do we. */
@@ -605,6 +641,7 @@ main(void)
 		T(test_injection),
 		T(test_required),
 		T(test_smtps),
+		T(test_binding),
 		T(test_unfinished),
 		T(test_cut),
 		T(test_proxied),

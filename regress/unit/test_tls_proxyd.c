@@ -260,6 +260,35 @@ not_offered(void **state)
 	SERVED(sa);
 }
 
+/* At rule level that EHLO, or HELO, is the session's. */
+static void
+one_hello(void **state)
+{
+	(void)state;
+	SERVE(sa, "S 220 hi", OURS, "R 250-x\r\n250 PIPELINING\r\n", MAIL, OK,
+	    RCPT, OK);
+	opens("opp", "rule.example");
+	hears("server 127.0.0.1*");
+	hears("caps EP0 ");
+	hears("own 220 ready");
+	recipients(1);
+	hears("reply 250 2.0.0 ok");
+	hears("reply 250 2.0.0 ok");
+	secured(false);
+	SERVED(sa);
+	proxydhelp_teardown(state);
+	setup(state);
+	SERVE(sa, "S 220 hi", OURS, "S 502 no", "C HELO gw.example", "S 250 x",
+	    MAIL, OK);
+	opens("opp", "rule.example");
+	hears("server 127.0.0.1*");
+	hears("caps 0 ");
+	hears("own 220 ready");
+	SEND(p_mail, .id = 1, .from = STR("a@c.example"));
+	hears("reply 250 2.0.0 ok");
+	SERVED(sa);
+}
+
 static void
 required(void **state)
 {
@@ -348,7 +377,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(at_listener), T(at_rule), T(at_once), T(header), T(xclient),
 		T(kept), T(opportunistic), T(refused), T(not_offered),
-		T(required), T(certificate), T(next_one), T(injected),
+		T(one_hello), T(required), T(certificate), T(next_one), T(injected),
 		T(wants_tls),
 	};
 

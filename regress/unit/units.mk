@@ -129,6 +129,7 @@ UNITLIBS_test_login = -lcrypto
 UNIT_test_agents = regress/lib/queuehelp.o \
     $(addprefix queued/,job.o job_send.o) $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
+UNIT_test_stskeep = deliverd/sts.o
 UNIT_test_proxies = queued/proxies.o queued/hosts.o
 UNIT_test_again = queued/again.o
 UNIT_test_archive = queued/archive.o queued/record.o queued/envelope.o
@@ -179,7 +180,8 @@ UNIT_test_pki = regress/lib/certhelp.o \
 UNITLIBS_test_pki = -lssl -lcrypto -Wl,--wrap=event_add
 UNIT_test_starttls = regress/lib/loghelp.o regress/lib/certhelp.o $(SMTPD)
 UNITLIBS_test_prdr = -Wl,--wrap=arena_str -lssl -lcrypto
-UNITLIBS_test_starttls = -Wl,--wrap=pki_ssl -lssl -lcrypto
+UNITLIBS_test_starttls = -Wl,--wrap=pki_ssl -Wl,--wrap=pki_has \
+	-lssl -lcrypto
 UNIT_test_source = smtpd/source.o
 UNIT_test_guess = smtpd/guess.o smtpd/digest.o queued/guesses.o
 UNITLIBS_test_guess = -lcrypto

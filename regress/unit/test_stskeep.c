@@ -1,0 +1,297 @@
+/*
+ * MTA-STS: which policies are kept, when one is fetched, and who waits for that.
+ * The record and the document are what a case says.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "deliverd/sts_i.h"
+
+#define DAY	86400000LL
+
+/* ---- lookupd and the policy's host ---------------------------------------- */
+
+static struct asked {
+	void	(*done)(void *, const struct ask_answer *);
+	void	*arg;
+} asked[8];
+static size_t	nasked;
+
+uint32_t
+ask_send(struct ask *a, enum dns_type type, const char *name,
+    void (*done)(void *, const struct ask_answer *), void *arg)
+{
+	(void)a;
+	assert_int_equal(type, DNS_TXT);
+	assert_int_equal(strncmp(name, "_mta-sts.", 9), 0);
+	assert_true(nasked < 8);
+	asked[nasked++] = (struct asked){ done, arg };
+	return (uint32_t)nasked;
+}
+
+void
+ask_cancel(struct ask *a, uint32_t tid)
+{
+	(void)a;
+	if (tid != 0)
+		asked[tid - 1].done = NULL;
+}
+
+static struct fetch {
+	char	 domain[DNS_NAME_MAX + 1];
+	void	(*done)(void *, struct span, const char *);
+	void	*arg;
+} fetches[STS_FETCHES_MAX];
+static size_t	nfetches;	/* that go on */
+
+void
+sts_fetch_init(struct proc *p, const struct conf *c, struct ask *a)
+{
+	(void)p;
+	(void)c;
+	(void)a;
+}
+
+bool
+sts_fetch(const char *domain, void (*done)(void *, struct span, const char *),
+    void *arg)
+{
+	struct fetch	*f = &fetches[nfetches++];
+
+	assert_true(nfetches <= STS_FETCHES_MAX);
+	strlcpy(f->domain, domain, sizeof(f->domain));
+	f->done = done;
+	f->arg = arg;
+	return true;
+}
+
+/* ---- what a case says ------------------------------------------------------ */
+
+static int64_t	now;
+
+static void
+pass(int64_t ms)
+{
+	now += ms;
+	clock_fake(&(struct mono){ now }, NULL);
+}
+
+static unsigned	nfound;
+
+static void
+found(void *arg)
+{
+	(void)arg;
+	nfound++;
+}
+
+/* All questions have this answer; NULL: there is no such name. */
+static void
+record(const char *text)
+{
+	struct ask_rr		rr = { .text = span_str(text) };
+	struct ask_answer	ans = { .status = text != NULL ? DNS_OK :
+				    DNS_NXDOMAIN, .n = text != NULL,
+				    .rr = &rr };
+
+	for (size_t i = 0; i < nasked; i++) {
+		if (asked[i].done != NULL)
+			asked[i].done(asked[i].arg, &ans);
+	}
+	nasked = 0;
+}
+
+/* The oldest fetch ends; NULL: without a document. */
+static void
+document(const char *text)
+{
+	struct fetch	f = fetches[0];
+
+	assert_true(nfetches > 0);
+	memmove(fetches, fetches + 1, --nfetches * sizeof(fetches[0]));
+	f.done(f.arg, span_str(text), text == NULL ? "no host" : NULL);
+}
+
+#define POLICY(mx, age)	"version: STSv1\nmode: enforce\nmx: " mx "\n" \
+			    "max_age: " #age "\n"
+
+/* Asks, and has this answer; how many were called back. */
+static unsigned
+find(const char *domain, const char *text)
+{
+	nfound = 0;
+	assert_non_null(sts_find(domain, found, NULL));
+	record(text);
+	return nfound;
+}
+
+static bool
+names(const char *domain, const char *mx)
+{
+	const struct sts_policy	*p = sts_holds(domain);
+
+	return p != NULL && p->nmx == 1 && span_is(p->mx[0], mx);
+}
+
+/* ---- the cases --------------------------------------------------------- */
+
+static void
+first(void **state)
+{
+	(void)state;
+	assert_int_equal(find("first.test", NULL), 1);
+	assert_int_equal(nfetches, 0);
+	assert_null(sts_holds("first.test"));
+	assert_int_equal(find("first.test", "v=STSv1; id=1;"), 0);
+	assert_int_equal(nfetches, 1);
+	document(POLICY("mx.first.test", 604800));
+	assert_int_equal(nfound, 1);
+	assert_true(names("first.test", "mx.first.test"));
+	/* What suppresses the record does not suppress the policy. */
+	assert_int_equal(find("first.test", NULL), 1);
+	assert_true(names("first.test", "mx.first.test"));
+	pass(7 * DAY);
+	assert_null(sts_holds("first.test"));
+}
+
+/* Several destinations of one domain wait for one fetch. */
+static void
+together(void **state)
+{
+	struct sts_find	*f;
+
+	(void)state;
+	nfound = 0;
+	assert_non_null(sts_find("two.test", found, NULL));
+	assert_non_null(f = sts_find("two.test", found, NULL));
+	assert_non_null(sts_find("two.test", found, NULL));
+	record("v=STSv1; id=1;");
+	assert_int_equal(find("two.test", "v=STSv1; id=1;"), 0);
+	assert_int_equal(nfetches, 1);
+	sts_cancel(f);
+	document(POLICY("mx.two.test", 604800));
+	assert_int_equal(nfound, 3);
+	assert_true(names("two.test", "mx.two.test"));
+	/* Nobody waits any more: what comes of it is kept nevertheless. */
+	assert_non_null(f = sts_find("alone.test", found, NULL));
+	record("v=STSv1; id=1;");
+	sts_cancel(f);
+	document(POLICY("mx.alone.test", 604800));
+	assert_int_equal(nfound, 3);
+	assert_true(names("alone.test", "mx.alone.test"));
+}
+
+/* Half of its time is over: it holds on, and nobody waits for the next. */
+static void
+half(void **state)
+{
+	(void)state;
+	find("half.test", "v=STSv1; id=1;");
+	document(POLICY("mx.half.test", 604800));
+	pass(3 * DAY);
+	assert_int_equal(find("half.test", "v=STSv1; id=1;"), 1);
+	assert_int_equal(nfetches, 0);
+	pass(DAY);
+	assert_int_equal(find("half.test", "v=STSv1; id=1;"), 1);
+	assert_int_equal(nfetches, 1);
+	assert_true(names("half.test", "mx.half.test"));
+	assert_int_equal(find("half.test", "v=STSv1; id=1;"), 1);
+	assert_int_equal(nfetches, 1);
+	document(NULL);
+	/* Not again for a while; then for longer. */
+	pass(STS_AGAIN_MS - 1);
+	assert_int_equal(find("half.test", "v=STSv1; id=1;"), 1);
+	assert_int_equal(nfetches, 0);
+	pass(1);
+	assert_int_equal(find("half.test", "v=STSv1; id=1;"), 1);
+	assert_int_equal(nfetches, 1);
+	nfound = 0;
+	document(POLICY("mx.half.test", 604800));
+	assert_int_equal(nfound, 0);
+	pass(4 * DAY);
+	assert_true(names("half.test", "mx.half.test"));
+}
+
+/* Another id: the new policy is waited for; the old one is as good as before
+ * where that does not come. */
+static void
+changed(void **state)
+{
+	(void)state;
+	find("new.test", "v=STSv1; id=1;");
+	document(POLICY("old.new.test", 604800));
+	pass(STS_AGAIN_MS);
+	assert_int_equal(find("new.test", "v=STSv1; id=2;"), 0);
+	document("nonsense");
+	assert_int_equal(nfound, 1);
+	assert_true(names("new.test", "old.new.test"));
+	pass(STS_AGAIN_MS);
+	assert_int_equal(find("new.test", "v=STSv1; id=2;"), 0);
+	document(POLICY("new.new.test", 604800));
+	assert_int_equal(nfound, 1);
+	assert_true(names("new.test", "new.new.test"));
+}
+
+static void
+keep_one(size_t i, const char *text)
+{
+	char	domain[64];
+
+	snprintf(domain, sizeof(domain), "d%zu.full.test", i);
+	assert_int_equal(find(domain, "v=STSv1; id=1;"), 0);
+	document(text);
+	assert_int_equal(nfound, 1);
+}
+
+/* A new policy takes the place of the one that expires before the others; one
+ * that could not be fetched takes nobody's. */
+static void
+full(void **state)
+{
+	(void)state;
+	pass(400 * DAY);
+	keep_one(0, POLICY("mx0.full.test", 800000));
+	keep_one(1, POLICY("mx1.full.test", 700000));
+	for (size_t i = 2; i < STS_DOMAINS_MAX; i++)
+		keep_one(i, POLICY("mx.full.test", 900000));
+	assert_true(names("d1.full.test", "mx1.full.test"));
+	keep_one(STS_DOMAINS_MAX, NULL);
+	assert_true(names("d1.full.test", "mx1.full.test"));
+	find("last.test", "v=STSv1; id=1;");
+	document(POLICY("mx.last.test", 604800));
+	assert_true(names("last.test", "mx.last.test"));
+	assert_null(sts_holds("d1.full.test"));
+	assert_true(names("d0.full.test", "mx0.full.test"));
+	assert_true(names("d2.full.test", "mx.full.test"));
+}
+
+static int
+start(void **state)
+{
+	(void)state;
+	log_init("deliverd", LOG_FORM_TEXT, LOG_LV_WARN);
+	pass(1000);
+	sts_init(NULL, NULL, NULL);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(first),
+		cmocka_unit_test(together),
+		cmocka_unit_test(half),
+		cmocka_unit_test(changed),
+		cmocka_unit_test(full)
+	};
+
+	return cmocka_run_group_tests_name("stskeep", tests, start, NULL);
+}
