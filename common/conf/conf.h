@@ -323,9 +323,9 @@ void	 conf_free(struct conf *);
 const struct conf_action *conf_action_find(const struct conf *,
 	    struct span name);
 /* What a session with a server asks of TLS: the action's `tls`, else its pool's
- * (NULL: it has none), else what is usual (a relay: opportunistic; a proxy: off),
- * and tighter where the destination's scheme says so. The mode is never
- * TLS_UNSET. Strings are borrowed from the tree. */
+ * (NULL: it has none), else opportunistic; and tighter where the destination's
+ * scheme says so. The mode is never TLS_UNSET. Strings are borrowed from the
+ * tree. */
 struct conf_tls conf_tls_of(const struct conf_action *,
 	    const struct conf_pool *, enum conf_scheme);
 /* The file of CAs that stands for a NULL. */

@@ -85,7 +85,7 @@ conf_tls_of(const struct conf_action *a, const struct conf_pool *p,
 	if (t.mode == TLS_UNSET && scheme == SCHEME_SMTP_NOTLS)
 		t.mode = TLS_OFF;
 	if (t.mode == TLS_UNSET)
-		t.mode = a->type == ACT_PROXY ? TLS_OFF : TLS_OPPORTUNISTIC;
+		t.mode = TLS_OPPORTUNISTIC;
 	if (scheme == SCHEME_SMTP_TLS && t.mode < TLS_VERIFY)
 		t.mode = TLS_VERIFY;
 	if (scheme == SCHEME_SMTPS && t.mode < TLS_REQUIRE)

@@ -34,8 +34,7 @@ more_conf(char *dst, size_t size)
 
 	snprintf(dst, size,
 	    "ca \"/ca\"\n"
-	    "action \"opp\" proxy to \"127.0.0.1:%u\" helo gw.example tls "
-	    "opportunistic\n"
+	    "action \"opp\" proxy to \"127.0.0.1:%u\" helo gw.example\n"
 	    "action \"req\" proxy to \"127.0.0.1:%u\" helo gw.example tls "
 	    "require\n"
 	    "action \"ver\" proxy to \"127.0.0.1:%u\" helo gw.example tls "
