@@ -160,8 +160,8 @@ wrongname:2501:tls_verify_name_mx.example.org"
 	action "pgood" proxy to "$A:2501" tls verify
 	action "pold" proxy to "$A:2502" tls verify
 	action "pnone" proxy to "$A:2507" tls require
-	action "popp" proxy to "$A:2501" tls opportunistic
-	action "poff" proxy to "$A:2508"
+	action "popp" proxy to "$A:2501"
+	action "poff" proxy to "$A:2508" tls off
 	action "psmtps" proxy to "smtps://$A:2509" tls verify
 	listen on $A port 2600
 	listen on $A port 2601 proxy "pgood"
@@ -245,7 +245,7 @@ live 2602
 check "proxy, expired: 421 and why" grep -q "421 4.7.5 .*has expired" "$T/swaks.2602"
 live 2603
 check "proxy, not offered: 421 and why" grep -q "421 4.7.4 .*STARTTLS is not offered" "$T/swaks.2603"
-check "proxy, opportunistic" live 2604
+check "proxy, nothing said of tls" live 2604
 check "under TLS" wait_until 10 received p2604 'using TLSv1.3'
 live 2605
 check "proxy, off, with a server that insists" grep -q "451 4.7.0 The server behind this gateway takes nothing without TLS" "$T/swaks.2605"
