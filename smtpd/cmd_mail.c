@@ -26,6 +26,7 @@ offered(uint32_t caps, const struct smtp_mail_params *p)
 	    (!p->utf8 || (caps & CAP_SMTPUTF8)) &&
 	    ((p->ret == RET_NONE && p->envid.len == 0) || (caps & CAP_DSN)) &&
 	    (p->auth.len == 0 || (caps & CAP_AUTH)) &&
+	    (!p->requiretls || (caps & CAP_REQUIRETLS)) &&
 	    (!p->prdr || (caps & CAP_PRDR));
 }
 
