@@ -76,6 +76,19 @@ is_another_s(const struct session *s, const struct smtp_path *path)
 	return !may;
 }
 
+/*
+ * RFC 4954, 5: only who has logged in is trusted to say who is behind a message.
+ * Others, from a network that may relay too, are as if they had said that nobody
+ * is known: an address can be borrowed, and is not proven by anything. An actual
+ * server makes up its own mind.
+ */
+static void
+judge_auth(const struct session *s, struct smtp_mail_params *p)
+{
+	if (p->auth.len > 0 && !s->authed && !session_proxied(s))
+		p->auth = span_str("<>");
+}
+
 static bool
 begin(struct cmd *c, const struct smtp_path *path,
     const struct smtp_mail_params *p)
@@ -147,6 +160,7 @@ cmd_mail(struct cmd *c, struct span arg)
 		proxy_renew(c, arg);
 		return;
 	}
+	judge_auth(s, &p);
 	if (!begin(c, &path, &p)) {
 		refuse(c, arg, 451, "4.3.0", "No memory");
 		return;
