@@ -42,6 +42,26 @@ demand_tls(const struct hosts_tls *d)
 	return t;
 }
 
+const char *
+demand_requiretls(struct hosts_tls *d, bool sts)
+{
+	struct conf_tls	*t = &d->tls;
+
+	d->requiretls = true;
+	if (d->dane == DANE_REQUIRED)
+		return NULL;
+	if (t->mode <= TLS_OFF)
+		return "tls is off";
+	/* RFC 8689, 4.2.1: a certificate is worth as much as the name that it
+	 * is looked for. */
+	if (!d->named && !sts && t->name == NULL && t->npins == 0)
+		return "nothing validates the servers' names: neither DNSSEC "
+		    "nor an MTA-STS policy";
+	if (t->mode < TLS_VERIFY)
+		t->mode = TLS_VERIFY;
+	return NULL;
+}
+
 bool
 demand_begin(const struct hosts_tls *d, SSL *ssl, const char *host)
 {

@@ -120,6 +120,7 @@ UNIT_test_deliverd = $(DELIVERD)
 UNIT_test_deliverd_content = $(DELIVERD)
 UNIT_test_pool = $(DELIVERD)
 UNIT_test_tls_deliverd = regress/lib/certhelp.o $(DELIVERD)
+UNIT_test_requiretls_out = regress/lib/certhelp.o $(DELIVERD)
 UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
