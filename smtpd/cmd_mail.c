@@ -1,6 +1,7 @@
 /*
  * MAIL (RFC 5321, 4.1.1.2).
  */
+#include "common/base/enc.h"
 #include "common/base/log.h"
 #include "common/smtp/path.h"
 #include "smtpd/cmd.h"
@@ -76,6 +77,20 @@ is_another_s(const struct session *s, const struct smtp_path *path)
 	return !may;
 }
 
+/* Who is behind a message, as xtext: is he the client, or one of his (`senders`)? */
+static bool
+is_his(const struct session *s, struct span auth)
+{
+	struct buf	name;
+	bool		may;
+
+	buf_init(&name, auth.len + 1);
+	may = dec_xtext(&name, auth) && buf_len(&name) > 0 &&
+	    senders_may(s, buf_content(&name));
+	buf_clear(&name);
+	return may;
+}
+
 /*
  * RFC 4954, 5: only who has logged in is trusted to say who is behind a message.
  * Others, from a network that may relay too, are as if they had said that nobody
@@ -85,7 +100,9 @@ is_another_s(const struct session *s, const struct smtp_path *path)
 static void
 judge_auth(const struct session *s, struct smtp_mail_params *p)
 {
-	if (p->auth.len > 0 && !s->authed && !session_proxied(s))
+	if (p->auth.len == 0 || session_proxied(s) || span_is(p->auth, "<>"))
+		return;
+	if (!s->authed || !is_his(s, p->auth))
 		p->auth = span_str("<>");
 }
 

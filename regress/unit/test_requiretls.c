@@ -9,7 +9,7 @@
 #include "smtpd/pki.h"
 
 enum { RULES = 41, LIVE = 42, FALLS = 43, MIRRORED = 44, LOGIN = 45,
-    FAN = 46 };
+    FAN = 46, HIS = 47 };
 
 static const char	requiretls_conf[] =
     "hostname gw.example.org\n"
@@ -27,6 +27,8 @@ static const char	requiretls_conf[] =
     "listen on 192.0.2.1 port 43 tls pki gw.example.org proxy \"falls\"\n"
     "listen on 192.0.2.1 port 44 tls pki gw.example.org proxy \"shown\"\n"
     "listen on 192.0.2.1 port 45 auth-optional via \"judge\" auth-plaintext\n"
+    "listen on 192.0.2.1 port 47 auth-optional via \"judge\" auth-plaintext "
+    "senders { anna = \"anna@b.example\" }\n"
     "listen on 192.0.2.1 port 46 tls pki gw.example.org on-conflict fan-out\n"
     "match from any for domain \"dest.example\" action \"out\"\n"
     "match from any for domain \"live.example\" action \"live\"\n"
@@ -309,6 +311,21 @@ test_auth(void **state)
 	quit(c);
 	c = hello(RULES);
 	say(c, "MAIL FROM:<a@b.example> AUTH=<>", "555 5.5.4");
+	quit(c);
+	/* With `senders` he may only say his own. */
+	strlcpy(proxyd.caps.auth, "PLAIN", sizeof(proxyd.caps.auth));
+	c = hello(HIS);
+	say(c, "AUTH PLAIN AGFubmEAeA==", "235");
+	queued.log[0] = '\0';
+	say(c, "MAIL FROM:<anna@b.example> AUTH=anna+40b.example", "250");
+	say(c, "RCPT TO:<u@dest.example>", "250");
+	content(c, "", "250 2.0.0");
+	logged("by anna;auth anna+40b.example;rcpt");
+	queued.log[0] = '\0';
+	say(c, "MAIL FROM:<anna@b.example> AUTH=boss+40b.example", "250");
+	say(c, "RCPT TO:<u@dest.example>", "250");
+	content(c, "", "250 2.0.0");
+	logged("by anna;auth <>;rcpt");
 	quit(c);
 	/* The server of a session as a whole judges by itself. */
 	strlcpy(proxyd.caps.auth, "PLAIN", sizeof(proxyd.caps.auth));
