@@ -8,6 +8,13 @@
 #include "common/base/log.h"
 #include "common/tls/dane_ssl.h"
 
+const char *
+demand_kind_name(enum demand_kind k)
+{
+	return k == DEMAND_REQUIRETLS ? "required" : k == DEMAND_LAX ?
+	    "optional" : "usual";
+}
+
 struct hosts_tls *
 demand_dup(const struct hosts_tls *t)
 {

@@ -21,6 +21,8 @@ enum demand_kind {
 				 * says alone (4.2.2) */
 };
 
+/* "usual", "required", "optional": as of queued's "message show". */
+const char *demand_kind_name(enum demand_kind);
 /* A copy with its own records. Never NULL; demand_free() it. */
 struct hosts_tls *demand_dup(const struct hosts_tls *);
 void	 demand_free(struct hosts_tls *);	/* takes NULL */

@@ -529,7 +529,7 @@ each_one(struct span key, void *v, void *arg)
 	(void)key;
 	if (e->dest != NULL)
 		e->dest(&(struct dest_info){ d->action->name, d->domain,
-		    d->nwaiting, d->nconns, d->limit }, e->arg);
+		    d->asks, d->nwaiting, d->nconns, d->limit }, e->arg);
 	TAILQ_FOREACH(c, &d->conns, entry) {
 		if (e->conn != NULL)
 			e->conn(c, e->arg);
