@@ -43,6 +43,7 @@ dest_row(const struct dest_info *d, void *arg)
 	ctl_row(ctl, "destination");
 	ctl_str(ctl, "action", d->action);
 	ctl_str(ctl, "domain", d->domain);
+	ctl_str(ctl, "tls", demand_kind_name(d->asks));
 	ctl_num(ctl, "waiting", (int64_t)d->waiting);
 	ctl_num(ctl, "connections", (int64_t)d->conns);
 	ctl_num(ctl, "limit", (int64_t)d->limit);

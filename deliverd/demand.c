@@ -8,6 +8,13 @@
 #include "common/base/log.h"
 #include "common/tls/dane_ssl.h"
 
+const char *
+demand_kind_name(enum demand_kind k)
+{
+	return k == DEMAND_REQUIRETLS ? "required" : k == DEMAND_LAX ?
+	    "optional" : "usual";
+}
+
 struct hosts_tls *
 demand_dup(const struct hosts_tls *t)
 {
@@ -40,6 +47,26 @@ demand_tls(const struct hosts_tls *d)
 	else if (d->dane == DANE_UNUSABLE && t.mode < TLS_REQUIRE)
 		t.mode = TLS_REQUIRE;
 	return t;
+}
+
+const char *
+demand_requiretls(struct hosts_tls *d, bool sts)
+{
+	struct conf_tls	*t = &d->tls;
+
+	d->requiretls = true;
+	if (d->dane == DANE_REQUIRED)
+		return NULL;
+	if (t->mode <= TLS_OFF)
+		return "tls is off";
+	/* RFC 8689, 4.2.1: a certificate is worth as much as the name that it
+	 * is looked for. */
+	if (!d->named && !sts && t->name == NULL && t->npins == 0)
+		return "nothing validates the servers' names: neither DNSSEC "
+		    "nor an MTA-STS policy";
+	if (t->mode < TLS_VERIFY)
+		t->mode = TLS_VERIFY;
+	return NULL;
 }
 
 bool

@@ -216,8 +216,8 @@ evict_one(struct span key, void *v, void *arg)
 }
 
 static struct dest *
-dest_new(const struct conf_action *a, const char *domain, struct span key,
-    const char **why)
+dest_new(const struct conf_action *a, const char *domain,
+    enum demand_kind asks, struct span key, const char **why)
 {
 	struct dest	*d;
 
@@ -242,6 +242,7 @@ dest_new(const struct conf_action *a, const char *domain, struct span key,
 	d->action = a;
 	d->pool = d->own != NULL ? d->own : a->pool;
 	strlcpy(d->domain, domain, sizeof(d->domain));
+	d->asks = asks;
 	TAILQ_INIT(&d->jobs);
 	TAILQ_INIT(&d->conns);
 	d->limit = limit_of(a, domain);
@@ -250,15 +251,16 @@ dest_new(const struct conf_action *a, const char *domain, struct span key,
 }
 
 struct dest *
-dest_get(const struct conf_action *a, const char *domain, const char **why)
+dest_get(const struct conf_action *a, const char *domain,
+    enum demand_kind asks, const char **why)
 {
 	char		 key[512];
 	struct dest	*d;
 
-	snprintf(key, sizeof(key), "%s\n%s", a->name, domain);
+	snprintf(key, sizeof(key), "%s\n%s\n%d", a->name, domain, (int)asks);
 	if ((d = map_get(dests, span_str(key))) != NULL)
 		return d;
-	return dest_new(a, domain, span_str(key), why);
+	return dest_new(a, domain, asks, span_str(key), why);
 }
 
 struct job *
@@ -357,12 +359,47 @@ ask_policy(const struct sts_policy *p, const struct hosts_cand *id,
 	return has;
 }
 
+/* Its servers are its own, by MX. */
+static bool
+by_domain(const struct dest *d)
+{
+	return d->pool == NULL && d->action->ndests == 0;
+}
+
+/* For mail with REQUIRETLS. A policy in testing names the servers, too. */
+static const char *
+held_to(const struct dest *d, const char *host, struct hosts_tls *t)
+{
+	const struct sts_policy	*p = by_domain(d) ? sts_holds(d->domain) :
+				    NULL;
+
+	return demand_requiretls(t, p != NULL && p->mode != STS_MODE_NONE &&
+	    sts_policy_has(p, span_str(host)));
+}
+
+/* None of them can have such mail: for good, unless who might tell more could
+ * not be heard. */
+static void
+found_unproven(struct dest *d, const char *why)
+{
+	char	text[300];
+
+	if (by_domain(d) && sts_unsure(d->domain)) {
+		found_none(d, 451, "4.7.5 The domain's MTA-STS policy, for "
+		    "the names of its servers, can't be had now");
+		return;
+	}
+	snprintf(text, sizeof(text), "5.7.10 REQUIRETLS: %s", why);
+	found_none(d, 550, text);
+}
+
 static void
 found(void *arg, const struct hosts_list *l)
 {
 	struct dest		*d = arg;
 	const struct sts_policy	*p = d->by_sts ? sts_holds(d->domain) : NULL;
 	struct cand		*v;
+	const char		*why = NULL;
 	size_t			 n = 0;
 	bool			 named, refused = false;
 
@@ -384,6 +421,9 @@ found(void *arg, const struct hosts_list *l)
 		v[n].login = v[n].id.login != NULL ? logins_ref(&v[n].id) :
 		    NULL;
 		named = ask_policy(p, &v[n].id, v[n].demand);
+		if (named && d->asks == DEMAND_REQUIRETLS)
+			named = (why = held_to(d, v[n].id.name,
+			    v[n].demand)) == NULL;
 		/* Without its login it is of no use either. */
 		if (named && (v[n].id.login == NULL || v[n].login != NULL)) {
 			keep_refusal(d, &v[n++]);
@@ -397,8 +437,11 @@ found(void *arg, const struct hosts_list *l)
 	}
 	if (n == 0 && refused) {
 		free(v);
-		found_none(d, 451, "4.7.5 The domain's MTA-STS policy names "
-		    "none of its servers");
+		if (why != NULL)
+			found_unproven(d, why);
+		else
+			found_none(d, 451, "4.7.5 The domain's MTA-STS policy "
+			    "names none of its servers");
 		return;
 	}
 	dest_forget(d);
@@ -411,7 +454,7 @@ found(void *arg, const struct hosts_list *l)
 		pool_run(d);
 }
 
-/* Its servers are its own, by MX, and nothing of ours goes above what it says
+/* Its servers are its own, and nothing of ours goes above what it says
  * of them? */
 static bool
 wants_policy(const struct dest *d)
@@ -419,7 +462,7 @@ wants_policy(const struct dest *d)
 	enum conf_tls_mode	mode = conf_tls_of(d->action, d->pool,
 				    SCHEME_NONE).mode;
 
-	return d->pool == NULL && d->action->ndests == 0 &&
+	return d->asks != DEMAND_LAX && by_domain(d) &&
 	    (mode == TLS_OPPORTUNISTIC || mode == TLS_REQUIRE) &&
 	    !policy_of(conf, span_str(d->domain), clock_wall().ms, &mode);
 }
@@ -430,7 +473,8 @@ have_policy(void *arg)
 	struct dest	*d = arg;
 
 	d->sts = NULL;
-	d->find = find_in(ask, conf, d->action, d->own, d->domain, found, d);
+	d->find = find_in(ask, conf, d->action, d->own,
+	    d->asks == DEMAND_LAX, d->domain, found, d);
 }
 
 bool
@@ -441,7 +485,8 @@ dest_have_cands(struct dest *d)
 	if (d->cands != NULL && clock_mono().ms <= d->expires.ms)
 		return true;
 	d->starting = true;
-	if ((d->by_sts = wants_policy(d)))
+	d->by_sts = wants_policy(d);
+	if (d->by_sts || (d->asks == DEMAND_REQUIRETLS && by_domain(d)))
 		d->sts = sts_find(d->domain, have_policy, d);
 	else
 		have_policy(d);
@@ -459,7 +504,7 @@ pool_warm(void)
 	for (size_t i = 0; i < conf->nactions; i++) {
 		a = conf->actions[i];
 		if (a->type != ACT_RELAY || a->ndests == 0 ||
-		    (d = dest_get(a, "", &why)) == NULL)
+		    (d = dest_get(a, "", DEMAND_USUAL, &why)) == NULL)
 			continue;
 		d->used = clock_mono();
 		dest_have_cands(d);
@@ -484,7 +529,7 @@ each_one(struct span key, void *v, void *arg)
 	(void)key;
 	if (e->dest != NULL)
 		e->dest(&(struct dest_info){ d->action->name, d->domain,
-		    d->nwaiting, d->nconns, d->limit }, e->arg);
+		    d->asks, d->nwaiting, d->nconns, d->limit }, e->arg);
 	TAILQ_FOREACH(c, &d->conns, entry) {
 		if (e->conn != NULL)
 			e->conn(c, e->arg);

@@ -201,7 +201,10 @@ on_job(struct chan *c, const void *msg, int fd)
 	j->prefix = keep(j, m->prefix);
 	j->params = (struct smtp_mail_params){ .size_set = true,
 	    .size = m->size, .body = (enum smtp_body)m->body, .utf8 = m->utf8,
-	    .ret = (enum smtp_ret)m->ret, .envid = keep(j, m->envid) };
+	    .ret = (enum smtp_ret)m->ret, .envid = keep(j, m->envid),
+	    .auth = keep(j, m->auth), .requiretls = m->requiretls };
+	j->asks = m->requiretls ? DEMAND_REQUIRETLS : m->tls_optional ?
+	    DEMAND_LAX : DEMAND_USUAL;
 	buf_init(&j->content, JOB_CONTENT_MAX);
 	buf_init(&j->front, JOB_FRONT_MAX);
 	buf_init(&j->suffix, JOB_SUFFIX_MAX);

@@ -18,6 +18,7 @@
 #include "common/proc/start.h"
 #include "common/smtp/param.h"
 #include "common/tls/client.h"
+#include "deliverd/demand.h"
 
 #define JOBS_MAX	2000		/* queued keeps below 500 */
 #define JOB_RCPTS_MAX	1000
@@ -54,6 +55,7 @@ struct job {
 	struct buf	 front, suffix;	/* of an archive's copy; front has the
 					 * prefix in it once all is there */
 	struct smtp_mail_params params;	/* SIZE: all of these */
+	enum demand_kind asks;		/* of TLS */
 	struct buf	 content;	/* what came as d_data */
 	int		 fd;		/* or a file that holds it, or -1 */
 	uint64_t	 offset;

@@ -180,21 +180,46 @@ choose_next(struct dest *d, size_t *i)
 	return choose(d, NULL, i);
 }
 
+/* Is there no server that could have mail with REQUIRETLS, now or later? The
+ * reply of the first; NULL: there may be one. */
+static const char *
+refused_for_good(const struct dest *d)
+{
+	const char	*why = NULL;
+
+	for (size_t i = 0; i < d->ncands; i++) {
+		const struct cand	*c = &d->cands[i];
+
+		if (!dest_refuses(c) || c->refused[0] != '5')
+			return NULL;
+		if (why == NULL)
+			why = c->refused;
+	}
+	return why;
+}
+
 /* None is known to answer, and none is being tried. queued decides when it is
  * time for the next attempt, or is told before. */
 static void
 all_dead(struct dest *d)
 {
-	const char	*why = "451 4.4.1 No server can be tried";
+	const char	*why;
 	bool		 refused = false;
 
 	if (d->nprobes > 0 || choose_probed(d))
 		return;
+	if ((why = refused_for_good(d)) != NULL) {
+		dest_fail(d, D_PERM, why, D_DEST_OK);
+		return;
+	}
+	why = "451 4.4.1 No server can be tried";
 	for (size_t i = 0; i < d->ncands; i++) {
 		const struct cand	*c = &d->cands[i];
 
+		/* With another one that may do, it is not for good. */
 		if (dest_refuses(c)) {
-			why = c->refused;
+			if (c->refused[0] != '5')
+				why = c->refused;
 			refused = true;
 		} else if (!refused && c->srv->why[0] != '\0')
 			why = c->srv->why;
@@ -315,7 +340,7 @@ void
 pool_add(struct job *j)
 {
 	const char	*why;
-	struct dest	*d = dest_get(j->action, j->domain, &why);
+	struct dest	*d = dest_get(j->action, j->domain, j->asks, &why);
 
 	if (d == NULL) {
 		job_fail(j, D_TEMP, why, "");

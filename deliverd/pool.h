@@ -49,6 +49,7 @@ bool	 pool_elsewhere(struct conn *, struct job *, const char *reply);
 /* For ctl.c. */
 struct dest_info {
 	const char	*action, *domain;
+	enum demand_kind asks;
 	size_t		 waiting, conns, limit;
 };
 void	 pool_each_conn(void (*)(const struct conn *, void *arg), void *arg);

@@ -24,6 +24,7 @@ struct dest {
 	struct conf_pool *own;		/* parsed from domain, or NULL */
 	const struct conf_pool *pool;	/* own, the action's, or NULL: by MX */
 	char		 domain[256];
+	enum demand_kind asks;		/* what its mail asks of TLS */
 	struct health_times times;
 	TAILQ_HEAD(, job) jobs;
 	size_t		 nwaiting;
@@ -46,7 +47,7 @@ struct dest {
 void	 dests_init(struct proc *, const struct conf *, struct ask *);
 /* Made if need be. NULL with a whole reply in *why: none can be made. */
 struct dest *dest_get(const struct conf_action *, const char *domain,
-	    const char **why);
+	    enum demand_kind, const char **why);
 /* The first job that may go over this connection (NULL: over any). */
 struct job *dest_take(struct dest *, const struct conn *);
 /* The same for all that waits. */

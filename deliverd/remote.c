@@ -124,6 +124,8 @@ reply_hello(struct conn *c, const struct smtp_client_event *ev)
 {
 	if (ev->code / 100 == 2 && !secure_is(c) && secure_helloed(c))
 		return;
+	if (ev->code / 100 == 2 && !secure_keeps(c))
+		return;
 	if (ev->code / 100 == 2 && c->as != NULL) {
 		remote_phase(c, CONN_AUTH);
 		login_begin(c);
@@ -249,8 +251,10 @@ lost_at(struct conn *c, const char *what)
 
 	if (c->phase == CONN_IDLE || c->phase == CONN_QUIT)
 		lost(c, "%s", "");
-	else if (c->phase == CONN_STARTTLS || c->phase == CONN_TLS)
+	else if (c->phase == CONN_STARTTLS || c->phase == CONN_TLS) {
+		c->passing = stream_tls_why(c->s) == NULL;
 		secure_failed(c, what);
+	}
 	else if (c->phase == CONN_CONNECT)
 		lost(c, "451 4.4.1 %s: %s", c->server, what);
 	else if (c->content == CONTENT_SENDING)

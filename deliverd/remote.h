@@ -70,6 +70,7 @@ struct conn {
 	struct hosts_tls *demand;	/* what is asked of its TLS … */
 	struct conf_tls	 tls;		/* … as one */
 	struct tls_facts secured;	/* what there is */
+	bool		 passing;	/* there is none, for what may pass */
 	/* the transaction */
 	struct job	*job;
 	size_t		 first, end;	/* its recipients are among these */

@@ -30,6 +30,9 @@ void	 secure_replied(struct conn *, const struct smtp_client_event *);
 void	 secure_begin(struct conn *);
 /* It is done. True: go on with the session that there is now. */
 bool	 secure_done(struct conn *);
+/* EHLO has been answered in the session as it stays. False: the connection has
+ * ended, since mail with REQUIRETLS may not go there. */
+bool	 secure_keeps(struct conn *);
 /* The session was lost on the way there. */
 void	 secure_failed(struct conn *, const char *what);
 /* Says EHLO; false: the connection has ended. */

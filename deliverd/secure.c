@@ -26,18 +26,39 @@ secure_is(const struct conn *c)
 	return c->secured.protocol[0] != '\0';
 }
 
-/* The server has it, but not as it is asked for. code is the reply's. */
+/* The server has it, but not as it is asked for. code is the reply's; mail with
+ * REQUIRETLS, which does not wait for that to change, has another one (RFC 8689,
+ * 4.2.1). */
 static void
 refuse(struct conn *c, const char *code, const char *why)
 {
+	bool	for_good = c->demand->requiretls && !c->passing;
 	char	text[900];
 
-	snprintf(text, sizeof(text), "451 %s %s: %s", code, c->server, why);
+	snprintf(text, sizeof(text), "%s %s: %s", for_good ? "550 5.7.10" :
+	    code, c->server, why);
 	log_info("event=tls server=%s result=refused mode=%s why=%s",
 	    log_quote(span_str(c->server)), tls_mode_name(&c->tls),
 	    log_quote(span_str(why)));
 	srv_tls(c->srv, "%s: refused, %s", tls_mode_name(&c->tls), why);
 	pool_insecure(c, text);
+}
+
+bool
+secure_keeps(struct conn *c)
+{
+	static const char	why[] = "REQUIRETLS is not offered";
+	char			text[900];
+
+	if (!c->demand->requiretls || remote_has(c, CAP_REQUIRETLS))
+		return true;
+	log_info("event=tls server=%s result=refused mode=%s why=\"%s\"",
+	    log_quote(span_str(c->server)), tls_mode_name(&c->tls), why);
+	snprintf(text, sizeof(text), "550 5.7.30 %s: %s", c->server, why);
+	if (smtp_client_simple(c->c, STEP_QUIT))
+		stream_flush(c->s);
+	pool_insecure(c, text);
+	return false;
 }
 
 static void
@@ -76,7 +97,7 @@ secure_helloed(struct conn *c)
 	case TLS_WAY_NONE:
 		break;
 	}
-	refuse(c, "4.7.4", TLS_NOT_OFFERED ", and mail may not go there in "
+	refuse(c, "451 4.7.4", TLS_NOT_OFFERED ", and mail may not go there in "
 	    "plain");
 	return true;
 }
@@ -90,6 +111,7 @@ secure_replied(struct conn *c, const struct smtp_client_event *ev)
 		secure_begin(c);
 		return;
 	}
+	c->passing = ev->code / 100 == 4;
 	snprintf(why, sizeof(why), "it refuses STARTTLS: ");
 	span_cstr(span_sub(remote_flat(ev->code, ev->text), 0, 400),
 	    why + strlen(why), sizeof(why) - strlen(why));
@@ -132,7 +154,7 @@ secure_failed(struct conn *c, const char *what)
 		break;
 	case TLS_FAILED_REFUSED:
 		snprintf(why, sizeof(why), "no TLS session: %s", what);
-		refuse(c, "4.7.5", why);
+		refuse(c, "451 4.7.5", why);
 		break;
 	}
 }
@@ -144,7 +166,7 @@ secure_done(struct conn *c)
 
 	if (!tls_client_check(stream_ssl(c->s), conf, &c->tls, c->host,
 	    &c->secured, why)) {
-		refuse(c, "4.7.5", why);
+		refuse(c, "451 4.7.5", why);
 		return false;
 	}
 	tls_facts_text(&c->secured, text);

@@ -16,6 +16,7 @@
 struct kept {
 	char		 id[STS_ID_MAX + 1];
 	int64_t		 expires_ms, again_ms;	/* clock_mono() */
+	int64_t		 unheard_ms;	/* DNS did not answer: until then */
 	struct buf	 text;			/* empty: none */
 };
 /* One for all that ask for the domain meanwhile. */
@@ -45,6 +46,17 @@ sts_init(struct proc *p, const struct conf *conf, struct ask *a)
 	    (fetches = map_new(STS_FETCHES_MAX)) == NULL)
 		fatal("map_new");
 	sts_fetch_init(p, conf, a);
+}
+
+/* What is kept of a domain without a policy is when its fetch failed. */
+bool
+sts_unsure(const char *domain)
+{
+	const struct kept	*k = map_get(policies, span_str(domain));
+	int64_t			 now = clock_mono().ms;
+
+	return k != NULL && sts_holds(domain) == NULL &&
+	    (now < k->again_ms || now < k->unheard_ms);
 }
 
 const struct sts_policy *
@@ -138,6 +150,15 @@ keep(const char *domain, bool is_policy)
 		return NULL;
 	}
 	return k;
+}
+
+static void
+unheard(const char *domain)
+{
+	struct kept	*k = keep(domain, false);
+
+	if (k != NULL)
+		k->unheard_ms = clock_mono().ms + STS_AGAIN_MS;
 }
 
 static void
@@ -240,6 +261,8 @@ answered(void *arg, const struct ask_answer *ans)
 	char		 id[STS_ID_MAX + 1];
 
 	f->tid = 0;
+	if (ans->status == DNS_TEMPFAIL)
+		unheard(f->domain);
 	for (size_t i = 0; i < ans->n; i++)
 		txt[i] = ans->rr[i].text;
 	if (ans->status != DNS_OK || !sts_record(txt, ans->n, id)) {

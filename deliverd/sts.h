@@ -26,6 +26,8 @@ void	 sts_init(struct proc *, const struct conf *, struct ask *);
 struct sts_find *sts_find(const char *domain, void (*done)(void *arg),
 	    void *arg);
 void	 sts_cancel(struct sts_find *);		/* takes NULL */
+/* Is there one, or may there be, that could not be had lately? */
+bool	 sts_unsure(const char *domain);
 /* The policy that holds now, or NULL. Borrowed until the next call, or turn of
  * the loop. */
 const struct sts_policy *sts_holds(const char *domain);

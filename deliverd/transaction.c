@@ -231,6 +231,23 @@ choose_rcpts(struct conn *c)
 	}
 }
 
+/*
+ * RFC 4954, 5: who is behind the message is told where we have logged in
+ * ourselves, and are believed; that nobody is known, too. Others are told
+ * nothing.
+ */
+static bool
+push_mail(struct conn *c)
+{
+	struct smtp_mail_params	p = c->job->params;
+
+	if (c->as == NULL)
+		p.auth = span(NULL, 0);
+	else if (p.auth.len == 0)
+		p.auth = span_str("<>");
+	return smtp_client_mail(c->c, sender_of(c->job), &p);
+}
+
 static bool
 push_rcpts(struct conn *c)
 {
@@ -266,7 +283,7 @@ transaction(struct conn *c)
 	if (c->rset)
 		ok = smtp_client_simple(c->c, STEP_RSET);
 	c->rset = false;
-	ok = ok && smtp_client_mail(c->c, sender_of(j), &j->params);
+	ok = ok && push_mail(c);
 	if (remote_has(c, CAP_PIPELINING))
 		ok = ok && push_rcpts(c);
 	if (!ok) {

@@ -14,12 +14,22 @@
 
 static struct map	*known;		/* server -> its struct smtp_caps */
 
+uint32_t
+caps_of(const struct link *l)
+{
+	uint32_t	bits = smtp_client_caps(l->c)->bits;
+
+	/* RFC 8689, 2 and 4.2.1: said without TLS it means nothing, and a server
+	 * that has not proved its name can't be told to keep to it. */
+	return l->secured.verified ? bits : bits & ~(uint32_t)CAP_REQUIRETLS;
+}
+
 static void
 send_caps(struct link *l, struct span others)
 {
 	const struct smtp_caps	*caps = smtp_client_caps(l->c);
 
-	CHAN_SEND(l->chan, p_caps, .tid = l->tid, .caps = caps->bits,
+	CHAN_SEND(l->chan, p_caps, .tid = l->tid, .caps = caps_of(l),
 	    .size = caps->size,
 	    .auth = span_sub(span_str(caps->auth), 0, 500),
 	    .others = others);

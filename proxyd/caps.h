@@ -9,6 +9,8 @@
 
 #define CAPS_SERVERS	1000	/* remembered; what comes then is not */
 
+/* The keywords of the link's server that hold for this session. */
+uint32_t caps_of(const struct link *);
 void	 caps_send(struct link *);
 /*
  * Of the first EHLO of a session at this server ("name[address]:port"), as

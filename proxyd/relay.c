@@ -108,7 +108,8 @@ on_mail(struct chan *c, const void *msg, int fd)
 		.utf8 = m->utf8,
 		.ret = (enum smtp_ret)m->ret,
 		.envid = m->envid,
-		.auth = m->auth
+		.auth = m->auth,
+		.requiretls = m->requiretls
 	};
 
 	(void)fd;
@@ -118,10 +119,15 @@ on_mail(struct chan *c, const void *msg, int fd)
 	}
 	if ((l = command(c, m->tid, IPC_T_p_mail, m)) == NULL)
 		return;
-	/* RFC 6531, 3.5: smtpd sees to it; this is for one that does not. */
+	/* RFC 6531, 3.5; RFC 8689, 4.2.1: smtpd sees to both; this is for one
+	 * that does not. */
 	if (!utf8_is_ascii(m->from) && (!m->utf8 ||
 	    (smtp_client_caps(l->c)->bits & CAP_SMTPUTF8) == 0)) {
 		link_fail(l, 421, "4.6.7 The server does not offer SMTPUTF8");
+		return;
+	}
+	if (m->requiretls && (caps_of(l) & CAP_REQUIRETLS) == 0) {
+		link_fail(l, 421, "4.7.30 The server does not offer REQUIRETLS");
 		return;
 	}
 	sent(l, smtp_client_mail(l->c, m->from, &p));

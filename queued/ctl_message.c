@@ -162,9 +162,12 @@ show_envelope(struct ctl *c, const struct rec_msg *e)
 	ctl_field(c, "auth", e->auth);
 	ctl_field(c, "tag", e->tag);
 	ctl_field(c, "envid", e->envid);
+	ctl_field(c, "mail_auth", e->mail_auth);
 	ctl_str(c, "ret", e->ret <= RET_HDRS ? rets[e->ret] : "?");
 	ctl_str(c, "body", e->body <= BODY_8BITMIME ? bodies[e->body] : "?");
 	ctl_str(c, "utf8", e->flags & MSG_UTF8 ? "yes" : "no");
+	ctl_str(c, "tls", e->flags & MSG_REQUIRETLS ? "required" :
+	    e->flags & MSG_TLS_OPTIONAL ? "optional" : "usual");
 	ctl_str(c, "bounce", e->flags & MSG_BOUNCE ? "yes" : "no");
 }
 

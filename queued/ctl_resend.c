@@ -166,7 +166,8 @@ begin(struct ctl *c, struct resend *x, const struct rec_msg *m,
 {
 	struct rec_msg	 e = *m;
 
-	e.flags = m->flags & (MSG_UTF8 | MSG_BOUNCE);
+	e.flags = m->flags & (MSG_UTF8 | MSG_BOUNCE | MSG_REQUIRETLS |
+	    MSG_TLS_OPTIONAL);
 	e.held = false;
 	e.received_ms = (uint64_t)clock_wall().ms;
 	e.nrcpts = 0;

@@ -123,9 +123,10 @@ describe(const struct about *ab, struct dsn *d)
 	d->to = ab->audience.to;
 	d->double_bounce = ab->audience.postmaster;
 	d->utf8 = (m->flags & MSG_UTF8) != 0;
-	/* The postmaster sees what a notification of ours would have told. */
-	d->full = m->ret == RET_FULL || (d->double_bounce &&
-	    (m->flags & MSG_BOUNCE) != 0);
+	/* The postmaster sees what a notification of ours would have told. RFC
+	 * 8689, 5: of what needs TLS the header alone, whatever RET says. */
+	d->full = !(m->flags & MSG_REQUIRETLS) && (m->ret == RET_FULL ||
+	    (d->double_bounce && (m->flags & MSG_BOUNCE) != 0));
 	d->envid = m->envid;
 	d->now_ms = (uint64_t)clock_wall().ms;
 	d->arrived_ms = m->received_ms;
@@ -232,6 +233,8 @@ dsn_append(struct about *ab, uint64_t id, struct span text,
 	buf_init(&env, REC_ENV_MAX);
 	buf_init(&rcpts, REC_ENV_MAX);
 	m.flags |= rcpts_make(ab, &rcpts);
+	/* RFC 8689, 5: it tells as much as the header that it brings back. */
+	m.flags |= ab->m->flags & MSG_REQUIRETLS;
 	m.rcpts = buf_content(&rcpts);
 	m.expire_ms = m.accepted_ms + q->conf->bounce_ttl_ms;
 	m.body = form->eightbit ? BODY_8BITMIME : BODY_7BIT;
@@ -382,7 +385,7 @@ message_load(struct queue *q, uint64_t id, struct rec *r, struct rec_msg *m,
 		return false;
 	*r = (struct rec){ .id = id };
 	*m = (struct rec_msg){ .from = span_str(from),
-	    .flags = row.flags & MSG_UTF8, .received_ms = row.received_ms,
+	    .flags = row.flags & (MSG_UTF8 | MSG_REQUIRETLS), .received_ms = row.received_ms,
 	    .expire_ms = row.expire_ms };
 	return true;
 }

@@ -97,6 +97,7 @@ rec_msg_encode(struct buf *b, const struct rec_msg *m)
 	    put_str(b, m->from) && put_str(b, m->envid) &&
 	    put_str(b, m->rdns) && put_str(b, m->helo) &&
 	    put_str(b, m->auth) && put_str(b, m->tag) &&
+	    put_str(b, m->mail_auth) &&
 	    put_u32(b, m->nrcpts) && put_u32(b, (uint32_t)m->rcpts.len) &&
 	    buf_span(b, m->rcpts) && put_u64(b, m->cause_id) &&
 	    put_u32(b, (uint32_t)m->cause.len) && buf_span(b, m->cause);
@@ -139,6 +140,7 @@ rec_msg_decode(struct span env, uint8_t version, struct rec_msg *m,
 	m->helo = cur_str(&c);
 	m->auth = cur_str(&c);
 	m->tag = cur_str(&c);
+	m->mail_auth = version > 3 ? cur_str(&c) : span(NULL, 0);
 	m->nrcpts = cur_u32(&c);
 	m->rcpts = cur_bytes(&c, cur_u32(&c));
 	m->cause_id = cur_u64(&c);

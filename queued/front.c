@@ -33,11 +33,13 @@ q_env(struct chan *c, const void *msg, int fd)
 	struct queue	*q = f->m->q;
 	struct rec_msg	 m = { .body = e->body, .ret = e->ret,
 			    .flags = (e->utf8 ? MSG_UTF8 : 0) |
+			    (e->requiretls ? MSG_REQUIRETLS : 0) |
 			    (e->prepared ? MSG_PREPARED : 0),
 			    .received_ms = e->received_ms,
 			    .client = e->client, .from = e->from,
 			    .envid = e->envid, .rdns = e->rdns,
-			    .helo = e->helo, .auth = e->auth, .tag = e->tag };
+			    .helo = e->helo, .auth = e->auth, .tag = e->tag,
+			    .mail_auth = e->mail_auth };
 	struct txn	*t;
 
 	(void)fd;
@@ -117,6 +119,8 @@ q_commit(struct chan *c, const void *msg, int fd)
 	if (t == NULL || came_again(f, t, m))
 		return;
 	again_commit(f->m->again, m->digest, txn_id(t), clock_mono().ms);
+	if (m->tls_optional)
+		txn_tls_optional(t);
 	txn_commit(t, m->prefix, m->bytes, m->size);
 }
 

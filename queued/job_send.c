@@ -148,7 +148,9 @@ send_job(struct agents *as, struct agent *a, struct job *j,
 	    .action = span_str(j->dest->action),
 	    .domain = span_str(j->dest->domain), .from = m->from,
 	    .body = m->body, .utf8 = (m->flags & MSG_UTF8) != 0,
-	    .ret = m->ret, .envid = m->envid,
+	    .ret = m->ret, .envid = m->envid, .auth = m->mail_auth,
+	    .requiretls = (m->flags & MSG_REQUIRETLS) != 0,
+	    .tls_optional = (m->flags & MSG_TLS_OPTIONAL) != 0,
 	    .size = m->size + r->prefix.len, .prefix = r->prefix,
 	    .offset = 0, .received_ms = m->received_ms };
 
@@ -158,7 +160,7 @@ send_job(struct agents *as, struct agent *a, struct job *j,
 		wrap(as, j, r, m, fd, &before, &behind);
 		/* What becomes of a copy is no business of the sender's. */
 		if (flags & RCPT_F_JOURNAL)
-			msg.from = msg.envid = span(NULL, 0);
+			msg.from = msg.envid = msg.auth = span(NULL, 0);
 		msg.size += buf_len(&before) + buf_len(&behind);
 	}
 	chan_send(a->chan, IPC_T_d_job, &msg, fd);

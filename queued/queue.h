@@ -358,6 +358,8 @@ void	 txn_commit(struct txn *, struct span prefix, struct span bytes,
 	    uint64_t size);
 void	 txn_abort(struct txn *);
 uint64_t txn_id(const struct txn *);
+/* Before its commit: the header says "TLS-Required: No". */
+void	 txn_tls_optional(struct txn *);
 
 /* ---- commit.c ---- */
 /* Owner (a channel) or agent is gone: nobody is to be told. */

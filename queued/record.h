@@ -26,7 +26,7 @@
 
 #define REC_ALIGN	64
 #define REC_HEAD	64
-#define REC_VERSION	3	/* written; older ones are read too */
+#define REC_VERSION	4	/* written; older ones are read too */
 #define REC_VERSION_MIN	1
 #define REC_ENV_MAX	(8 << 20)	/* bytes of one envelope */
 #define REC_PREFIX_MAX	6000
@@ -96,6 +96,7 @@ bool	 rec_content_ok(const struct rec *);
  * record that they came from. Version 1 had no orig, group, flags and server of
  * a recipient: they read as empty, the own number, 0 and empty. Versions 1 and 2
  * had no prepared messages. Only RCPT_PREPARED has way and settled, else 0.
+ * Versions up to 3 had no mail_auth of a message: it reads as empty.
  */
 
 enum rcpt_state {
@@ -111,9 +112,11 @@ enum msg_flag {
 	MSG_BOUNCE	= 1 << 1,	/* made by us, null sender */
 	MSG_UTF8	= 1 << 2,	/* SMTPUTF8 */
 	MSG_KEPT	= 1 << 3,	/* over, but it can still be read */
-	/* bit 4: REQUIRETLS */
+	MSG_REQUIRETLS	= 1 << 4,	/* REQUIRETLS (RFC 8689) */
 	MSG_GROUPS	= 1 << 5,	/* a recipient has more than one copy */
-	MSG_PREPARED	= 1 << 6	/* not ours yet: prepared.h */
+	MSG_PREPARED	= 1 << 6,	/* not ours yet: prepared.h */
+	MSG_TLS_OPTIONAL = 1 << 7	/* it says "TLS-Required: No" (the
+					 * same); not with MSG_REQUIRETLS */
 };
 #define RCPT_TELL	(1 << 7)	/* beside enum rcpt_flag: prepared, and
 					 * the first that its `orig`, an alias,
@@ -131,6 +134,8 @@ struct rec_msg {
 	uint64_t	 size;		/* content without prefix */
 	struct addr	 client;
 	struct span	 from, envid, rdns, helo, auth, tag;
+	struct span	 mail_auth;	/* MAIL's AUTH= (RFC 4954, 5), xtext or
+					 * "<>"; empty: not given */
 	uint32_t	 nrcpts;
 	struct span	 rcpts;		/* encoded: rec_rcpt_next() */
 	/* A bounce: the message it tells of, and what became of that one's

@@ -59,7 +59,7 @@ txn_begin(struct queue *q, void *owner, uint32_t tid, uint64_t id,
 	if (queue_has(q, id) || map_get_u64(q->open_ids, id) != NULL)
 		return NULL;
 	t = calloc(1, sizeof(*t) + m->from.len + m->envid.len + m->rdns.len +
-	    m->helo.len + m->auth.len + m->tag.len);
+	    m->helo.len + m->auth.len + m->tag.len + m->mail_auth.len);
 	if (t == NULL)
 		return NULL;
 	if (!map_set_u64(q->open_ids, id, t)) {
@@ -75,6 +75,7 @@ txn_begin(struct queue *q, void *owner, uint32_t tid, uint64_t id,
 	t->m.helo = keep(&p, m->helo);
 	t->m.auth = keep(&p, m->auth);
 	t->m.tag = keep(&p, m->tag);
+	t->m.mail_auth = keep(&p, m->mail_auth);
 	buf_init(&t->rcpts, REC_ENV_MAX - 16384);
 	buf_init(&t->content, REC_CONTENT_MAX);
 	return t;
@@ -214,6 +215,14 @@ uint64_t
 txn_id(const struct txn *t)
 {
 	return t->id;
+}
+
+void
+txn_tls_optional(struct txn *t)
+{
+	/* RFC 8689, 4.1: what MAIL says goes before the header. */
+	if (!(t->m.flags & MSG_REQUIRETLS))
+		t->m.flags |= MSG_TLS_OPTIONAL;
 }
 
 void

@@ -19,12 +19,14 @@
 
 /* What we do for every client of the regular server. */
 #define CAPS_OURS	(CAP_PIPELINING | CAP_SIZE | CAP_8BITMIME | CAP_DSN | \
-			 CAP_SMTPUTF8 | CAP_CHUNKING | CAP_ENHANCED)
+			 CAP_SMTPUTF8 | CAP_CHUNKING | CAP_ENHANCED | \
+			 CAP_REQUIRETLS)
 /* What we do whatever the actual server can. */
 #define CAPS_ALWAYS	(CAP_PIPELINING | CAP_SIZE | CAP_CHUNKING)
 /* What it takes the actual server to do; STARTTLS is ours, XCLIENT nobody's. */
 #define CAPS_THROUGH	(CAP_8BITMIME | CAP_DSN | CAP_SMTPUTF8 | CAP_ENHANCED | \
-			 CAP_VRFY | CAP_EXPN | CAP_HELP | CAP_AUTH)
+			 CAP_VRFY | CAP_EXPN | CAP_HELP | CAP_AUTH | \
+			 CAP_REQUIRETLS)
 
 static uint64_t
 smaller(uint64_t a, uint64_t b)
@@ -72,6 +74,9 @@ both(const struct session *s, const struct smtp_caps *server,
 	/* Passwords do not go in clear, unless the listener says so. */
 	if (!session_secure(s) || caps->auth[0] == '\0')
 		caps->bits &= ~(uint32_t)CAP_AUTH;
+	/* RFC 8689, 2. */
+	if (s->tls == NULL)
+		caps->bits &= ~(uint32_t)CAP_REQUIRETLS;
 	if (tls_offered(s))
 		caps->bits |= CAP_STARTTLS;
 }

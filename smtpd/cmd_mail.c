@@ -1,6 +1,7 @@
 /*
  * MAIL (RFC 5321, 4.1.1.2).
  */
+#include "common/base/enc.h"
 #include "common/base/log.h"
 #include "common/smtp/path.h"
 #include "smtpd/cmd.h"
@@ -26,6 +27,7 @@ offered(uint32_t caps, const struct smtp_mail_params *p)
 	    (!p->utf8 || (caps & CAP_SMTPUTF8)) &&
 	    ((p->ret == RET_NONE && p->envid.len == 0) || (caps & CAP_DSN)) &&
 	    (p->auth.len == 0 || (caps & CAP_AUTH)) &&
+	    (!p->requiretls || (caps & CAP_REQUIRETLS)) &&
 	    (!p->prdr || (caps & CAP_PRDR));
 }
 
@@ -73,6 +75,35 @@ is_another_s(const struct session *s, const struct smtp_path *path)
 	    senders_may(s, buf_content(&from));
 	buf_clear(&from);
 	return !may;
+}
+
+/* Who is behind a message, as xtext: is he the client, or one of his (`senders`)? */
+static bool
+is_his(const struct session *s, struct span auth)
+{
+	struct buf	name;
+	bool		may;
+
+	buf_init(&name, auth.len + 1);
+	may = dec_xtext(&name, auth) && buf_len(&name) > 0 &&
+	    senders_may(s, buf_content(&name));
+	buf_clear(&name);
+	return may;
+}
+
+/*
+ * RFC 4954, 5: only who has logged in is trusted to say who is behind a message.
+ * Others, from a network that may relay too, are as if they had said that nobody
+ * is known: an address can be borrowed, and is not proven by anything. An actual
+ * server makes up its own mind.
+ */
+static void
+judge_auth(const struct session *s, struct smtp_mail_params *p)
+{
+	if (p->auth.len == 0 || session_proxied(s) || span_is(p->auth, "<>"))
+		return;
+	if (!s->authed || !is_his(s, p->auth))
+		p->auth = span_str("<>");
 }
 
 static bool
@@ -146,6 +177,7 @@ cmd_mail(struct cmd *c, struct span arg)
 		proxy_renew(c, arg);
 		return;
 	}
+	judge_auth(s, &p);
 	if (!begin(c, &path, &p)) {
 		refuse(c, arg, 451, "4.3.0", "No memory");
 		return;

@@ -35,6 +35,13 @@ content_size(const struct txn *t)
 }
 
 bool
+content_tls_optional(const struct txn *t)
+{
+	return !t->mail.requiretls &&
+	    received_tls_optional(&t->content.count);
+}
+
+bool
 content_flows(const struct txn *t)
 {
 	return t != NULL && t->content.state == CONTENT_FLOW;

@@ -50,6 +50,9 @@ void	 content_data(struct txn *, struct cmd *);
 void	 content_chunk(struct txn *, struct cmd *, uint64_t size, bool last);
 /* Bytes of it that the way gets, without our fields; once it has ended. */
 uint64_t content_size(const struct txn *);
+/* May it go without TLS by its sender's wish ("TLS-Required: No")? What MAIL says
+ * goes before the header (RFC 8689, 4.1). Once it has ended. */
+bool	 content_tls_optional(const struct txn *);
 /* Reads content from the session's stream; false: nothing to be done now. */
 bool	 content_run(struct txn *);
 /* Is the session's input content at the moment? */

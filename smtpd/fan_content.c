@@ -142,6 +142,7 @@ ready(struct txn *t)
 	    .envid = t->mail.envid, .client = s->client,
 	    .rdns = peer_name(&s->peer), .helo = span_str(s->helo),
 	    .auth = span_str(s->user), .tag = span_str(s->listen->tag),
+	    .mail_auth = t->mail.auth, .requiretls = t->mail.requiretls,
 	    .received_ms = t->received_ms }, &fan_prepare_ops, t);
 	if (f->prep == NULL) {
 		fan_cut_all(t);
@@ -269,7 +270,8 @@ fan_last(struct txn *t, struct buf *b)
 	/* The servers get the end of it later: b stays. */
 	prepare_commit(t->fan->prep, (struct ipc_q_commit){
 	    .bytes = buf_content(b), .size = t->fan->sent + buf_len(b),
-	    .digest = span(digest, known ? sizeof(digest) : 0) });
+	    .digest = span(digest, known ? sizeof(digest) : 0),
+	    .tls_optional = content_tls_optional(t) });
 }
 
 static void

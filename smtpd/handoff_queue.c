@@ -58,6 +58,7 @@ send_envelope(struct txn *t)
 	    .envid = t->mail.envid, .client = s->client,
 	    .rdns = peer_name(&s->peer), .helo = span_str(s->helo),
 	    .auth = span_str(s->user), .tag = span_str(s->listen->tag),
+	    .mail_auth = t->mail.auth, .requiretls = t->mail.requiretls,
 	    .received_ms = t->received_ms);
 	for (size_t i = 0; i < t->nrcpts; i++) {
 		const struct rcpt	*r = &t->rcpts[i];
@@ -182,7 +183,8 @@ queue_end(struct txn *t, struct buf *b)
 	CHAN_SEND(quser_chan(), q_commit, .tid = t->queue.u.tid,
 	    .prefix = buf_content(&t->content.prefix), .bytes = buf_content(b),
 	    .size = content_size(t),
-	    .digest = span(digest, known ? sizeof(digest) : 0));
+	    .digest = span(digest, known ? sizeof(digest) : 0),
+	    .tls_optional = content_tls_optional(t));
 	t->queue.known = known;
 	buf_clear(b);
 }
@@ -213,7 +215,8 @@ queue_commit(struct txn *t, struct buf *rest)
 		return false;
 	CHAN_SEND(quser_chan(), q_commit, .tid = t->queue.u.tid,
 	    .bytes = buf_content(rest),
-	    .size = t->queue.sent + buf_len(rest));
+	    .size = t->queue.sent + buf_len(rest),
+	    .tls_optional = content_tls_optional(t));
 	buf_clear(rest);
 	return true;
 }

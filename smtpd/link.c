@@ -238,7 +238,7 @@ link_mail(struct link *l, struct cmd *c, const struct txn *t)
 	    .from = t->from, .size = t->mail.size,
 	    .body = (uint8_t)t->mail.body, .utf8 = t->mail.utf8,
 	    .ret = (uint8_t)t->mail.ret, .envid = t->mail.envid,
-	    .auth = t->mail.auth);
+	    .auth = t->mail.auth, .requiretls = t->mail.requiretls);
 }
 
 void

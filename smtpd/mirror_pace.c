@@ -44,6 +44,7 @@ lacks(const struct mirror *m, const struct twin *t)
 	    ipc_decode(&in, &type, &any, &why) != PARSE_OK)
 		return false;
 	return (any.p_mail.utf8 && (caps & CAP_SMTPUTF8) == 0) ||
+	    (any.p_mail.requiretls && (caps & CAP_REQUIRETLS) == 0) ||
 	    (any.p_mail.body == BODY_8BITMIME && (caps & CAP_8BITMIME) == 0 &&
 	    m->action->mirror_what == MIRROR_CONTENT);
 }

@@ -47,6 +47,11 @@ lacking(const struct link *l, const struct txn *t, uint16_t *code)
 		*code = 553;
 		return "5.6.7 The server does not offer SMTPUTF8";
 	}
+	/* RFC 8689, 4.2.1. */
+	if (t->mail.requiretls && (l->caps.bits & CAP_REQUIRETLS) == 0) {
+		*code = 550;
+		return "5.7.30 The server does not offer REQUIRETLS";
+	}
 	if (t->mail.body == BODY_8BITMIME &&
 	    (l->caps.bits & CAP_8BITMIME) == 0) {
 		*code = 554;

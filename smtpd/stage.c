@@ -167,6 +167,8 @@ stage_digest(struct txn *t, uint8_t out[DIGEST_LEN])
 	} else
 		digest_field(d, span(a->ip, sizeof(a->ip)));
 	digest_field(d, t->from);
+	if (t->mail.requiretls)
+		digest_field(d, span_str("REQUIRETLS"));
 	return digest_rcpts(d, t) && digest_end(d, out);
 }
 

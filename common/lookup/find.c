@@ -100,14 +100,14 @@ find_start(struct ask *ask, const struct conf *conf,
     const struct conf_action *action, const char *domain,
     void (*done)(void *, const struct hosts_list *), void *arg)
 {
-	return find_in(ask, conf, action, NULL, domain, done, arg);
+	return find_in(ask, conf, action, NULL, false, domain, done, arg);
 }
 
 struct find *
 find_in(struct ask *ask, const struct conf *conf,
     const struct conf_action *action, const struct conf_pool *pool,
-    const char *domain, void (*done)(void *, const struct hosts_list *),
-    void *arg)
+    bool lax, const char *domain,
+    void (*done)(void *, const struct hosts_list *), void *arg)
 {
 	struct find	*f;
 
@@ -115,6 +115,8 @@ find_in(struct ask *ask, const struct conf *conf,
 	    (f->hosts = hosts_new(conf, action, pool, domain,
 	    rand_below)) == NULL)
 		fatal("find");
+	if (lax)
+		hosts_lax(f->hosts);
 	f->ask = ask;
 	f->done = done;
 	f->arg = arg;

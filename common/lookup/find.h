@@ -19,9 +19,9 @@ struct find *find_start(struct ask *, const struct conf *,
 	    const struct conf_action *, const char *domain,
 	    void (*done)(void *arg, const struct hosts_list *), void *arg);
 /* The same for a list of servers that a table has (NULL: the action's own),
- * which outlives it. */
+ * which outlives it; lax as hosts_lax(). */
 struct find *find_in(struct ask *, const struct conf *,
-	    const struct conf_action *, const struct conf_pool *,
+	    const struct conf_action *, const struct conf_pool *, bool lax,
 	    const char *domain,
 	    void (*done)(void *arg, const struct hosts_list *), void *arg);
 void	 find_cancel(struct find *);	/* takes NULL */

@@ -116,6 +116,12 @@ hosts_new(const struct conf *conf, const struct conf_action *action,
 }
 
 void
+hosts_lax(struct hosts *h)
+{
+	h->lax = true;
+}
+
+void
 hosts_free(struct hosts *h)
 {
 	if (h == NULL)
@@ -372,7 +378,7 @@ fill_tls(const struct hosts *h, const struct host *host, struct hosts_tls *t)
 	const struct source	*s = &h->sources[host->source];
 
 	*t = (struct hosts_tls){ .tls = s->tls, .by_policy = s->by_policy,
-	    .dane = host->verdict };
+	    .dane = host->verdict, .named = hosts_named(s) };
 	if (host->verdict != DANE_REQUIRED)
 		return;
 	t->set = host->set;

@@ -22,6 +22,10 @@ struct hosts_tls {
 	struct conf_tls	 tls;		/* its strings are the configuration's */
 	bool		 by_policy;	/* `tls policy` says so */
 	bool		 by_sts;	/* the domain's MTA-STS policy does */
+	bool		 named;		/* nobody can have made up its name: it
+					 * is configured, the domain itself, or
+					 * of a validated MX answer */
+	bool		 requiretls;	/* it is for mail with REQUIRETLS */
 	enum dane_verdict dane;		/* never DANE_DEFER */
 	/* With DANE_REQUIRED; borrowed like the list. Names for usage 2: where
 	 * the records stand, and the domain ("": its MX is not validated). */
@@ -72,6 +76,9 @@ struct hosts;
 struct hosts *hosts_new(const struct conf *, const struct conf_action *,
 	    const struct conf_pool *pool, const char *domain,
 	    uint32_t (*rnd)(uint32_t bound));
+/* Before the first question: TLSA records are asked for only where the
+ * configuration demands them (`tls dane`). */
+void	 hosts_lax(struct hosts *);
 void	 hosts_free(struct hosts *);
 /* The next question and its number; false: none now (answers may make more).
  * The name lives until hosts_free(). */

@@ -8,17 +8,16 @@
 /* Where the configuration looks at certificates in its own way, or at none, or
  * has a word of its own on the domain, nothing is asked. */
 static bool
-is_wanted(const struct source *s)
+is_wanted(const struct hosts *h, const struct source *s)
 {
 	if (s->addr.family != 0)
 		return false;
-	return s->tls.mode == TLS_DANE || (!s->by_policy &&
+	return s->tls.mode == TLS_DANE || (!s->by_policy && !h->lax &&
 	    (s->tls.mode == TLS_OPPORTUNISTIC || s->tls.mode == TLS_REQUIRE));
 }
 
-/* A name out of an MX answer that anybody may have made proves nothing. */
-static bool
-name_is_good(const struct source *s)
+bool
+hosts_named(const struct source *s)
 {
 	return !s->mx || s->result == MX_IMPLICIT || s->ad;
 }
@@ -45,7 +44,7 @@ hosts_dane_begin(struct hosts *h, struct host *host)
 	const struct source	*s = &h->sources[host->source];
 
 	host->step = STEP_DONE;
-	if (!is_wanted(s) || !name_is_good(s) || host->naddrs == 0)
+	if (!is_wanted(h, s) || !hosts_named(s) || host->naddrs == 0)
 		return;
 	if (addrs_are_good(host))
 		host->step = host->canon[0] != '\0' ? STEP_CANON : STEP_NAME;

@@ -60,6 +60,7 @@ struct hosts {
 	struct source	*sources;
 	size_t		 nsources;
 	bool		 listed;	/* by a list, not by the domain */
+	bool		 lax;		/* hosts_lax() */
 	struct host	*hosts;
 	size_t		 nhosts, hosts_max;
 	size_t		 asked_mx, asked;	/* cursors */
@@ -69,6 +70,9 @@ struct hosts {
 };
 
 /* ---- hosts_dane.c ---- */
+/* Is nobody able to have made up the names of its hosts? A name out of an MX
+ * answer that anybody may have made proves nothing. */
+bool	 hosts_named(const struct source *);
 /* Both answers for its addresses are here, or it is a literal. */
 void	 hosts_dane_begin(struct hosts *, struct host *);
 /* As hosts_question(), for DANE alone. */

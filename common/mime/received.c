@@ -1,5 +1,5 @@
 /*
- * The Received field. See received.h.
+ * The Received field, and what is looked for in a header. See received.h.
  */
 #include "common/mime/date.h"
 #include "common/mime/received.h"
@@ -69,12 +69,15 @@ received_write(struct buf *b, const struct received *r)
 	return buf_str(b, "\r\n");
 }
 
-static const char	name[] = "received";
+static const char	received[] = "received", tls_required[] = "tls-required";
+
+/* How much of the value "No" has been there. */
+enum { NO_BEGIN, NO_N, NO_WHOLE, NO_OTHER };
 
 void
 received_count_begin(struct received_count *c)
 {
-	*c = (struct received_count){ .bol = true };
+	*c = (struct received_count){ .name = received, .bol = true };
 }
 
 /* A field begins, goes on, or the header is over at ch, the first of a line. */
@@ -89,27 +92,58 @@ received_line(struct received_count *c, uint8_t ch)
 	} else if (ch <= ' ' || ch >= 0x7f || ch == ':') {
 		c->over = true;
 	} else {
+		c->name = (ch | 0x20) == 't' ? tls_required : received;
 		c->pos = 0;
+		c->in_value = false;
 		c->in_name = c->match = true;
 	}
+}
+
+/* A field of that name has begun. */
+static void
+received_named(struct received_count *c)
+{
+	if (c->name == received) {
+		c->received++;
+		return;
+	}
+	c->in_value = true;
+	c->no = NO_BEGIN;
+	if (c->tls_fields < 2)
+		c->tls_fields++;
+}
+
+/* Blanks and folds around it do not matter. */
+static void
+received_value(struct received_count *c, uint8_t ch)
+{
+	if (ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n') {
+		if (c->no == NO_N)
+			c->no = NO_OTHER;
+	} else if (c->no == NO_BEGIN && (ch | 0x20) == 'n')
+		c->no = NO_N;
+	else if (c->no == NO_N && (ch | 0x20) == 'o')
+		c->no = NO_WHOLE;
+	else
+		c->no = NO_OTHER;
 }
 
 /* ftext *WSP ":" (RFC 5322, 2.2 and 4.5); what is no field ends the header. */
 static void
 received_name(struct received_count *c, uint8_t ch)
 {
-	bool	 end = name[c->pos] == '\0';
+	bool	 end = c->name[c->pos] == '\0';
 
 	if (ch == ':') {
 		c->in_name = false;
 		c->fields++;
 		if (c->match && end)
-			c->received++;
+			received_named(c);
 	} else if (ch == ' ' || ch == '\t') {
 		c->blank = true;
 	} else if (ch <= ' ' || ch >= 0x7f || c->blank) {
 		c->over = true;
-	} else if (c->match && !end && (ch | 0x20) == name[c->pos]) {
+	} else if (c->match && !end && (ch | 0x20) == c->name[c->pos]) {
 		c->pos++;
 	} else {
 		c->match = false;
@@ -129,6 +163,8 @@ received_byte(struct received_count *c, uint8_t ch)
 	c->header_bytes++;
 	if (c->in_name)
 		received_name(c, ch);
+	else if (c->in_value)
+		received_value(c, ch);
 	if (ch == '\n')
 		c->bol = true;
 }
@@ -138,4 +174,10 @@ received_count_feed(struct received_count *c, struct span s)
 {
 	for (size_t i = 0; i < s.len && !c->over; i++)
 		received_byte(c, s.p[i]);
+}
+
+bool
+received_tls_optional(const struct received_count *c)
+{
+	return c->tls_fields == 1 && c->no == NO_WHOLE;
 }

@@ -1,5 +1,6 @@
 /*
- * The Received field (RFC 5321, 4.4) and counting it for loops.
+ * The Received field (RFC 5321, 4.4) and counting it for loops; in the same pass
+ * the field TLS-Required (RFC 8689, 3).
  */
 #ifndef MIME_RECEIVED_H
 #define MIME_RECEIVED_H
@@ -32,11 +33,17 @@ struct received_count {
 	bool		 over;		/* the empty line, or a line that is no
 					 * field, is reached */
 	/* private */
+	const char	*name;		/* that this field's may be */
 	uint8_t		 pos;
 	bool		 bol, in_name, blank, match;
+	bool		 in_value;	/* of TLS-Required */
+	uint8_t		 tls_fields, no;
 };
 void	 received_count_begin(struct received_count *);
 /* Canonical content in any pieces. */
 void	 received_count_feed(struct received_count *, struct span);
+/* Does the header so far say "TLS-Required: No"? More than one such field may
+ * not be there (RFC 8689, 3): they say nothing. */
+bool	 received_tls_optional(const struct received_count *);
 
 #endif

@@ -27,6 +27,7 @@ static const struct keyword {
 	{ "SMTPUTF8", CAP_SMTPUTF8 },			/* RFC 6531 */
 	{ "CHUNKING", CAP_CHUNKING },			/* RFC 3030 */
 	{ "PRDR", CAP_PRDR },				/* draft-hall-prdr */
+	{ "REQUIRETLS", CAP_REQUIRETLS },		/* RFC 8689 */
 	{ "HELP", CAP_HELP },
 };
 #define NKEYWORDS	(sizeof(keywords) / sizeof(keywords[0]))

@@ -22,7 +22,8 @@ enum smtp_cap {
 	CAP_EXPN	= 1 << 11,
 	CAP_HELP	= 1 << 12,
 	CAP_ESMTP	= 1 << 13,	/* EHLO was taken at all */
-	CAP_PRDR	= 1 << 20	/* draft-hall-prdr */
+	CAP_PRDR	= 1 << 20,	/* draft-hall-prdr */
+	CAP_REQUIRETLS	= 1 << 21
 };
 struct smtp_caps {
 	uint32_t	 bits;		/* enum smtp_cap */

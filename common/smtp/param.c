@@ -99,6 +99,15 @@ read_prdr(struct target *t, bool has, struct span v)
 	return has ? 501 : 0;
 }
 
+/* RFC 8689, 2. */
+static uint16_t
+read_requiretls(struct target *t, bool has, struct span v)
+{
+	(void)v;
+	t->mail->requiretls = true;
+	return has ? 501 : 0;
+}
+
 /* RFC 3461, 4.3. */
 static uint16_t
 read_ret(struct target *t, bool has, struct span v)
@@ -203,6 +212,7 @@ static const struct param mail_table[] = {
 	{ "ENVID", read_envid },
 	{ "AUTH", read_auth },
 	{ "PRDR", read_prdr },
+	{ "REQUIRETLS", read_requiretls },
 	{ NULL, NULL }
 };
 static const struct param rcpt_table[] = {
@@ -372,6 +382,8 @@ smtp_mail_params_write(struct buf *b, const struct smtp_mail_params *p,
 		    " BODY=8BITMIME");
 	if (p->utf8)
 		ok = ok && buf_str(b, " SMTPUTF8");
+	if (p->requiretls)
+		ok = ok && buf_str(b, " REQUIRETLS");
 	if (p->ret != RET_NONE && (caps & CAP_DSN))
 		ok = ok && buf_str(b, p->ret == RET_FULL ? " RET=FULL" :
 		    " RET=HDRS");

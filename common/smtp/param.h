@@ -1,6 +1,7 @@
 /*
  * ESMTP parameters of MAIL and RCPT: SIZE (1870), BODY (6152), SMTPUTF8 (6531),
- * RET ENVID NOTIFY ORCPT (3461), AUTH (4954). Parsed and written anew.
+ * RET ENVID NOTIFY ORCPT (3461), AUTH (4954), REQUIRETLS (8689). Parsed and
+ * written anew.
  */
 #ifndef SMTP_PARAM_H
 #define SMTP_PARAM_H
@@ -24,6 +25,7 @@ struct smtp_mail_params {
 	struct span	 envid;		/* xtext as it came, at most 100 */
 	struct span	 auth;		/* xtext or "<>" */
 	bool		 prdr;		/* a reply each (draft-hall-prdr) */
+	bool		 requiretls;	/* over verified TLS, or not at all */
 };
 struct smtp_rcpt_params {
 	uint8_t		 notify;	/* enum smtp_notify */
@@ -40,7 +42,9 @@ enum parse smtp_mail_params(struct span in, struct smtp_mail_params *,
 enum parse smtp_rcpt_params(struct span in, struct smtp_rcpt_params *,
 	    uint16_t *code, const char **why);
 /* Written anew, each with a space before it; caps (enum smtp_cap) says which
- * the server knows, the others are left out. */
+ * the server knows, the others are left out; but not SMTPUTF8 and REQUIRETLS,
+ * without which the message would be another one: a server that does not know
+ * them has to refuse it. */
 bool	 smtp_mail_params_write(struct buf *, const struct smtp_mail_params *,
 	    uint32_t caps);
 bool	 smtp_rcpt_params_write(struct buf *, const struct smtp_rcpt_params *,

@@ -26,6 +26,8 @@ message(struct span env, uint8_t version)
 	struct span	 s;
 	const char	*why = NULL;
 	uint32_t	 n = 0;
+	/* Before version 4 a string less: it is written as an empty one. */
+	size_t		 more = version < 4 ? 2 : 0;
 
 	if (rec_msg_decode(env, version, &m, &why) != PARSE_OK) {
 		if (why == NULL)
@@ -41,10 +43,11 @@ message(struct span env, uint8_t version)
 	if (s.len != 0 || n != m.nrcpts)
 		abort();
 	/* `held` is a bool: any byte but 0 becomes 1. */
-	buf_init(&b, env.len);
-	if (!rec_msg_encode(&b, &m) || buf_len(&b) != env.len)
+	buf_init(&b, env.len + more);
+	if (!rec_msg_encode(&b, &m) || buf_len(&b) != env.len + more ||
+	    (more > 0 && m.mail_auth.len > 0))
 		abort();
-	if (env.p[3] <= 1)
+	if (more == 0 && env.p[3] <= 1)
 		same(env, &b, true);
 	buf_clear(&b);
 }

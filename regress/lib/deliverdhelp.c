@@ -230,7 +230,9 @@ hand_over(struct letter l)
 	    .body = (uint8_t)l.body, .utf8 = l.utf8, .size = l.size > 0 ?
 	    l.size : front.len + end.len + prefix.len + (l.fd > 0 ? l.len : text.len),
 	    .prefix = prefix, .offset = l.offset, .ret = (uint8_t)l.ret,
-	    .envid = span_str(l.envid != NULL ? l.envid : ""));
+	    .envid = span_str(l.envid != NULL ? l.envid : ""),
+	    .auth = span_str(l.auth != NULL ? l.auth : ""),
+	    .requiretls = l.requiretls, .tls_optional = l.tls_optional);
 	while (span_word(&rcpts, " ", &to))
 		CHAN_SEND(queued, d_rcpt, .tid = tid, .n = n++, .to = to,
 		    .attempt = l.attempt, .notify = l.notify, .orcpt =

@@ -63,7 +63,8 @@ struct letter {
 	bool		 utf8;
 	uint32_t	 attempt;
 	enum smtp_ret	 ret;
-	const char	*envid, *orcpt;
+	const char	*envid, *orcpt, *auth;
+	bool		 requiretls, tls_optional;
 	uint8_t		 notify;
 };
 

@@ -101,9 +101,10 @@ on_caps(struct chan *ch, const void *msg, int fd)
 
 	(void)ch;
 	(void)fd;
-	snprintf(what, sizeof(what), "caps %s%s%s%llu ",
+	snprintf(what, sizeof(what), "caps %s%s%s%s%llu ",
 	    m->caps & CAP_ESMTP ? "E" : "", m->caps & CAP_PIPELINING ? "P" : "",
-	    m->caps & CAP_CHUNKING ? "C" : "", (unsigned long long)m->size);
+	    m->caps & CAP_CHUNKING ? "C" : "",
+	    m->caps & CAP_REQUIRETLS ? "R" : "", (unsigned long long)m->size);
 	heard(m->tid, what, m->auth);
 }
 

@@ -204,6 +204,7 @@ send_it(struct help *h, uint64_t id, const char *from, const char *to,
 	struct rec_msg	 m = { .flags = ways > 0 ? MSG_PREPARED : 0,
 			    .from = span_str(from),
 			    .auth = span_str(from),
+			    .mail_auth = span_str(from),
 			    .helo = span_str("client.example") };
 	struct rec_rcpt	 r = { .action = span_str("relay"),
 			    .notify = h->notify };

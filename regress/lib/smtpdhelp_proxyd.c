@@ -241,6 +241,10 @@ p_mail(struct chan *c, const void *msg, int fd)
 	(void)c;
 	(void)fd;
 	note(proxyd.log, "mail %.*s;", SV(m->from));
+	if (m->auth.len > 0)
+		note(proxyd.log, "auth %.*s;", SV(m->auth));
+	if (m->requiretls)
+		note(proxyd.log, "requiretls;");
 	asked(m->tid, ASKED_MAIL, 0);
 	answer(m->tid, ASKED_MAIL);
 }

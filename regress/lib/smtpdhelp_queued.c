@@ -56,6 +56,10 @@ q_env(struct chan *c, const void *msg, int fd)
 	note(queued.log, "%s %.*s", m->prepared ? "prepare" : "env",
 	    SV(m->from));
 	note(queued.log, m->auth.len > 0 ? " by %.*s;" : "%.*s;", SV(m->auth));
+	if (m->mail_auth.len > 0)
+		note(queued.log, "auth %.*s;", SV(m->mail_auth));
+	if (m->requiretls)
+		note(queued.log, "requiretls;");
 }
 
 static void
@@ -138,6 +142,8 @@ q_commit(struct chan *c, const void *msg, int fd)
 		memcpy(queued.digest, m->digest.p, sizeof(queued.digest));
 	queued.commits++;
 	note(queued.log, "commit %llu;", (unsigned long long)m->size);
+	if (m->tls_optional)
+		note(queued.log, "tls optional;");
 	if (!queued.hold)
 		queued_result(queued.status);
 }

@@ -69,6 +69,8 @@ on_job(struct chan *c, const void *msg, int fd)
 	*j = (struct fake_job){ .tid = m->tid, .id = m->id, .size = m->size,
 	    .fd = fd };
 	assert_true(span_is(m->action, "relay"));
+	assert_true(span_eq(m->auth, m->from));
+	assert_false(m->requiretls || m->tls_optional);
 	buf_init(&j->content, 1 << 20);
 	buf_span(&j->content, m->prefix);
 }

@@ -29,6 +29,7 @@ lines(void **state)
 		{ "XCLIENT NAME ADDR", CAP_XCLIENT, 0, "" },
 		{ "ENHANCEDSTATUSCODES", CAP_ENHANCED, 0, "" },
 		{ "CHUNKING", CAP_CHUNKING, 0, "" },
+		{ "RequireTLS", CAP_REQUIRETLS, 0, "" },
 		{ "BINARYMIME", 0, 0, "" },
 		{ "X-UNKNOWN a b", 0, 0, "" },
 		{ "PIPELININGX", 0, 0, "" },
@@ -98,7 +99,8 @@ static void
 written(void **state)
 {
 	struct smtp_caps	 c = { .bits = CAP_PIPELINING | CAP_SIZE |
-				    CAP_AUTH | CAP_HELP, .size = 1000,
+				    CAP_AUTH | CAP_HELP | CAP_REQUIRETLS,
+				    .size = 1000,
 				    .auth = "PLAIN" }, d = { 0 };
 	struct buf		 b;
 	struct span		 s, line;
@@ -107,7 +109,7 @@ written(void **state)
 	buf_init(&b, 1000);
 	assert_true(smtp_caps_text(&b, "mx.example", &c));
 	assert_string_equal(buf_cstr(&b), "mx.example\nPIPELINING\n"
-	    "SIZE 1000\nAUTH PLAIN\nHELP");
+	    "SIZE 1000\nAUTH PLAIN\nREQUIRETLS\nHELP");
 	s = buf_content(&b);
 	assert_true(span_word(&s, "\n", &line));
 	while (span_word(&s, "\n", &line))

@@ -134,6 +134,8 @@ answer(struct hosts *h, unsigned number, enum dns_type type, const char *name)
 }
 
 /* "BASE DOMAIN" that the host is held to, "none", "encrypt", or the code. */
+static bool	 lax, named;		/* hosts_lax(); of the first */
+
 static void
 expect(struct conf_action *a, const char *domain, const char *want)
 {
@@ -148,10 +150,13 @@ expect(struct conf_action *a, const char *domain, const char *want)
 
 	buf_init(&b, 4096);
 	assert_non_null(h = hosts_new(&conf, a, NULL, domain, first));
+	if (lax)
+		hosts_lax(h);
 	while (hosts_question(h, &number, &type, &name))
 		answer(h, number, type, name);
 	assert_true(hosts_done(h));
 	hosts_result(h, &list);
+	named = list.n > 0 && list.tls[list.cand[0].host].named;
 	if (list.n == 0)
 		buf_fmt(&b, "%u %.5s", list.code, list.text);
 	else if ((t = &list.tls[list.cand[0].host])->dane == DANE_NONE)
@@ -204,6 +209,52 @@ by_mx(void **state)
 	}
 }
 
+/* Whose name may anybody have made up? */
+static void
+names(void **state)
+{
+	static const struct { const char *domain; bool named; } t[] = {
+		{ "nomx.test", false },
+		{ "half.test", true },		/* its addresses don't matter */
+		{ "plain.test", true },
+		{ "[192.0.2.1]", true },
+	};
+	struct conf_action	a = { .type = ACT_RELAY };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		expect(&a, t[i].domain, "none");
+		if (named != t[i].named)
+			fail_msg("%s", t[i].domain);
+	}
+	expect(&a, "good.test", "mx.good.test good.test");
+	assert_true(named);
+	/* No MX: the domain itself is the name. */
+	expect(&a, "bare.test", "bare.test bare.test");
+	assert_true(named);
+	a.tls.mode = TLS_VERIFY;
+	expect(&a, "good.test", "none");
+	assert_true(named);
+}
+
+/* What the domain asks for may be left alone; not what is configured. */
+static void
+left_alone(void **state)
+{
+	struct conf_action	a = { .type = ACT_RELAY };
+
+	(void)state;
+	lax = true;
+	expect(&a, "good.test", "none");
+	expect(&a, "bogus.test", "none");
+	a.tls.mode = TLS_REQUIRE;
+	expect(&a, "good.test", "none");
+	a.tls.mode = TLS_DANE;
+	expect(&a, "good.test", "mx.good.test good.test");
+	expect(&a, "bogus.test", "451 4.7.5");
+	lax = false;
+}
+
 /* Other words leave DANE alone. */
 static void
 not_wanted(void **state)
@@ -250,6 +301,8 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(by_mx),
+		cmocka_unit_test(names),
+		cmocka_unit_test(left_alone),
 		cmocka_unit_test(not_wanted),
 		cmocka_unit_test(by_list),
 	};

@@ -142,6 +142,29 @@ plain(void **state)
 	assert_string_equal(login_why, "");
 }
 
+/* RFC 4954, 5: who is behind the message is said where we have logged in. */
+static void
+behind(void **state)
+{
+	(void)state;
+	SERVE(sa, OFFERS("PLAIN"), IN, "S 235 in",
+	    "C MAIL FROM:<a@c.example> AUTH=<>", RCPT, "C DATA", OK, OK,
+	    "S 354 go", "D", OK, "C MAIL FROM:<a@c.example> AUTH=e+3Dmc2@x",
+	    RCPT, "C DATA", OK, OK, "S 354 go", "D", OK);
+	DELIVERS(1);
+	HAND(.id = 2, .action = "auth", .auth = "e+3Dmc2@x");
+	UNTIL(is_done(2));
+	is(2, 0, D_OK, "250");
+	SERVED(sa);
+	/* Nowhere else, even if it would be understood. */
+	SERVE(sb, OFFERS("PLAIN"), "C MAIL FROM:<a@c.example>", RCPT,
+	    "C DATA", OK, OK, "S 354 go", "D", OK);
+	HAND(.id = 3, .action = "b", .auth = "e+3Dmc2@x");
+	UNTIL(is_done(3));
+	is(3, 0, D_OK, "250");
+	SERVED(sb);
+}
+
 /* What it asks in need not be base64. */
 static void
 login(void **state)
@@ -501,6 +524,7 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		LOGIN(plain),
+		LOGIN(behind),
 		LOGIN(login),
 		LOGIN(cram),
 		LOGIN(scram),

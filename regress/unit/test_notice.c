@@ -37,6 +37,7 @@ static bool		 server_dsn, notices_fail;
 static struct job	*kept[4];
 static size_t		 nkept;
 static uint8_t		 notify_seen[8];
+static uint8_t		 posted, flags_seen;	/* flags of messages */
 
 static void
 end(struct job *j, int status)
@@ -73,6 +74,7 @@ hand(struct help *x, struct job *j, const struct rec *r,
 		    notices_fail ? "550 no" : "250 ok", D_DEST_OK);
 		return;
 	}
+	flags_seen = m->flags;
 	for (size_t i = 0; i < 3; i++)
 		if (strcmp(conf->actions[i]->name, j->dest->action) == 0)
 			status = by_action[i];
@@ -93,6 +95,7 @@ enter(void **state)
 	h.can_hand = true;
 	h.hand = hand;
 	ntold = nkept = 0;
+	posted = 0;
 	server_dsn = notices_fail = false;
 	by_action[0] = by_action[1] = by_action[2] = D_OK;
 	conf->warn_after_ms = 0;
@@ -138,6 +141,7 @@ post(uint64_t id, const char *from, enum smtp_ret ret, const char *content,
 {
 	struct rec_msg	 m = { .from = span_str(from), .ret = (uint8_t)ret,
 			    .envid = span_str("e+2B1"),
+			    .flags = posted & MSG_REQUIRETLS,
 			    .received_ms = 1795000000000 };
 	struct txn	*t = txn_begin(h.q, &h, 1, id, &m);
 
@@ -153,6 +157,8 @@ post(uint64_t id, const char *from, enum smtp_ret ret, const char *content,
 		r.orcpt = span_str(rows[i].orcpt ? rows[i].orcpt : "");
 		assert_int_equal(txn_rcpt(t, &r), 0);
 	}
+	if (posted & MSG_TLS_OPTIONAL)
+		txn_tls_optional(t);
 	txn_commit(t, span_str("Received: by test\r\n"), span_str(content),
 	    strlen(content));
 }
@@ -289,6 +295,57 @@ test_together(void **state)
 	settle();
 	assert_int_equal(ntold, 1);
 	assert_int_equal(h.q->messages, 0);
+}
+
+/* RFC 8689, 5: a notification of what needs TLS needs it as well, and brings
+ * back the header alone. */
+static void
+test_requiretls(void **state)
+{
+	(void)state;
+	by_action[0] = D_PERM;
+	posted = MSG_REQUIRETLS;
+	POST(1, "a@b.example", RET_FULL, { "c@x.example", "relay" });
+	settle();
+	assert_int_equal(ntold, 1);
+	assert_int_equal(flags_seen, MSG_REQUIRETLS);
+	assert_int_equal(told[0].flags, MSG_BOUNCE | MSG_REQUIRETLS);
+	has(0, "Subject: x\r\n");
+	assert_int_equal(count(0, "Hello"), 0);
+	/* That the header says otherwise matters where MAIL says nothing. */
+	posted = MSG_REQUIRETLS | MSG_TLS_OPTIONAL;
+	by_action[0] = D_OK;
+	POST(2, "a@b.example", RET_FULL, { "c@x.example", "relay",
+	    .notify = NOTIFY_SUCCESS });
+	settle();
+	assert_int_equal(ntold, 2);
+	assert_int_equal(flags_seen, MSG_REQUIRETLS);
+	assert_int_equal(told[1].flags, MSG_BOUNCE | MSG_REQUIRETLS);
+	posted = MSG_TLS_OPTIONAL;
+	by_action[0] = D_PERM;
+	POST(3, "a@b.example", RET_FULL, { "c@x.example", "relay" });
+	settle();
+	assert_int_equal(ntold, 3);
+	assert_int_equal(flags_seen, MSG_TLS_OPTIONAL);
+	assert_int_equal(told[2].flags, MSG_BOUNCE);
+	assert_int_equal(count(2, "Hello"), 1);
+}
+
+/* The postmaster is told no more. */
+static void
+test_requiretls_again(void **state)
+{
+	(void)state;
+	conf->postmaster = (char *)(uintptr_t)"pm@b.example";
+	conf->double_bounces = true;
+	by_action[0] = D_PERM;
+	posted = MSG_REQUIRETLS;
+	POST(1, "", RET_FULL, { "c@x.example", "relay" });
+	settle();
+	assert_int_equal(ntold, 1);
+	assert_string_equal(told[0].to, "pm@b.example");
+	assert_int_equal(told[0].flags, MSG_BOUNCE | MSG_REQUIRETLS);
+	assert_int_equal(count(0, "Hello"), 0);
 }
 
 /* A long message is in a file; its header comes from there. */
@@ -622,6 +679,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_success, enter, leave),
 		cmocka_unit_test_setup_teardown(test_failure, enter, leave),
 		cmocka_unit_test_setup_teardown(test_together, enter, leave),
+		cmocka_unit_test_setup_teardown(test_requiretls, enter, leave),
+		cmocka_unit_test_setup_teardown(test_requiretls_again, enter,
+		    leave),
 		cmocka_unit_test_setup_teardown(test_long, enter, leave),
 		cmocka_unit_test_setup_teardown(test_copies, enter, leave),
 		cmocka_unit_test_setup_teardown(test_copy_waits, enter, leave),

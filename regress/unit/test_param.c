@@ -35,6 +35,8 @@ mail_rows[] = {
 	{ " ENVID=" X50 X50, 0, " ENVID=" X50 X50 },
 	{ " AUTH=<>", 0, " AUTH=<>" },
 	{ " AUTH=e+3Dmc2@example.com", 0, " AUTH=e+3Dmc2@example.com" },
+	{ " requiretls", 0, " REQUIRETLS" },
+	{ " REQUIRETLS BODY=7BIT", 0, " BODY=7BIT REQUIRETLS" },
 	{ "SIZE=1", 501, NULL },
 	{ "\tSIZE=1", 501, NULL },
 	{ " SIZE", 501, NULL },
@@ -48,6 +50,9 @@ mail_rows[] = {
 	{ " BODY=x", 501, NULL },
 	{ " BODY", 501, NULL },
 	{ " SMTPUTF8=yes", 501, NULL },
+	{ " REQUIRETLS=yes", 501, NULL },
+	{ " REQUIRETLS=", 501, NULL },
+	{ " REQUIRETLS REQUIRETLS", 501, NULL },
 	{ " RET=NONE", 501, NULL },
 	{ " ENVID=", 501, NULL },
 	{ " ENVID=" X50 X50 "x", 501, NULL },
@@ -120,7 +125,7 @@ mail(void **state)
 		buf_reset(&b);
 		assert_true(smtp_mail_params_write(&b, &p, 0));
 		assert_true(span_is(buf_content(&b), p.utf8 ? " SMTPUTF8" :
-		    ""));
+		    p.requiretls ? " REQUIRETLS" : ""));
 	}
 	buf_clear(&b);
 }

@@ -141,13 +141,59 @@ test_count(void **state)
 	}
 }
 
+/* RFC 8689, 3: one field, whose value is "No". */
+static void
+test_tls_required(void **state)
+{
+	static const struct { const char *in; bool optional; } rows[] = {
+		{ "TLS-Required: No\r\n\r\n", true },
+		{ "tls-required:no\r\n\r\n", true },
+		{ "A: b\r\nTLS-REQUIRED : \tNO \t\r\n\r\n", true },
+		{ "TLS-Required:\r\n No\r\n \r\nA: b\r\n\r\n", true },
+		{ "TLS-Required: No\r\nTo: n\r\n\to\r\n\r\n", true },
+		{ "TLS-Required: No", true },
+		{ "TLS-Required: N", false },
+		{ "TLS-Required: N o\r\n\r\n", false },
+		{ "TLS-Required: N\r\n o\r\n\r\n", false },
+		{ "TLS-Required: Not\r\n\r\n", false },
+		{ "TLS-Required: No\r\n x\r\n\r\n", false },
+		{ "TLS-Required: Yes, No\r\n\r\n", false },
+		{ "TLS-Required:\r\n\r\nNo\r\n", false },
+		{ "TLS-Required: No\r\nTLS-Required: No\r\n\r\n", false },
+		{ "TLS-Required: No\r\nTLS-Required: Yes\r\n\r\n", false },
+		{ "X-TLS-Required: No\r\n\r\n", false },
+		{ "TLS-Require: No\r\nTLS-Requiredd: No\r\n\r\n", false },
+		{ "TLS: No\r\nReceived: No\r\nTo: No\r\n\r\n", false },
+		{ "A: b\r\n TLS-Required: No\r\n\r\n", false },
+		{ "A: b\r\n\r\nTLS-Required: No\r\n", false },
+		{ "no header\r\nTLS-Required: No\r\n\r\n", false },
+		{ "", false }
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct span	 s = span_str(rows[i].in);
+
+		for (size_t cut = 0; cut <= s.len; cut++) {
+			struct received_count	 c;
+
+			received_count_begin(&c);
+			received_count_feed(&c, span_sub(s, 0, cut));
+			received_count_feed(&c, span_sub(s, cut, s.len));
+			if (received_tls_optional(&c) != rows[i].optional)
+				fail_msg("%s, cut at %zu", rows[i].in, cut);
+		}
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_strangers),
-		cmocka_unit_test(test_count)
+		cmocka_unit_test(test_count),
+		cmocka_unit_test(test_tls_required)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

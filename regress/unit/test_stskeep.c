@@ -92,13 +92,16 @@ found(void *arg)
 	nfound++;
 }
 
-/* All questions have this answer; NULL: there is no such name. */
+static bool	silent;
+
+/* All questions have this answer; NULL: there is no such name, or no answer. */
 static void
 record(const char *text)
 {
 	struct ask_rr		rr = { .text = span_str(text) };
 	struct ask_answer	ans = { .status = text != NULL ? DNS_OK :
-				    DNS_NXDOMAIN, .n = text != NULL,
+				    silent ? DNS_TEMPFAIL : DNS_NXDOMAIN,
+				    .n = text != NULL,
 				    .rr = &rr };
 
 	for (size_t i = 0; i < nasked; i++) {
@@ -239,6 +242,37 @@ changed(void **state)
 	assert_true(names("new.test", "new.new.test"));
 }
 
+/* Is there none, or is it only not to be had? */
+static void
+unsure(void **state)
+{
+	(void)state;
+	assert_int_equal(find("none.test", NULL), 1);
+	assert_false(sts_unsure("none.test"));
+	assert_int_equal(find("lost.test", "v=STSv1; id=1;"), 0);
+	document(NULL);
+	assert_true(sts_unsure("lost.test"));
+	assert_null(sts_holds("lost.test"));
+	pass(STS_AGAIN_MS);
+	assert_false(sts_unsure("lost.test"));
+	assert_int_equal(find("lost.test", "v=STSv1; id=1;"), 0);
+	document(POLICY("mx.lost.test", 604800));
+	assert_false(sts_unsure("lost.test"));
+	/* One that holds is one, whatever the next fetch comes to. */
+	pass(4 * DAY);
+	assert_int_equal(find("lost.test", "v=STSv1; id=1;"), 1);
+	document(NULL);
+	assert_false(sts_unsure("lost.test"));
+	/* DNS does not say. */
+	silent = true;
+	assert_int_equal(find("dumb.test", NULL), 1);
+	silent = false;
+	assert_true(sts_unsure("dumb.test"));
+	assert_int_equal(find("dumb.test", "v=STSv1; id=1;"), 0);
+	document(POLICY("mx.dumb.test", 604800));
+	assert_false(sts_unsure("dumb.test"));
+}
+
 static void
 keep_one(size_t i, const char *text)
 {
@@ -290,6 +324,7 @@ main(void)
 		cmocka_unit_test(together),
 		cmocka_unit_test(half),
 		cmocka_unit_test(changed),
+		cmocka_unit_test(unsure),
 		cmocka_unit_test(full)
 	};
 

@@ -367,6 +367,36 @@ wants_tls(void **state)
 	SERVED(sa);
 }
 
+/* RFC 8689, 4.2.1: the server's keyword counts over TLS with one that has to prove
+ * its name; what MAIL says goes on to none but such. */
+static void
+requiretls(void **state)
+{
+	(void)state;
+	SERVE(sa, STARTS, "T", CLIENTS, "R 250-x\r\n250 REQUIRETLS\r\n",
+	    MAIL " REQUIRETLS", OK);
+	listener("ver", "caps ER0 ");
+	SEND(p_mail, .id = 1, .from = STR("a@c.example"), .requiretls = true);
+	hears("reply 250 2.0.0 ok");
+	SERVED(sa);
+	proxydhelp_teardown(state);
+
+	setup(state);
+	SERVE(sa, STARTS, "T", CLIENTS, "R 250-x\r\n250 REQUIRETLS\r\n", "E");
+	listener("req", "caps E0 ");
+	SEND(p_mail, .id = 1, .from = STR("a@c.example"), .requiretls = true);
+	hears("own 421 4.7.30 *");
+	hears("closed 4.7.30 *");
+	SERVED(sa);
+	proxydhelp_teardown(state);
+
+	setup(state);
+	SERVE(sa, "S 220 hi", OURS, "S 250 x", CLIENTS,
+	    "R 250-x\r\n250 REQUIRETLS\r\n");
+	listener("opp", "caps E0 ");
+	SERVED(sa);
+}
+
 #define T(f)	cmocka_unit_test_setup_teardown(f, setup, \
 	    proxydhelp_teardown)
 
@@ -377,7 +407,7 @@ main(void)
 		T(at_listener), T(at_rule), T(at_once), T(header), T(xclient),
 		T(kept), T(opportunistic), T(refused), T(not_offered),
 		T(one_hello), T(required), T(certificate), T(next_one), T(injected),
-		T(wants_tls),
+		T(wants_tls), T(requiretls),
 	};
 
 	return cmocka_run_group_tests_name("tls_proxyd", tests, start, NULL);

@@ -120,6 +120,7 @@ UNIT_test_deliverd = $(DELIVERD)
 UNIT_test_deliverd_content = $(DELIVERD)
 UNIT_test_pool = $(DELIVERD)
 UNIT_test_tls_deliverd = regress/lib/certhelp.o $(DELIVERD)
+UNIT_test_requiretls_out = regress/lib/certhelp.o $(DELIVERD)
 UNIT_test_servers = proxyd/servers.o
 UNIT_test_cost = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_cost = -ldb-5.3
@@ -182,6 +183,8 @@ UNIT_test_starttls = regress/lib/loghelp.o regress/lib/certhelp.o $(SMTPD)
 UNITLIBS_test_prdr = -Wl,--wrap=arena_str -lssl -lcrypto
 UNITLIBS_test_starttls = -Wl,--wrap=pki_ssl -Wl,--wrap=pki_has \
 	-lssl -lcrypto
+UNIT_test_requiretls = $(UNIT_test_starttls)
+UNITLIBS_test_requiretls = $(UNITLIBS_test_starttls)
 UNIT_test_source = smtpd/source.o
 UNIT_test_guess = smtpd/guess.o smtpd/digest.o queued/guesses.o
 UNITLIBS_test_guess = -lcrypto
