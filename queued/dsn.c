@@ -385,7 +385,8 @@ message_load(struct queue *q, uint64_t id, struct rec *r, struct rec_msg *m,
 		return false;
 	*r = (struct rec){ .id = id };
 	*m = (struct rec_msg){ .from = span_str(from),
-	    .flags = row.flags & (MSG_UTF8 | MSG_REQUIRETLS), .received_ms = row.received_ms,
+	    .flags = row.flags & (MSG_UTF8 | MSG_REQUIRETLS),
+	    .received_ms = row.received_ms,
 	    .expire_ms = row.expire_ms };
 	return true;
 }
