@@ -6,11 +6,12 @@
 #include "common/lookup/hosts_i.h"
 
 /* Where the configuration looks at certificates in its own way, or at none, or
- * has a word of its own on the domain, nothing is asked. */
+ * has a word of its own on the domain, nothing is asked; nor while a client waits
+ * for a live session. */
 static bool
 is_wanted(const struct hosts *h, const struct source *s)
 {
-	if (s->addr.family != 0)
+	if (s->addr.family != 0 || h->action->type == ACT_PROXY)
 		return false;
 	return s->tls.mode == TLS_DANE || (!s->by_policy && !h->lax &&
 	    (s->tls.mode == TLS_OPPORTUNISTIC || s->tls.mode == TLS_REQUIRE));
