@@ -1,6 +1,9 @@
 /*
  * MTA-STS of a domain (RFC 8461): its record by lookupd, its policy over HTTPS
- * from the domain's own host, kept for as long as it says. Fetched here, since
+ * from the domain's own host, kept for as long as it says; by queued too, so
+ * that it outlives this process and serves the others (RFC 8461, 10.2). queued
+ * is asked before a policy is fetched, or taken not to be there: a question a
+ * domain costs less than to tell each deliverd all of them. Fetched here, since
  * TLS with strangers' servers, whose names come from DNS, is deliverd's trade,
  * and its fences are those that a fetcher needs: no file, no key, no program.
  */
@@ -8,6 +11,7 @@
 #define DELIVERD_STS_H
 
 #include "common/conf/conf.h"
+#include "common/ipc/chan.h"
 #include "common/lookup/ask.h"
 #include "common/tls/sts.h"
 
@@ -29,5 +33,10 @@ void	 sts_cancel(struct sts_find *);		/* takes NULL */
 /* The policy that holds now, or NULL. Borrowed until the next call, or turn of
  * the loop. */
 const struct sts_policy *sts_holds(const char *domain);
+
+/* For job.c: queued's answer (d_policy), whose word is as good as a stranger's;
+ * and that none will come to what has been asked. */
+chan_handler sts_heard;
+void	 sts_unheard(void);
 
 #endif

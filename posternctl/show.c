@@ -47,11 +47,20 @@ static const struct column host_columns[] = {
 	{ NULL, NULL, 0, 0 }
 };
 
+/* Behind the hosts: what their domains ask for. */
+static const struct column policy_columns[] = {
+	{ "domain", "DOMAIN", CELL_TEXT, 36 },
+	{ "mode", "MTA-STS", CELL_TEXT, 8 },
+	{ "policy", "ID", CELL_TEXT, 20 },
+	{ "until_ms", "EXPIRES", CELL_IN, 0 },
+	{ NULL, NULL, 0, 0 }
+};
+
 struct table {
 	const struct call	*call;
 	const struct column	*columns;
 	const char		*kind;		/* its rows in columns */
-	bool			 headed;
+	const struct column	*headed;	/* of the last row */
 	const char		*verb;
 	int			 status;
 };
@@ -59,15 +68,20 @@ struct table {
 static void
 table_row(const struct row *row, void *arg)
 {
-	struct table	*t = arg;
+	struct table		*t = arg;
+	const struct column	*columns = NULL;
 
+	if (t->columns != NULL && strcmp(row->kind, t->kind) == 0)
+		columns = t->columns;
+	else if (strcmp(row->kind, "policy") == 0)
+		columns = policy_columns;
 	if (t->call->json) {
 		print_json(row);
-	} else if (t->columns != NULL && strcmp(row->kind, t->kind) == 0) {
-		if (!t->headed)
-			print_head(t->columns);
-		t->headed = true;
-		print_row(t->columns, row);
+	} else if (columns != NULL) {
+		if (t->headed != columns)
+			print_head(columns);
+		t->headed = columns;
+		print_row(columns, row);
 	} else
 		print_fields(row);
 }

@@ -12,6 +12,7 @@
 #include "common/base/rand.h"
 #include "queued/dest.h"
 #include "queued/hosts.h"
+#include "queued/policies.h"
 
 #define SETTLE_MS	5000	/* for what agents have, not longer */
 
@@ -256,6 +257,32 @@ d_back_up(struct chan *c, const void *msg, int fd)
 		due_back_up(a->agents->q, dest_key(m->action, m->domain));
 }
 
+/* ---- policies ---- */
+
+static void
+d_policy_ask(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_policy_ask *m = msg;
+	struct agent	*a = chan_arg(c);
+	struct policy	 p;
+
+	(void)fd;
+	if (!policies_get(a->agents->q, m->domain, &p))
+		p = (struct policy){ .domain = m->domain };
+	CHAN_SEND(c, d_policy, .domain = m->domain, .id = p.id,
+	    .expires_ms = (uint64_t)p.expires_ms, .text = p.text);
+}
+
+static void
+d_policy(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_policy *m = msg;
+	struct agent	*a = chan_arg(c);
+
+	(void)fd;
+	policies_put(a->agents->q, m);
+}
+
 static const struct chan_row table[] = {
 	{ IPC_T_d_result, d_result },
 	{ IPC_T_d_done, d_done },
@@ -265,6 +292,8 @@ static const struct chan_row table[] = {
 	{ IPC_T_d_server, d_server },
 	{ IPC_T_d_login, d_login },
 	{ IPC_T_d_back_up, d_back_up },
+	{ IPC_T_d_policy_ask, d_policy_ask },
+	{ IPC_T_d_policy, d_policy },
 	{ 0, NULL }
 };
 

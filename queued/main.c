@@ -18,6 +18,7 @@
 #include "queued/guesses.h"
 #include "queued/main.h"
 #include "queued/offline.h"
+#include "queued/policies.h"
 #include "queued/proxies.h"
 #include "queued/verify.h"
 #include "queued/ctl_recipient.h"
@@ -163,6 +164,7 @@ on_house(int fd, short ev, void *arg)
 		proxies_pauses(m->proxies);
 	}
 	again = queue_housekeep(m->q);
+	again |= policies_sweep(m->q);
 	if (verify_house(m->verify, m->q) || again)
 		tv = (struct timeval){ 0, 2000 };
 later:

@@ -12,6 +12,7 @@
 
 #include "common/base/log.h"
 #include "queued/diskio.h"
+#include "queued/policies.h"
 #include "queued/side.h"
 #include "queued/store_verify.h"
 
@@ -104,7 +105,8 @@ store_open(const struct store_params *p, const char **why)
 	dio_use_for_db();
 	if ((ret = open_env(s, p)) == 0 && (ret = open_dbs(s)) == 0 &&
 	    (ret = side_open(s->env, &store_verify_kind,
-	    &s->verify)) == 0)
+	    &s->verify)) == 0 && (ret = side_open(s->env, &policies_kind,
+	    &s->policies)) == 0)
 		return s;
 	*why = db_strerror(ret);
 	store_close(s);
@@ -146,6 +148,7 @@ store_close(struct store *s)
 		if (s->db[i] != NULL)
 			s->db[i]->close(s->db[i], 0);
 	side_close(s->verify);
+	side_close(s->policies);
 	if (s->env != NULL)
 		s->env->close(s->env, 0);
 	buf_clear(&s->out);
@@ -156,6 +159,12 @@ struct side *
 store_verify(struct store *s)
 {
 	return s->verify;
+}
+
+struct side *
+store_policies(struct store *s)
+{
+	return s->policies;
 }
 
 static void
