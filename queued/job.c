@@ -13,6 +13,7 @@
 #include "queued/dest.h"
 #include "queued/hosts.h"
 #include "queued/policies.h"
+#include "queued/rpt.h"
 
 #define SETTLE_MS	5000	/* for what agents have, not longer */
 
@@ -257,7 +258,7 @@ d_back_up(struct chan *c, const void *msg, int fd)
 		due_back_up(a->agents->q, dest_key(m->action, m->domain));
 }
 
-/* ---- policies ---- */
+/* ---- what domains ask of TLS ---- */
 
 static void
 d_policy_ask(struct chan *c, const void *msg, int fd)
@@ -283,6 +284,16 @@ d_policy(struct chan *c, const void *msg, int fd)
 	policies_put(a->agents->q, m);
 }
 
+static void
+d_tls(struct chan *c, const void *msg, int fd)
+{
+	struct agent	*a = chan_arg(c);
+
+	(void)fd;
+	if (!rpt_add(a->agents->q, msg))
+		chan_reject(c, "what came of TLS");
+}
+
 static const struct chan_row table[] = {
 	{ IPC_T_d_result, d_result },
 	{ IPC_T_d_done, d_done },
@@ -294,6 +305,7 @@ static const struct chan_row table[] = {
 	{ IPC_T_d_back_up, d_back_up },
 	{ IPC_T_d_policy_ask, d_policy_ask },
 	{ IPC_T_d_policy, d_policy },
+	{ IPC_T_d_tls, d_tls },
 	{ 0, NULL }
 };
 

@@ -237,6 +237,17 @@ first_due(struct side *s, int64_t now_ms, bool any, struct key *k)
 	return any || (int64_t)be64toh(be) <= now_ms;
 }
 
+bool
+side_due(struct side *s, int64_t now_ms, struct span *key)
+{
+	struct key	 k;
+
+	if (!first_due(s, now_ms, false, &k))
+		return false;
+	*key = span(s->key + TIME_LEN, k.len - TIME_LEN);
+	return true;
+}
+
 unsigned
 side_sweep(struct side *s, int64_t now_ms, uint64_t max, unsigned n)
 {

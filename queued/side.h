@@ -41,6 +41,8 @@ uint64_t side_count(const struct side *);
  * there are more than max: at most n. How many it were.
  */
 unsigned side_sweep(struct side *, int64_t now_ms, uint64_t max, unsigned n);
+/* The key of a row whose time is over, the one that ended first; borrowed. */
+bool	 side_due(struct side *, int64_t now_ms, struct span *key);
 /*
  * Rows whose keys begin so, in order until f returns false; f must not call the
  * store. after (may be empty): from behind this key on.

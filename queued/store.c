@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "queued/diskio.h"
 #include "queued/policies.h"
+#include "queued/rpt.h"
 #include "queued/side.h"
 #include "queued/store_verify.h"
 
@@ -106,7 +107,8 @@ store_open(const struct store_params *p, const char **why)
 	if ((ret = open_env(s, p)) == 0 && (ret = open_dbs(s)) == 0 &&
 	    (ret = side_open(s->env, &store_verify_kind,
 	    &s->verify)) == 0 && (ret = side_open(s->env, &policies_kind,
-	    &s->policies)) == 0)
+	    &s->policies)) == 0 && (ret = side_open(s->env, &rpt_side_kind,
+	    &s->rpt)) == 0)
 		return s;
 	*why = db_strerror(ret);
 	store_close(s);
@@ -149,6 +151,7 @@ store_close(struct store *s)
 			s->db[i]->close(s->db[i], 0);
 	side_close(s->verify);
 	side_close(s->policies);
+	side_close(s->rpt);
 	if (s->env != NULL)
 		s->env->close(s->env, 0);
 	buf_clear(&s->out);
@@ -165,6 +168,12 @@ struct side *
 store_policies(struct store *s)
 {
 	return s->policies;
+}
+
+struct side *
+store_rpt(struct store *s)
+{
+	return s->rpt;
 }
 
 static void

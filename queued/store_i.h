@@ -20,7 +20,7 @@ struct side;
 struct store {
 	DB_ENV		*env;
 	DB		*db[T_COUNT];
-	struct side	*verify, *policies;
+	struct side	*verify, *policies, *rpt;
 	DB_TXN		*txn;
 	uint32_t	 lg_max;
 	struct buf	 out;		/* a row being written */

@@ -332,6 +332,12 @@ void
 build_report(struct build *b, const struct conf_pos *pos, const char *s)
 {
 	b->conf->report_from = build_mail(b, pos, s, false);
+	for (const char *p = b->conf->report_from; *p != '\0'; p++)
+		if ((uint8_t)*p > 127) {
+			lex_error(&b->lex, pos, "ASCII alone: not every "
+			    "domain takes another address");
+			break;
+		}
 }
 
 void

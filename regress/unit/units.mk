@@ -98,6 +98,8 @@ UNIT_test_known = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_known = -ldb-5.3
 UNIT_test_policies = regress/lib/queuehelp.o $(QUEUED)
 UNITLIBS_test_policies = -ldb-5.3
+UNIT_test_tlsrpt = regress/lib/queuehelp.o $(QUEUED)
+UNITLIBS_test_tlsrpt = -ldb-5.3
 UNIT_test_asked = regress/lib/queuehelp.o queued/verify.o $(QUEUED)
 UNITLIBS_test_asked = -ldb-5.3
 UNIT_fuzz_record = queued/record.o queued/envelope.o
@@ -132,6 +134,7 @@ UNIT_test_agents = regress/lib/queuehelp.o \
     $(addprefix queued/,job.o job_send.o) $(QUEUED)
 UNITLIBS_test_agents = -ldb-5.3
 UNIT_test_stskeep = deliverd/sts.o
+UNIT_test_report = deliverd/report.o
 UNIT_test_proxies = queued/proxies.o queued/hosts.o
 UNIT_test_again = queued/again.o
 UNIT_test_archive = queued/archive.o queued/record.o queued/envelope.o
