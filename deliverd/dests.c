@@ -4,6 +4,7 @@
  * comes with the time. See pool.h.
  */
 #include "deliverd/pool_i.h"
+#include "deliverd/report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,7 @@ dests_init(struct proc *p, const struct conf *c, struct ask *a)
 		fatalx("event_new");
 	srvs_init(server_changed);
 	sts_init(p, c, a);
+	report_init(c, a);
 	logins_init(server_changed);
 }
 
@@ -337,8 +339,8 @@ found_none(struct dest *d, unsigned code, const char *text)
  * may not be used.
  */
 static bool
-ask_policy(const struct sts_policy *p, const struct hosts_cand *id,
-    struct hosts_tls *t)
+ask_policy(const struct dest *d, const struct sts_policy *p,
+    const struct hosts_cand *id, struct hosts_tls *t)
 {
 	bool	has;
 
@@ -353,6 +355,8 @@ ask_policy(const struct sts_policy *p, const struct hosts_cand *id,
 		return true;
 	}
 	t->by_sts = true;
+	if (!has)
+		report_unnamed(d, id->name);
 	t->tls = (struct conf_tls){ .mode = TLS_VERIFY };
 	return has;
 }
@@ -367,6 +371,7 @@ found(void *arg, const struct hosts_list *l)
 	bool			 named, refused = false;
 
 	d->find = NULL;
+	report_left_out(d, l);
 	if (l->n == 0) {
 		found_none(d, l->code, l->text);
 		return;
@@ -383,7 +388,7 @@ found(void *arg, const struct hosts_list *l)
 		v[n].demand = demand_dup(&l->tls[l->cand[i].host]);
 		v[n].login = v[n].id.login != NULL ? logins_ref(&v[n].id) :
 		    NULL;
-		named = ask_policy(p, &v[n].id, v[n].demand);
+		named = ask_policy(d, p, &v[n].id, v[n].demand);
 		/* Without its login it is of no use either. */
 		if (named && (v[n].id.login == NULL || v[n].login != NULL)) {
 			keep_refusal(d, &v[n++]);
@@ -441,6 +446,7 @@ dest_have_cands(struct dest *d)
 	if (d->cands != NULL && clock_mono().ms <= d->expires.ms)
 		return true;
 	d->starting = true;
+	d->reported = report_wants(d);
 	if ((d->by_sts = wants_policy(d)))
 		d->sts = sts_find(d->domain, have_policy, d);
 	else

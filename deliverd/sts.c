@@ -18,6 +18,8 @@ struct kept {
 	char		 id[STS_ID_MAX + 1];
 	int64_t		 expires_ms, again_ms;	/* clock_mono() */
 	struct buf	 text;			/* empty: none */
+	enum rpt_result	 fault;			/* of the last fetch */
+	char		 why[160];
 };
 /* One for all that ask for the domain meanwhile. */
 struct fetching {
@@ -64,6 +66,17 @@ sts_holds(const char *domain)
 	    sts_policy_parse(buf_content(&k->text), &policy, &why) != PARSE_OK)
 		return NULL;
 	return &policy;
+}
+
+enum rpt_result
+sts_fault(const char *domain, const char **why)
+{
+	const struct kept	*k = map_get(policies, span_str(domain));
+
+	if (k == NULL || sts_holds(domain) != NULL)
+		return RPT_OK;
+	*why = k->why;
+	return k->fault;
 }
 
 static void
@@ -164,22 +177,27 @@ take(const struct fetching *g, struct kept *k, const struct sts_policy *p)
 }
 
 static void
-fetched(void *arg, struct span text, const char *why)
+fetched(void *arg, const struct sts_fetched *what)
 {
 	struct fetching		*g = arg;
 	struct sts_find		*f;
 	struct sts_policy	 p;
 	struct kept		*k;
-	const char		*bad;
+	const char		*why = what->why, *bad;
+	enum rpt_result		 fault = why != NULL ? what->fault : RPT_OK;
 
 	map_del(fetches, span_str(g->domain));
-	if (why == NULL && sts_policy_parse(text, &p, &bad) != PARSE_OK)
+	if (why == NULL && sts_policy_parse(what->text, &p, &bad) != PARSE_OK) {
 		why = bad;
+		fault = RPT_STS_INVALID;
+	}
 	if (why != NULL)
 		log_info("event=sts domain=%s result=failed why=%s",
 		    log_quote(span_str(g->domain)), log_quote(span_str(why)));
 	if ((k = keep(g->domain, why == NULL)) != NULL) {
 		k->again_ms = clock_mono().ms + STS_AGAIN_MS;
+		k->fault = fault;
+		strlcpy(k->why, why != NULL ? why : "", sizeof(k->why));
 		if (why == NULL)
 			take(g, k, &p);
 	}
@@ -244,8 +262,11 @@ static void
 decide(struct sts_find *f)
 {
 	struct fetching	*g = map_get(fetches, span_str(f->domain));
+	struct kept	*k = map_get(policies, span_str(f->domain));
 
 	if (f->id[0] == '\0') {
+		if (k != NULL)
+			k->fault = RPT_OK;
 		finish(f);
 		return;
 	}

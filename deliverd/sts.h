@@ -13,6 +13,7 @@
 #include "common/conf/conf.h"
 #include "common/ipc/chan.h"
 #include "common/lookup/ask.h"
+#include "common/tls/rpt.h"
 #include "common/tls/sts.h"
 
 #define STS_FETCH_MS	60000		/* RFC 8461, 3.3: a minute */
@@ -33,6 +34,9 @@ void	 sts_cancel(struct sts_find *);		/* takes NULL */
 /* The policy that holds now, or NULL. Borrowed until the next call, or turn of
  * the loop. */
 const struct sts_policy *sts_holds(const char *domain);
+/* Why there is none though its record says that there is: RPT_STS_... and *why
+ * (borrowed the same way); RPT_OK: there is none, or one holds. */
+enum rpt_result sts_fault(const char *domain, const char **why);
 
 /* For job.c: queued's answer (d_policy), whose word is as good as a stranger's;
  * and that none will come to what has been asked. */

@@ -26,7 +26,8 @@ struct sts_fetch {
 	struct stream	*s;
 	struct event	*timer;		/* for all of it */
 	char		 why[VERIFY_WHY_MAX];
-	void		(*done)(void *, struct span, const char *);
+	enum rpt_result	 fault;
+	void		(*done)(void *, const struct sts_fetched *);
 	void		*arg;
 };
 
@@ -57,7 +58,7 @@ fetch_free(struct sts_fetch *f)
 static void
 finish(struct sts_fetch *f, struct span text, const char *why)
 {
-	f->done(f->arg, text, why);
+	f->done(f->arg, &(struct sts_fetched){ text, why, f->fault });
 	fetch_free(f);
 }
 
@@ -143,6 +144,7 @@ on_secured(struct stream *s, void *arg)
 
 	if (!tls_client_check(stream_ssl(s), conf, &tls, f->host, &facts,
 	    why)) {
+		f->fault = RPT_STS_WEBPKI;
 		failed(f, why);
 		return;
 	}
@@ -167,6 +169,7 @@ try_next(struct sts_fetch *f)
 		struct addr	*a = &f->addrs[f->next++];
 
 		a->port = PORT;
+		f->fault = RPT_STS_FETCH;
 		f->s = stream_connect(base, a, NULL, IN_MAX, 4096, &ops, f);
 		if (f->s != NULL) {
 			stream_timeout(f->s, CONNECT_MS);
@@ -210,8 +213,8 @@ too_late(evutil_socket_t fd, short what, void *arg)
 }
 
 bool
-sts_fetch(const char *domain, void (*done)(void *, struct span, const char *),
-    void *arg)
+sts_fetch(const char *domain,
+    void (*done)(void *, const struct sts_fetched *), void *arg)
 {
 	static const struct timeval	 tv = { STS_FETCH_MS / 1000, 0 };
 	struct sts_fetch		*f;
@@ -220,6 +223,7 @@ sts_fetch(const char *domain, void (*done)(void *, struct span, const char *),
 		fatal("sts");
 	f->done = done;
 	f->arg = arg;
+	f->fault = RPT_STS_FETCH;
 	strlcpy(f->why, "its host has no address", sizeof(f->why));
 	if ((f->timer = evtimer_new(base, too_late, f)) == NULL ||
 	    evtimer_add(f->timer, &tv) == -1)

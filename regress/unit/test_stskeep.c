@@ -47,7 +47,7 @@ ask_cancel(struct ask *a, uint32_t tid)
 
 static struct fetch {
 	char	 domain[DNS_NAME_MAX + 1];
-	void	(*done)(void *, struct span, const char *);
+	void	(*done)(void *, const struct sts_fetched *);
 	void	*arg;
 } fetches[STS_FETCHES_MAX];
 static size_t	nfetches;	/* that go on */
@@ -61,8 +61,8 @@ sts_fetch_init(struct proc *p, const struct conf *c, struct ask *a)
 }
 
 bool
-sts_fetch(const char *domain, void (*done)(void *, struct span, const char *),
-    void *arg)
+sts_fetch(const char *domain,
+    void (*done)(void *, const struct sts_fetched *), void *arg)
 {
 	struct fetch	*f = &fetches[nfetches++];
 
@@ -156,7 +156,8 @@ document(const char *text)
 
 	assert_true(nfetches > 0);
 	memmove(fetches, fetches + 1, --nfetches * sizeof(fetches[0]));
-	f.done(f.arg, span_str(text), text == NULL ? "no host" : NULL);
+	f.done(f.arg, &(struct sts_fetched){ span_str(text),
+	    text == NULL ? "no host" : NULL, RPT_STS_FETCH });
 }
 
 #define POLICY(mx, age)	"version: STSv1\nmode: enforce\nmx: " mx "\n" \
