@@ -185,18 +185,30 @@ report_wants(const struct dest *d)
 	    !policy_of(conf, span_str(d->domain), clock_wall().ms, &mode);
 }
 
-/* Nothing waits but reports, which are nothing to be reported: two hosts would
- * tell each other of each other's reports for ever. */
 static bool
-is_for_reports(const struct dest *d)
+is_report(const struct job *j)
+{
+	return span_caseis(j->from, conf->report_from);
+}
+
+/* Is there mail for it that is no report? Those are nothing to be reported: two
+ * hosts would tell each other of each other's reports for ever. A connection
+ * that was made for one may have lost it to another by now. */
+static bool
+has_mail(const struct dest *d)
 {
 	const struct job	*j;
+	const struct conn	*c;
 
 	TAILQ_FOREACH(j, &d->jobs, entry) {
-		if (!span_caseis(j->from, conf->report_from))
-			return false;
+		if (!is_report(j))
+			return true;
 	}
-	return !TAILQ_EMPTY(&d->jobs);
+	TAILQ_FOREACH(c, &d->conns, entry) {
+		if (c->job != NULL && !is_report(c->job))
+			return true;
+	}
+	return false;
 }
 
 enum rpt_result
@@ -318,7 +330,7 @@ report_session(const struct conn *c, enum rpt_result result, const char *why)
 				    .theirs = c->srv->addr };
 	struct buf		 strings;
 
-	if (!d->reported || is_for_reports(d))
+	if (!d->reported || !has_mail(d))
 		return;
 	m.ours = our_address(c);
 	m.reason = span_sub(span_str(why), 0, RPT_REASON_MAX);
@@ -341,7 +353,7 @@ report_unnamed(const struct dest *d, const char *host)
 				    "the policy does not name it") };
 	struct buf		 strings;
 
-	if (!d->reported || p == NULL || is_for_reports(d))
+	if (!d->reported || p == NULL || !has_mail(d))
 		return;
 	buf_init(&strings, 32 << 10);
 	sts_policy_write(&strings, p);
@@ -360,6 +372,6 @@ report_left_out(const struct dest *d, const struct hosts_list *l)
 				    RPT_DANE_REQUIRED : RPT_DNSSEC_INVALID,
 				    .mx = span_str(l->left_out) };
 
-	if (d->reported && l->left_out != NULL && !is_for_reports(d))
+	if (d->reported && l->left_out != NULL && has_mail(d))
 		say(&m, d->domain);
 }

@@ -14,6 +14,9 @@ domain_row(const struct rpt_domain *d, void *arg)
 	struct ctl	*c = arg;
 	char		 domain[256], rua[RPT_RUA_MAX + 1];
 
+	/* Its report has been sent, the day goes on. */
+	if (d->ok + d->failed == 0)
+		return;
 	if (!span_cstr(d->domain, domain, sizeof(domain)) ||
 	    !span_cstr(d->rua, rua, sizeof(rua)))
 		return;

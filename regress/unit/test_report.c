@@ -133,6 +133,9 @@ begin(const char *domain)
 	d = (struct dest){ .action = by_mx };
 	strlcpy(d.domain, domain, sizeof(d.domain));
 	TAILQ_INIT(&d.jobs);
+	TAILQ_INIT(&d.conns);
+	job = (struct job){ .from = span_str("a@gw.example") };
+	TAILQ_INSERT_TAIL(&d.jobs, &job, entry);
 	d.reported = report_wants(&d);
 	demand = (struct hosts_tls){ .dane = DANE_NONE };
 	srv = (struct srv){ .refs = 1 };
@@ -241,11 +244,17 @@ loop(void **state)
 
 	(void)state;
 	begin("loop.example");
-	job = (struct job){ .from = span_str("TLS@gw.example") };
-	TAILQ_INSERT_TAIL(&d.jobs, &job, entry);
+	job.from = span_str("TLS@gw.example");
+	report_session(&c, RPT_OK, "");
+	report_left_out(&d, &(struct hosts_list){ .left_out = "x.example" });
+	assert_int_equal(nasked, 0);
+	/* Whom the connection was made for is on another one by now. */
+	TAILQ_REMOVE(&d.jobs, &job, entry);
+	TAILQ_INSERT_TAIL(&d.conns, &c, entry);
+	c.job = &job;
 	report_session(&c, RPT_OK, "");
 	assert_int_equal(nasked, 0);
-	TAILQ_INSERT_TAIL(&d.jobs, &other, entry);
+	c.job = &other;
 	report_session(&c, RPT_OK, "");
 	assert_int_equal(nasked, 1);
 	record(NULL, 60);
