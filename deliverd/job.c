@@ -51,7 +51,7 @@ static const struct chan_row rows[] = {
 	{ IPC_T_d_recorded, on_recorded },
 	{ IPC_T_d_sync, on_sync },
 	{ IPC_T_d_server_state, srvs_heard },
-	{ IPC_T_d_policy, sts_heard },
+	{ IPC_T_d_policy_is, sts_heard },
 	{ 0, NULL }
 };
 

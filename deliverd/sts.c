@@ -331,7 +331,7 @@ sts_unheard(void)
 
 /* No policy holds longer than it says, whatever the clock was set to. */
 static void
-take_kept(const char *domain, const struct ipc_d_policy *m)
+take_kept(const char *domain, const struct ipc_d_policy_is *m)
 {
 	struct sts_policy	 p;
 	struct kept		*k;
@@ -365,7 +365,7 @@ take_kept(const char *domain, const struct ipc_d_policy *m)
 void
 sts_heard(struct chan *c, const void *msg, int fd)
 {
-	const struct ipc_d_policy	*m = msg;
+	const struct ipc_d_policy_is	*m = msg;
 	char				 domain[DNS_NAME_MAX + 1];
 
 	(void)c;

@@ -270,7 +270,7 @@ d_policy_ask(struct chan *c, const void *msg, int fd)
 	(void)fd;
 	if (!policies_get(a->agents->q, m->domain, &p))
 		p = (struct policy){ .domain = m->domain };
-	CHAN_SEND(c, d_policy, .domain = m->domain, .id = p.id,
+	CHAN_SEND(c, d_policy_is, .domain = m->domain, .id = p.id,
 	    .expires_ms = (uint64_t)p.expires_ms, .text = p.text);
 }
 

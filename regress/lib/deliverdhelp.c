@@ -147,7 +147,7 @@ on_policy_ask(struct chan *ch, const void *msg, int fd)
 	const struct ipc_d_policy_ask	*m = msg;
 
 	(void)fd;
-	CHAN_SEND(ch, d_policy, .domain = m->domain);
+	CHAN_SEND(ch, d_policy_is, .domain = m->domain);
 }
 
 static void

@@ -105,7 +105,7 @@ job_tell(uint16_t type, const void *msg)
 static void
 remember(const char *id, uint64_t expires_ms, const char *text)
 {
-	sts_heard(NULL, &(struct ipc_d_policy){ .domain = span_str(recalled),
+	sts_heard(NULL, &(struct ipc_d_policy_is){ .domain = span_str(recalled),
 	    .id = span_str(id), .expires_ms = expires_ms,
 	    .text = span_str(text) }, -1);
 }
