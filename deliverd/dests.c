@@ -4,6 +4,7 @@
  * comes with the time. See pool.h.
  */
 #include "deliverd/pool_i.h"
+#include "deliverd/https.h"
 #include "deliverd/report.h"
 
 #include <stdio.h>
@@ -152,7 +153,8 @@ dests_init(struct proc *p, const struct conf *c, struct ask *a)
 	    event_add(ticker, &tv) == -1)
 		fatalx("event_new");
 	srvs_init(server_changed);
-	sts_init(p, c, a);
+	https_init(p, c, a);
+	sts_init(a);
 	report_init(c, a);
 	logins_init(server_changed);
 }

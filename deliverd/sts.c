@@ -44,13 +44,12 @@ static struct map	*fetches;		/* that are going on */
 static TAILQ_HEAD(, sts_find) recalls = TAILQ_HEAD_INITIALIZER(recalls);
 
 void
-sts_init(struct proc *p, const struct conf *conf, struct ask *a)
+sts_init(struct ask *a)
 {
 	ask = a;
 	if ((policies = map_new(STS_DOMAINS_MAX)) == NULL ||
 	    (fetches = map_new(STS_FETCHES_MAX)) == NULL)
 		fatal("map_new");
-	sts_fetch_init(p, conf, a);
 }
 
 const struct sts_policy *

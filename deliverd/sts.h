@@ -16,14 +16,13 @@
 #include "common/tls/rpt.h"
 #include "common/tls/sts.h"
 
-#define STS_FETCH_MS	60000		/* RFC 8461, 3.3: a minute */
 #define STS_AGAIN_MS	300000		/* after a failure; 3.3: five minutes */
 #define STS_DOMAINS_MAX	10000		/* policies that are kept */
 #define STS_FETCHES_MAX	20		/* at a time */
 
 struct sts_find;
 
-void	 sts_init(struct proc *, const struct conf *, struct ask *);
+void	 sts_init(struct ask *);
 /* Calls done once, from within (then NULL is given back) or later, when
  * sts_holds() tells what is to be followed. Not later than that for a policy
  * that is still good and only fetched once more. done may not call

@@ -7,7 +7,6 @@
 
 #include "deliverd/sts.h"
 
-void	 sts_fetch_init(struct proc *, const struct conf *, struct ask *);
 /* What came of it: the document as it came, or (why not NULL) none. */
 struct sts_fetched {
 	struct span	 text;

@@ -52,14 +52,6 @@ static struct fetch {
 } fetches[STS_FETCHES_MAX];
 static size_t	nfetches;	/* that go on */
 
-void
-sts_fetch_init(struct proc *p, const struct conf *c, struct ask *a)
-{
-	(void)p;
-	(void)c;
-	(void)a;
-}
-
 bool
 sts_fetch(const char *domain,
     void (*done)(void *, const struct sts_fetched *), void *arg)
@@ -419,7 +411,7 @@ start(void **state)
 	(void)state;
 	log_init("deliverd", LOG_FORM_TEXT, LOG_LV_WARN);
 	pass(1000);
-	sts_init(NULL, NULL, NULL);
+	sts_init(NULL);
 	return 0;
 }
 
