@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/lookup/srv.h"
+#include "deliverd/post.h"
 #include "deliverd/sts.h"
 
 struct result {				/* sent, not yet recorded */
@@ -52,6 +53,7 @@ static const struct chan_row rows[] = {
 	{ IPC_T_d_sync, on_sync },
 	{ IPC_T_d_server_state, srvs_heard },
 	{ IPC_T_d_policy_is, sts_heard },
+	{ IPC_T_d_post, post_asked },
 	{ 0, NULL }
 };
 

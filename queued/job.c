@@ -294,6 +294,16 @@ d_tls(struct chan *c, const void *msg, int fd)
 		chan_reject(c, "what came of TLS");
 }
 
+static void
+d_posted(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_posted *m = msg;
+	struct agent	*a = chan_arg(c);
+
+	(void)fd;
+	rpt_posted(a->agents->q, m->key, m->why);
+}
+
 static const struct chan_row table[] = {
 	{ IPC_T_d_result, d_result },
 	{ IPC_T_d_done, d_done },
@@ -306,6 +316,7 @@ static const struct chan_row table[] = {
 	{ IPC_T_d_policy_ask, d_policy_ask },
 	{ IPC_T_d_policy, d_policy },
 	{ IPC_T_d_tls, d_tls },
+	{ IPC_T_d_posted, d_posted },
 	{ 0, NULL }
 };
 
@@ -413,6 +424,22 @@ agents_recorded(void *agent, uint32_t tid, uint64_t id, uint32_t n,
 	CHAN_SEND(a->chan, d_recorded, .tid = tid, .id = id, .n = n,
 	    .attempt = attempt);
 	a->dirty = true;
+}
+
+bool
+agents_post(struct agents *as, struct span key, struct span url,
+    struct span body)
+{
+	for (size_t i = 0; i < AGENTS_MAX; i++) {
+		struct agent	*a = as->v[i];
+
+		if (a == NULL || a->old || a->leaving || !a->synced)
+			continue;
+		CHAN_SEND(a->chan, d_post, .key = key, .url = url,
+		    .body = body);
+		return true;
+	}
+	return false;
 }
 
 void

@@ -80,6 +80,10 @@ struct queue_ops {
 	void	(*hand)(struct queue *, struct job *);
 	/* Taking mail or not, and why. */
 	void	(*state)(struct queue *, bool open, const char *why);
+	/* Has a deliverd POST a report; rpt_posted() follows. False: there is
+	 * none. */
+	bool	(*post)(struct queue *, struct span key, struct span url,
+		    struct span body);
 	/* A prepared message is ours, durably (Q_OK); or not known. Without an
 	 * owner: nobody has said how it ended, and it has become ours (Q_OK)
 	 * or void. */

@@ -11,7 +11,7 @@
 #include "queued/side.h"
 
 #define ROW_VERSION	1
-#define ROW_MAX		12288
+#define ROW_MAX		32768
 
 struct side *
 rpt_side(const struct queue *q)
@@ -40,8 +40,8 @@ cur_addr(struct cur *c, struct addr *a)
 		c->bad = true;
 }
 
-static struct buf *
-row_begin(struct buf *b, enum rpt_row row, int64_t end_ms)
+struct buf *
+rpt_row_begin(struct buf *b, enum rpt_row row, int64_t end_ms)
 {
 	buf_init(b, ROW_MAX);
 	put_u8(b, ROW_VERSION);
@@ -65,7 +65,7 @@ domain_get(struct cur *c, struct rpt_domain *d)
 void
 rpt_domain_put(struct buf *b, const struct rpt_domain *d)
 {
-	row_begin(b, RPT_ROW_DOMAIN, d->due_ms);
+	rpt_row_begin(b, RPT_ROW_DOMAIN, d->due_ms);
 	put_u64(b, (uint64_t)d->begin_s);
 	put_u64(b, (uint64_t)d->end_s);
 	put_u64(b, d->ok);
@@ -103,6 +103,16 @@ detail_get(struct cur *c, struct rpt_detail *d)
 	d->reason = cur_str(c);
 }
 
+static void
+post_get(struct cur *c, struct rpt_post *p)
+{
+	p->created_ms = (int64_t)cur_u64(c);
+	p->tries = cur_u8(c);
+	p->domain = cur_str(c);
+	p->url = cur_str(c);
+	p->json = cur_str(c);
+}
+
 bool
 rpt_row_get(struct span row, struct rpt_any *a)
 {
@@ -124,6 +134,9 @@ rpt_row_get(struct span row, struct rpt_any *a)
 		break;
 	case RPT_ROW_DETAIL:
 		detail_get(&c, &a->detail);
+		break;
+	case RPT_ROW_POST:
+		post_get(&c, &a->post);
 		break;
 	default:
 		return false;
@@ -213,7 +226,7 @@ day_grow(const struct adding *a)
 	if (side_get(a->s, key, &row) && rpt_row_get(row, &any) &&
 	    any.domains >= RPT_DOMAINS_MAX)
 		return false;
-	put_u32(row_begin(&b, RPT_ROW_DAY, a->keep_ms), any.domains + 1);
+	put_u32(rpt_row_begin(&b, RPT_ROW_DAY, a->keep_ms), any.domains + 1);
 	ok = !b.failed && side_put(a->s, key, buf_content(&b));
 	buf_clear(&b);
 	return ok;
@@ -261,7 +274,7 @@ policy_count(struct adding *a, bool may_add)
 	was = side_get(a->s, buf_content(&a->key), &row) &&
 	    rpt_row_get(row, &any) && any.row == RPT_ROW_POLICY;
 	if (was || may_add) {
-		row_begin(&b, RPT_ROW_POLICY, a->keep_ms);
+		rpt_row_begin(&b, RPT_ROW_POLICY, a->keep_ms);
 		put_u8(&b, m->kind);
 		put_u64(&b, any.policy.ok + ok);
 		put_u64(&b, any.policy.failed + !ok);
@@ -296,7 +309,7 @@ detail_count(struct adding *a, bool may_add)
 	was = side_get(a->s, buf_content(&a->key), &row) &&
 	    rpt_row_get(row, &any) && any.row == RPT_ROW_DETAIL;
 	if (was || may_add) {
-		row_begin(&b, RPT_ROW_DETAIL, a->keep_ms);
+		rpt_row_begin(&b, RPT_ROW_DETAIL, a->keep_ms);
 		put_u8(&b, m->result);
 		put_u64(&b, any.detail.sessions + 1);
 		buf_span(&b, buf_content(&what));

@@ -13,6 +13,8 @@
  *	DAY DOMAIN 0		where its report goes, when
  *	the same, POLICY	a policy, and its sessions
  *	the same, DETAIL	what was wrong with some of them
+ *	UINT32_MAX DOMAIN 0 N	a report that a deliverd is to POST, until it
+ *				was taken
  */
 #ifndef QUEUED_RPT_H
 #define QUEUED_RPT_H
@@ -27,6 +29,8 @@
 #define RPT_DELAY_MAX_S	14400	/* behind the day's end: RFC 8460, 4.1 */
 #define RPT_KEEP_DAYS	3	/* a report that can't be made */
 #define RPT_AGAIN_MS	60000	/* until it is tried again */
+#define RPT_POST_MS	900000	/* between two tries, then more … */
+#define RPT_POST_DOUBLE	4	/* … this often twice as long */
 #define RPT_TTL_MS	86400000	/* RFC 8460, 4.2: a day, like bounces' if
 					 * that is less */
 
@@ -53,6 +57,10 @@ bool	 rpt_add(struct queue *, const struct ipc_d_tls *);
 /* f must not call the store. */
 void	 rpt_each(struct queue *, void (*f)(const struct rpt_domain *, void *),
 	    void *arg);
+
+/* ---- rpt_post.c ---- */
+/* What came of a POST whose key is this; why is empty: it was taken. */
+void	 rpt_posted(struct queue *, struct span key, struct span why);
 
 /* ---- rpt_send.c ---- */
 /* Makes a report that is due, if there is one; true: call again soon. */

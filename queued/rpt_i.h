@@ -11,7 +11,12 @@
 #define RPT_KEY_MAX	280
 
 enum rpt_row { RPT_ROW_DAY = 1, RPT_ROW_DOMAIN, RPT_ROW_POLICY,
-    RPT_ROW_DETAIL };
+    RPT_ROW_DETAIL, RPT_ROW_POST };
+struct rpt_post {
+	int64_t		 created_ms;	/* unix time */
+	uint8_t		 tries;
+	struct span	 domain, url, json;
+};
 /* Any row, decoded; spans are borrowed. */
 struct rpt_any {
 	enum rpt_row	 row;
@@ -20,6 +25,7 @@ struct rpt_any {
 	struct rpt_domain domain;
 	struct rpt_policy policy;
 	struct rpt_detail detail;
+	struct rpt_post	 post;		/* its end: the next try */
 };
 
 bool	 rpt_row_get(struct span, struct rpt_any *);
@@ -29,6 +35,15 @@ void	 rpt_domain_put(struct buf *, const struct rpt_domain *);
 void	 rpt_key(struct buf *, uint32_t day, struct span domain);
 /* Its parts. False: another row's key. */
 bool	 rpt_key_get(struct span, uint32_t *day, struct span *domain);
+/* A buffer for a row, with what all rows begin with. */
+struct buf *rpt_row_begin(struct buf *, enum rpt_row, int64_t end_ms);
+/* ---- rpt_post.c ---- */
+/* A report for this URL, tried at once. False: there is no room. */
+bool	 rpt_post_add(struct queue *, struct span domain, struct span url,
+	    struct span json);
+/* The row is due: it is tried, or given up. False: it is none of these. */
+bool	 rpt_post_step(struct queue *, struct span key);
+
 /* NULL: the queue can't be used. */
 struct side *rpt_side(const struct queue *);
 

@@ -208,10 +208,13 @@ tell(struct report *r)
 
 	while (n < RPT_URIS_MAX && rpt_uri_next(&list, &u)) {
 		n++;
-		if (u.https)
-			log_report(r, u.to, NULL, "not by mail");
-		else
+		if (!u.https)
 			mail(r, u.to);
+		else if (rpt_post_add(r->q, r->name, span_str(u.to),
+		    buf_content(&r->json)))
+			log_report(r, u.to, NULL, NULL);
+		else
+			log_report(r, u.to, NULL, "no room for it");
 	}
 	if (n == 0)
 		log_report(r, r->rua, NULL, "no address that can be used");
@@ -300,7 +303,7 @@ rpt_step(struct queue *q)
 		q->rpt_again_ms = clock_mono().ms + RPT_AGAIN_MS;
 		return false;
 	}
-	if (!report_key(q, s, key, &told))
+	if (!report_key(q, s, key, &told) && !rpt_post_step(q, key))
 		side_sweep(s, now, UINT64_MAX, 1);
 	return true;
 }

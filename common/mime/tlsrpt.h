@@ -7,7 +7,7 @@
 
 #include "common/base/buf.h"
 
-#define TLSRPT_JSON_MAX	49152	/* bytes of a report that go into one */
+#define TLSRPT_JSON_MAX	30000	/* bytes of a report that go into one */
 #define TLSRPT_MAX	65536	/* bytes of the message, with room to spare */
 
 struct tlsrpt {

@@ -142,14 +142,41 @@ mailto(struct span s, struct rpt_uri *u)
 	return ok;
 }
 
+bool
+rpt_url(struct span url, char host[DNS_NAME_MAX + 1], struct span *target)
+{
+	struct span	rest, name, port;
+	size_t		n;
+
+	if (!span_casestarts(url, span_str("https://")))
+		return false;
+	for (size_t i = 0; i < url.len; i++)
+		if (url.p[i] <= ' ' || url.p[i] > '~')
+			return false;
+	rest = span_sub(url, 8, url.len);
+	rest = span_sub(rest, 0, span_find(rest, '#'));
+	n = span_find(rest, '/');
+	name = span_sub(rest, 0, n);
+	*target = n < rest.len ? span_sub(rest, n, rest.len) : span_str("/");
+	n = span_find(name, ':');
+	port = span_sub(name, n, name.len);
+	name = span_sub(name, 0, n);
+	/* A number at its end is an address (WHATWG); those have no name. */
+	n = span_rfind(name, '.');
+	return (port.len == 0 || span_is(port, ":443")) &&
+	    dns_name_ok(name) && n + 1 < name.len &&
+	    !(name.p[n + 1] >= '0' && name.p[n + 1] <= '9') &&
+	    span_cstr(name, host, DNS_NAME_MAX + 1);
+}
+
 static bool
 https(struct span s, struct rpt_uri *u)
 {
+	char		host[DNS_NAME_MAX + 1];
+	struct span	target;
+
 	u->https = true;
-	for (size_t i = 0; i < s.len; i++)
-		if (s.p[i] <= ' ' || s.p[i] > '~')
-			return false;
-	return span_cstr(s, u->to, sizeof(u->to));
+	return rpt_url(s, host, &target) && span_cstr(s, u->to, sizeof(u->to));
 }
 
 bool
@@ -164,7 +191,7 @@ rpt_uri_next(struct span *list, struct rpt_uri *u)
 		if (span_casestarts(s, span_str("mailto:")) &&
 		    mailto(span_sub(s, 7, s.len), u))
 			return true;
-		if (span_casestarts(s, span_str("https://")) && https(s, u))
+		if (https(s, u))
 			return true;
 	}
 	return false;

@@ -52,6 +52,11 @@ struct rpt_uri {
  * are no more. */
 bool	 rpt_uri_next(struct span *list, struct rpt_uri *);
 
+/* The parts of a URL that a report can be posted to: a name, the usual port, no
+ * user; target is "/" and more, without a fragment, borrowed. */
+bool	 rpt_url(struct span url, char host[DNS_NAME_MAX + 1],
+	    struct span *target);
+
 /* ---- the report (4.4), written piece by piece ---- */
 
 struct rpt_head {

@@ -9,7 +9,7 @@
 need_root "ports 25 and 443" || exit 0
 need_peers "a real Postfix and a signed zone" postfix unbound ldns || exit 0
 
-B=${A%.1}.2 C=${A%.1}.3 W=${A%.1}.4
+B=${A%.1}.2 C=${A%.1}.3 W=${A%.1}.4 D=${A%.1}.5
 mkdir -p "$T/ca" "$T/dns" "$T/www/.well-known"
 chmod 755 "$T/www" "$T/www/.well-known"
 (
@@ -37,10 +37,11 @@ zone() {
 		esac
 		case $h in
 		quiet) ;;
-		web) echo "_smtp._tls.$h TXT \"v=TLSRPTv1; rua=https://$h.test/\"" ;;
+		web) echo "_smtp._tls.$h TXT \"v=TLSRPTv1; rua=https://rpt.$h.test/v1?x=y\"" ;;
 		*) echo "_smtp._tls.$h TXT \"v=TLSRPTv1; rua=mailto:$h@rpt.test\"" ;;
 		esac
 	done
+	echo "rpt.web A $D"
 	echo "_25._tcp.mx.key TLSA 3 1 1 $MX"
 	echo "_25._tcp.mx.old TLSA 3 1 1 $OLD"
 	echo "_25._tcp.mx.bogus TLSA 3 0 1 $OLD"
@@ -73,6 +74,11 @@ web() {
 	PIDS="$PIDS $WEB"
 	wait_until 10 listening $W:443
 }
+# Takes a report, with a certificate that is not its own.
+python3 "$TOP/regress/lib/posts.py" $D:443 "$T/ca/mx.crt" "$T/ca/mx.key" \
+    "$T/posts" >"$T/posts.out" 2>&1 &
+PIDS="$PIDS $!"
+wait_until 10 listening $D:443
 policy enforce >"$T/www/.well-known/mta-sts.txt"
 web
 
@@ -125,8 +131,20 @@ gateway_again
 check "the sums outlive kill -9 and a restart" collected plain.test 1 1
 check "posternctl tlsrpt send" sh -c \
     "'$BUILD/posternctl' -s '$T/gw/run' -j tlsrpt send | grep -q '\"domains\":10'"
-check "a domain that wants its reports by POST is told in the log" logged \
-    'event=tlsrpt domain=web.test to=https://web.test/ .*result=dropped why="not by mail"'
+check "a report by POST is taken" wait_until 20 logged \
+    'event=tlsrpt domain=web.test to="https://rpt.web.test/v1.x=y" result=delivered'
+posted() {
+	python3 - "$T/posts" <<-E3
+	import json, sys
+	[p] = [json.loads(x) for x in open(sys.argv[1])]
+	assert p["path"] == "/v1?x=y" and p["host"] == "rpt.web.test"
+	assert p["type"] == "application/tlsrpt+json"
+	[q] = json.loads(p["body"])["policies"]
+	assert q["policy"]["policy-domain"] == "web.test"
+	assert q["summary"]["total-successful-session-count"] == 1
+	E3
+}
+check "and is one" posted
 arrived() {
 	python3 "$TOP/regress/lib/peerlog.py" "$T/peer/plain" \
 	    TLS-Report-Domain >"$T/reports"

@@ -119,6 +119,40 @@ addresses(void **state)
 }
 
 static void
+url(const char *text, const char *host, const char *target)
+{
+	char		got[DNS_NAME_MAX + 1];
+	struct span	t;
+
+	if (host == NULL) {
+		assert_false(rpt_url(span_str(text), got, &t));
+		return;
+	}
+	assert_true(rpt_url(span_str(text), got, &t));
+	assert_string_equal(got, host);
+	assert_true(span_is(t, target));
+}
+
+static void
+urls(void **state)
+{
+	(void)state;
+	url("https://b.test", "b.test", "/");
+	url("HTTPS://b.test:443/x?y=z#f", "b.test", "/x?y=z");
+	url("https://b.test/a@b:c", "b.test", "/a@b:c");
+	url("http://b.test/", NULL, NULL);
+	url("https://", NULL, NULL);
+	url("https:///x", NULL, NULL);
+	url("https://b.test:25/", NULL, NULL);
+	url("https://u@b.test/", NULL, NULL);
+	url("https://127.0.0.1/", NULL, NULL);
+	url("https://[::1]/", NULL, NULL);
+	url("https://localhost/", NULL, NULL);
+	url("https://b.test/\r\nX: y", NULL, NULL);
+	url("https://b.test/ HTTP/1.1", NULL, NULL);
+}
+
+static void
 strings(void **state)
 {
 	struct buf	b;
@@ -271,6 +305,7 @@ main(void)
 		cmocka_unit_test(too_long),
 		cmocka_unit_test(names),
 		cmocka_unit_test(addresses),
+		cmocka_unit_test(urls),
 		cmocka_unit_test(strings),
 		cmocka_unit_test(json),
 		cmocka_unit_test(message)

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#include <endian.h>
+
 #include "common/base/clock.h"
 #include "common/smtp/param.h"
 #include "queued/rpt.h"
@@ -50,6 +52,39 @@ hand(struct help *hp, struct job *j, const struct rec *r,
 	help_end(hp, j, D_OK, "250 2.0.0 ok", D_DEST_OK);
 }
 
+/* A deliverd, or none. */
+static bool	 is_there;
+static unsigned	 nposts;
+static char	 post_url[200], post_body[30001];
+static uint8_t	 post_key[300];
+static size_t	 post_key_len;
+
+static bool
+post(struct queue *q, struct span key, struct span url, struct span body)
+{
+	(void)q;
+	if (!is_there)
+		return false;
+	nposts++;
+	memcpy(post_key, key.p, key.len);
+	post_key_len = key.len;
+	assert_true(span_cstr(url, post_url, sizeof(post_url)));
+	assert_true(span_cstr(body, post_body, sizeof(post_body)));
+	return true;
+}
+
+static void
+open_queue(void)
+{
+	static struct queue_ops	ops;
+
+	help_open(&h, conf);
+	assert_false(h.q->down);
+	ops = *h.q->ops;
+	ops.post = post;
+	h.q->ops = &ops;
+}
+
 static int
 enter(void **state)
 {
@@ -65,8 +100,9 @@ enter(void **state)
 	if (conf == NULL)
 		conf = help_conf();
 	conf->report_from = (char *)(uintptr_t)"tls@gw.example.org";
-	help_open(&h, conf);
-	assert_false(h.q->down);
+	is_there = true;
+	nposts = 0;
+	open_queue();
 	return 0;
 }
 
@@ -140,8 +176,7 @@ again(bool killed)
 	else
 		help_close(&h);
 	h.q = NULL;
-	help_open(&h, conf);
-	assert_false(h.q->down);
+	open_queue();
 }
 
 static void
@@ -351,11 +386,12 @@ whom(void **state)
 	struct ipc_d_tls	m = word("x.example", RPT_OK);
 
 	(void)state;
-	m.rua = span_str("https://x.example/rpt");
+	m.rua = span_str("ftp://x.example/rpt");
 	assert_true(rpt_add(h.q, &m));
 	rpt_send_all(h.q);
-	queue_run(h.q);
+	make();
 	assert_int_equal(nsent, 0);
+	assert_int_equal(nposts, 0);
 	m.rua = span_str("mailto:a@x.example,mailto:b@x.example,"
 	    "mailto:c@x.example,https://x.example/,mailto:d@x.example");
 	assert_true(rpt_add(h.q, &m));
@@ -364,6 +400,102 @@ whom(void **state)
 	assert_int_equal(nsent, 3);
 	assert_string_equal(sent[0].to, "a@x.example");
 	assert_string_equal(sent[2].to, "c@x.example");
+}
+
+static void
+told(const char *why)
+{
+	rpt_posted(h.q, span(post_key, post_key_len), span_str(why));
+}
+
+/* By POST: again and again until it is taken, also after a restart. */
+static void
+posted(void **state)
+{
+	struct ipc_d_tls	m = word("x.example", RPT_OK);
+	static char		first[30001];
+	uint64_t		had;
+
+	(void)state;
+	m.rua = span_str("https://rpt.x.example/v1");
+	assert_true(rpt_add(h.q, &m));
+	help_advance(27 * HOUR);
+	is_there = false;
+	make();
+	assert_int_equal(nposts, 0);
+	is_there = true;
+	make();
+	assert_int_equal(nposts, 0);
+	help_advance(RPT_AGAIN_MS);
+	make();
+	assert_int_equal(nposts, 1);
+	assert_string_equal(post_url, "https://rpt.x.example/v1");
+	assert_non_null(strstr(post_body, "\"policy-domain\":\"x.example\""));
+	strlcpy(first, post_body, sizeof(first));
+	told("timed out");
+	again(true);
+	make();
+	assert_int_equal(nposts, 1);
+	help_advance(RPT_POST_MS);
+	make();
+	assert_int_equal(nposts, 2);
+	assert_string_equal(post_body, first);
+	/* Without an answer too; each time later. */
+	help_advance(RPT_POST_MS);
+	make();
+	assert_int_equal(nposts, 2);
+	help_advance(RPT_POST_MS);
+	make();
+	assert_int_equal(nposts, 3);
+	had = rows();
+	told("");
+	assert_int_equal(rows(), had - 1);
+	help_advance(HOUR);
+	make();
+	assert_int_equal(nposts, 3);
+	assert_int_equal(nsent, 0);
+	/* The last word of one that has gone, and a lie. */
+	told("");
+	tell("y.example", RPT_OK);
+	had = rows();
+	for (uint32_t day = 0; day < 2; day++) {
+		uint32_t	be = htobe32((uint32_t)(clock_wall().ms /
+				    DAY) + day);
+
+		memcpy(post_key, &be, 4);
+		memcpy(post_key + 4, "y.example", 10);
+		post_key_len = 14;
+		told("");
+	}
+	assert_int_equal(rows(), had);
+}
+
+/* Not for ever. */
+static void
+given_up(void **state)
+{
+	struct ipc_d_tls	m = word("x.example", RPT_OK);
+	uint64_t		had;
+
+	(void)state;
+	m.rua = span_str("https://rpt.x.example/v1");
+	assert_true(rpt_add(h.q, &m));
+	assert_int_equal(rpt_send_all(h.q), 1);
+	had = rows();
+	for (int i = 0; i < 23; i++) {
+		make();
+		told("no");
+		help_advance(HOUR);
+	}
+	assert_true(nposts > 5 && nposts < 15);
+	assert_int_equal(rows(), had);
+	help_advance(5 * HOUR);
+	make();
+	assert_true(rows() < had);
+	had = nposts;
+	help_advance(5 * HOUR);
+	make();
+	assert_int_equal(nposts, had);
 }
 
 /* Not configured, or not any more. */
@@ -409,7 +541,8 @@ main(void)
 {
 #define T(f)	cmocka_unit_test_setup_teardown(f, enter, leave)
 	const struct CMUnitTest tests[] = { T(sums), T(days), T(limits),
-	    T(now), T(waits), T(whom), T(off), T(lies) };
+	    T(now), T(waits), T(whom), T(posted), T(given_up),
+	    T(off), T(lies) };
 
 	return cmocka_run_group_tests_name("tlsrpt", tests, NULL, NULL);
 }
