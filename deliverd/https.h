@@ -13,9 +13,9 @@
 
 struct https_request {
 	const char	*host;
-	bool		 verify;	/* its certificate has to be good for it,
-					 * by the CAs that `ca` names */
-	struct span	 text;		/* all of the request, header and body */
+	bool		 verify;	/* its certificate has to be good for
+					 * it, by the CAs that `ca` names */
+	struct span	 text;		/* the request, header and body */
 	size_t		 answer_max;	/* bytes of the answer's body … */
 	/* … which this takes from all that has come, like http_text(). */
 	enum parse	(*take)(struct span in, bool eof, struct buf *body,

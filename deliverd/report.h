@@ -1,10 +1,10 @@
 /*
- * What is told to queued of TLS with the servers of domains that want reports of
- * it (RFC 8460): one word a session whose TLS was decided on, and one for each
- * server that could not be used at all. Only where `report tls` is configured,
- * the servers are the domain's own and nothing of ours stands above what it
- * says of them. A domain's record is asked for when there is something to tell,
- * and remembered.
+ * What is told to queued of TLS with the servers of domains that want reports
+ * of it (RFC 8460): one word a session whose TLS was decided on, and one for
+ * each server that could not be used at all. Only where `report tls` is
+ * configured, the servers are the domain's own and nothing of ours stands above
+ * what it says of them. A domain's record is asked for when there is something
+ * to tell, and remembered.
  */
 #ifndef DELIVERD_REPORT_H
 #define DELIVERD_REPORT_H

@@ -280,7 +280,7 @@ decide(struct sts_find *f)
 	TAILQ_INSERT_TAIL(&g->waiting, f, entry);
 }
 
-/* ---- what queued remembers ------------------------------------------------ */
+/* ---- what queued remembers ---- */
 
 /* domain NULL: all. */
 static struct sts_find *
@@ -376,7 +376,7 @@ sts_heard(struct chan *c, const void *msg, int fd)
 	recalled(domain);
 }
 
-/* ---- questions ------------------------------------------------------------- */
+/* ---- questions ---- */
 
 static void
 answered(void *arg, const struct ask_answer *ans)

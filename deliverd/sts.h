@@ -37,8 +37,8 @@ const struct sts_policy *sts_holds(const char *domain);
  * (borrowed the same way); RPT_OK: there is none, or one holds. */
 enum rpt_result sts_fault(const char *domain, const char **why);
 
-/* For job.c: queued's answer (d_policy_is), whose word is as good as a stranger's;
- * and that none will come to what has been asked. */
+/* For job.c: queued's answer (d_policy_is), whose word is as good as a
+ * stranger's; and that none will come to what has been asked. */
 chan_handler sts_heard;
 void	 sts_unheard(void);
 

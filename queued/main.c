@@ -102,8 +102,8 @@ op_post(struct queue *q, struct span key, struct span url, struct span body)
 static const struct queue_ops queue_ops = { .committed = front_committed,
     .recorded = agents_recorded, .answered = op_answered,
     .want_flush = op_want_flush, .want_run = op_want_run,
-    .can_hand = op_can_hand, .hand = op_hand, .post = op_post, .finished = front_finished,
-    .state = op_state };
+    .can_hand = op_can_hand, .hand = op_hand, .post = op_post,
+    .finished = front_finished, .state = op_state };
 
 /* ---- timers ---- */
 

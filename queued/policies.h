@@ -1,7 +1,7 @@
 /*
- * Domains' MTA-STS policies (RFC 8461, 10.2), as deliverds fetched them, for all
- * of them and over restarts: sts.db beside the index (side.h). Its loss is no
- * more than that of a cache. Of a queue that is down nothing is known.
+ * Domains' MTA-STS policies (RFC 8461, 10.2), as deliverds fetched them, for
+ * all of them and over restarts: sts.db beside the index (side.h). Its loss is
+ * no more than that of a cache. Of a queue that is down nothing is known.
  */
 #ifndef QUEUED_POLICIES_H
 #define QUEUED_POLICIES_H

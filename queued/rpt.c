@@ -190,7 +190,7 @@ rpt_key_get(struct span key, uint32_t *day, struct span *domain)
 	return span_find(*domain, 0) == domain->len;
 }
 
-/* Two things that have the same number are counted as one: rare, and no harm. */
+/* Two things of the same number are counted as one: rare, and no harm. */
 static void
 put_number(struct buf *b, const struct buf *of)
 {

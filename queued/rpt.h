@@ -1,12 +1,12 @@
 /*
- * What deliverds tell of TLS with the servers of domains that want reports of it
- * (RFC 8460): summed up a domain and UTC day in tlsrpt.db beside the index
+ * What deliverds tell of TLS with the servers of domains that want reports of
+ * it (RFC 8460): summed up a domain and UTC day in tlsrpt.db beside the index
  * (side.h), until the day's report has been made, which is a message of the
  * queue. A crash of the machine may take the last seconds of the sums, nothing
  * else loses them but a rebuild of the index.
  *
- *	none ─ first session ─▶ collecting ─ end of day, and a delay ─▶ report in
- *	the queue ─▶ none
+ *	none ─ first session ─▶ collecting ─ end of day, and a delay ─▶ report
+ *	in the queue, or waiting for its POST ─▶ none
  *
  * Rows, DAY being days since 1970:
  *	DAY			how many domains it has
@@ -31,8 +31,8 @@
 #define RPT_AGAIN_MS	60000	/* until it is tried again */
 #define RPT_POST_MS	900000	/* between two tries, then more … */
 #define RPT_POST_DOUBLE	4	/* … this often twice as long */
-#define RPT_TTL_MS	86400000	/* RFC 8460, 4.2: a day, like bounces' if
-					 * that is less */
+#define RPT_TTL_MS	86400000	/* RFC 8460, 4.2: a day, or like bounces
+					 * if that is less */
 
 struct queue;
 struct side;

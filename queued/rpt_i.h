@@ -20,7 +20,7 @@ struct rpt_post {
 /* Any row, decoded; spans are borrowed. */
 struct rpt_any {
 	enum rpt_row	 row;
-	int64_t		 end_ms;	/* not needed any more; a domain's: due */
+	int64_t		 end_ms;	/* of no use then; a domain's: due */
 	uint32_t	 domains;	/* of a day */
 	struct rpt_domain domain;
 	struct rpt_policy policy;

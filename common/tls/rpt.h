@@ -1,7 +1,7 @@
 /*
  * TLSRPT (RFC 8460): the record by which a domain asks for reports, whom they
- * go to, and the report itself. Pure; what is counted and when it is told is the
- * caller's. All that came from others is taken for hostile.
+ * go to, and the report itself. Pure; what is counted and when it is told is
+ * the caller's. All that came from others is taken for hostile.
  */
 #ifndef TLS_RPT_H
 #define TLS_RPT_H
@@ -79,7 +79,7 @@ struct rpt_detail {
 };
 struct rpt_writer {
 	struct buf	*b;
-	unsigned	 policies, details;	/* so far; details of the last */
+	unsigned	 policies, details;	/* so far; of the last one */
 };
 
 /* rpt_begin(), then for each policy rpt_policy() and its rpt_detail()s, then

@@ -1,6 +1,6 @@
 /*
- * TLSRPT: the input as a TXT record, then as addresses; what is taken for one is
- * nothing else than that.
+ * TLSRPT: the input as a TXT record, then as addresses; what is taken for one
+ * is nothing else than that.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -100,14 +100,21 @@ survives(void **state)
 	assert_int_equal(side_count(store_policies(h.q->store)), 0);
 }
 
+static void
+put_and_die(void *arg)
+{
+	(void)arg;
+	help_open(&h, conf);
+	put("a.test", "1", DAY, TEXT("mx.a.test"));
+}
+
 /* As after kill -9. */
 static void
 killed(void **state)
 {
 	(void)state;
-	put("a.test", "1", DAY, TEXT("mx.a.test"));
-	queue_forget(h.q);
-	h.q = NULL;
+	help_close(&h);
+	assert_int_equal(help_child(put_and_die, NULL), 0);
 	help_open(&h, conf);
 	assert_true(has("a.test", TEXT("mx.a.test")));
 }
@@ -184,6 +191,17 @@ full(void **state)
 	assert_int_equal(n, 0);
 }
 
+/* The library itself loses memory there. */
+static void
+open_damaged(void *arg)
+{
+	(void)arg;
+	help_open(&h, conf);
+	CHECK(!h.q->down);
+	CHECK(h.q->messages == 1);
+	help_close(&h);
+}
+
 /* A file that is no database costs the policies, and no mail. */
 static void
 damaged(void **state)
@@ -199,6 +217,7 @@ damaged(void **state)
 	fd = open("sts.db", O_WRONLY | O_TRUNC);
 	assert_int_equal(write(fd, junk, sizeof(junk)), sizeof(junk));
 	close(fd);
+	assert_int_equal(help_child(open_damaged, NULL), 0);
 	help_open(&h, conf);
 	assert_false(h.q->down);
 	assert_int_equal(h.q->messages, 1);

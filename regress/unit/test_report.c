@@ -18,7 +18,7 @@
 #include "deliverd/report.h"
 #include "regress/lib/confhelp.h"
 
-/* ---- the world ------------------------------------------------------------- */
+/* ---- the world ---- */
 
 static struct asked {
 	void	(*done)(void *, const struct ask_answer *);
@@ -106,7 +106,7 @@ stream_fd(const struct stream *s)
 	return -1;
 }
 
-/* ---- a connection ---------------------------------------------------------- */
+/* ---- a connection ---- */
 
 #define RECORD	"v=TLSRPTv1; rua=mailto:r@x.example"
 
@@ -159,7 +159,7 @@ is(size_t i, enum rpt_kind kind, enum rpt_result result, const char *strings)
 	assert_string_equal(told[i].rua, "mailto:r@x.example");
 }
 
-/* ---- the record ------------------------------------------------------------ */
+/* ---- the record ---- */
 
 static void
 once(void **state)
@@ -214,7 +214,7 @@ waiting(void **state)
 	assert_int_equal(ntold, REPORT_WAIT_MAX);
 }
 
-/* ---- which sessions -------------------------------------------------------- */
+/* ---- which sessions ---- */
 
 static void
 which(void **state)
@@ -260,7 +260,7 @@ loop(void **state)
 	record(NULL, 60);
 }
 
-/* ---- held to what ---------------------------------------------------------- */
+/* ---- held to what ---- */
 
 #define STRINGS(mode)	"version: STSv1\nmode: " mode "\nmax_age: 86400\n" \
 			    "mx: mx.x.example\n"

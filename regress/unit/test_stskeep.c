@@ -65,7 +65,7 @@ sts_fetch(const char *domain,
 	return true;
 }
 
-/* ---- queued ---------------------------------------------------------------- */
+/* ---- queued ---- */
 
 static bool	 queued;		/* is there */
 static unsigned	 nrecalls;
