@@ -1,5 +1,5 @@
 /*
- * See post.h. Whose certificate it is does not matter (RFC 8460, 5.4 allows
+ * See post.h. Whose certificate it is does not matter (RFC 8460, 3 allows
  * that): the report may be the one that tells of a bad one.
  */
 #include "deliverd/post.h"

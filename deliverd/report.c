@@ -191,9 +191,9 @@ is_report(const struct job *j)
 	return span_caseis(j->from, conf->report_from);
 }
 
-/* Is there mail for it that is no report? Those are nothing to be reported: two
- * hosts would tell each other of each other's reports for ever. A connection
- * that was made for one may have lost it to another by now. */
+/* Is there mail for it that is no report? Those are not to be reported (RFC
+ * 8460, 3): two hosts would tell each other of each other's reports for ever. A
+ * connection that was made for one may have lost it to another by now. */
 static bool
 has_mail(const struct dest *d)
 {

@@ -31,7 +31,7 @@
 #define RPT_AGAIN_MS	60000	/* until it is tried again */
 #define RPT_POST_MS	900000	/* between two tries, then more … */
 #define RPT_POST_DOUBLE	4	/* … this often twice as long */
-#define RPT_TTL_MS	86400000	/* RFC 8460, 4.2: a day, or like bounces
+#define RPT_TTL_MS	86400000	/* RFC 8460, 5.5: a day, or like bounces
 					 * if that is less */
 
 struct queue;

@@ -68,7 +68,7 @@ top(struct buf *b, const struct tlsrpt *r)
 	message_id(b, r);
 	field(b, "TLS-Report-Domain", r->domain);
 	field(b, "TLS-Report-Submitter", r->host);
-	/* RFC 8460, 5.3 and RFC 8689, 5: what is wrong with their TLS must not
+	/* RFC 8460, 3; RFC 8689, 5: what is wrong with their TLS must not
 	 * keep it from them. */
 	buf_str(b, "TLS-Required: No\r\nAuto-Submitted: auto-generated\r\n"
 	    "MIME-Version: 1.0\r\n"
