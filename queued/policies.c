@@ -49,11 +49,19 @@ end_of(struct span row, int64_t *ms)
 
 const struct side_kind policies_kind = { "sts.db", ROW_MAX, end_of };
 
+/* What is there is told while the disk is full, too: else mail would go without
+ * what its domain asks for. */
 static struct side *
-rows_of(const struct queue *q)
+to_read(const struct queue *q)
 {
-	return q == NULL || q->down || q->closed || q->store == NULL ? NULL :
+	return q == NULL || q->down || q->store == NULL ? NULL :
 	    store_policies(q->store);
+}
+
+static struct side *
+to_write(const struct queue *q)
+{
+	return q == NULL || q->closed ? NULL : to_read(q);
 }
 
 static struct span
@@ -72,7 +80,7 @@ key_of(struct span domain, char key[256])
 void
 policies_put(struct queue *q, const struct ipc_d_policy *m)
 {
-	struct side		*s = rows_of(q);
+	struct side		*s = to_write(q);
 	int64_t			 now = clock_wall().ms, ends;
 	struct sts_policy	 p;
 	struct buf		 row;
@@ -104,7 +112,7 @@ policies_put(struct queue *q, const struct ipc_d_policy *m)
 bool
 policies_get(struct queue *q, struct span domain, struct policy *p)
 {
-	struct side	*s = rows_of(q);
+	struct side	*s = to_read(q);
 	char		 name[256];
 	struct span	 key = key_of(domain, name), row;
 
@@ -136,7 +144,7 @@ void
 policies_each(struct queue *q, void (*f)(const struct policy *, void *),
     void *arg)
 {
-	struct side	*s = rows_of(q);
+	struct side	*s = to_read(q);
 	struct each	 e = { f, arg, clock_wall().ms };
 
 	if (s != NULL)
@@ -146,7 +154,7 @@ policies_each(struct queue *q, void (*f)(const struct policy *, void *),
 bool
 policies_sweep(struct queue *q)
 {
-	struct side	*s = rows_of(q);
+	struct side	*s = to_write(q);
 
 	return s != NULL && side_sweep(s, clock_wall().ms, rows_max,
 	    SWEEP_STEP) == SWEEP_STEP;

@@ -1,7 +1,8 @@
 /*
  * Domains' MTA-STS policies (RFC 8461, 10.2), as deliverds fetched them, for
  * all of them and over restarts: sts.db beside the index (side.h). Its loss is
- * no more than that of a cache. Of a queue that is down nothing is known.
+ * no more than that of a cache. Of a queue that is down nothing is known,
+ * and in one that takes no mail nothing new is kept.
  */
 #ifndef QUEUED_POLICIES_H
 #define QUEUED_POLICIES_H

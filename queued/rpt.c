@@ -187,7 +187,8 @@ rpt_key_get(struct span key, uint32_t *day, struct span *domain)
 	memcpy(&be, key.p, sizeof(be));
 	*day = be32toh(be);
 	*domain = span_sub(key, sizeof(be), key.len - sizeof(be) - 1);
-	return span_find(*domain, 0) == domain->len;
+	/* It may get into a header. */
+	return dns_name_ok(*domain);
 }
 
 /* Two things of the same number are counted as one: rare, and no harm. */
