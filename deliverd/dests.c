@@ -4,6 +4,8 @@
  * comes with the time. See pool.h.
  */
 #include "deliverd/pool_i.h"
+#include "deliverd/https.h"
+#include "deliverd/report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,7 +153,9 @@ dests_init(struct proc *p, const struct conf *c, struct ask *a)
 	    event_add(ticker, &tv) == -1)
 		fatalx("event_new");
 	srvs_init(server_changed);
-	sts_init(p, c, a);
+	https_init(p, c, a);
+	sts_init(a);
+	report_init(c, a);
 	logins_init(server_changed);
 }
 
@@ -339,8 +343,8 @@ found_none(struct dest *d, unsigned code, const char *text)
  * may not be used.
  */
 static bool
-ask_policy(const struct sts_policy *p, const struct hosts_cand *id,
-    struct hosts_tls *t)
+ask_policy(const struct dest *d, const struct sts_policy *p,
+    const struct hosts_cand *id, struct hosts_tls *t)
 {
 	bool	has;
 
@@ -355,6 +359,8 @@ ask_policy(const struct sts_policy *p, const struct hosts_cand *id,
 		return true;
 	}
 	t->by_sts = true;
+	if (!has)
+		report_unnamed(d, id->name);
 	t->tls = (struct conf_tls){ .mode = TLS_VERIFY };
 	return has;
 }
@@ -404,6 +410,7 @@ found(void *arg, const struct hosts_list *l)
 	bool			 named, refused = false;
 
 	d->find = NULL;
+	report_left_out(d, l);
 	if (l->n == 0) {
 		found_none(d, l->code, l->text);
 		return;
@@ -420,7 +427,7 @@ found(void *arg, const struct hosts_list *l)
 		v[n].demand = demand_dup(&l->tls[l->cand[i].host]);
 		v[n].login = v[n].id.login != NULL ? logins_ref(&v[n].id) :
 		    NULL;
-		named = ask_policy(p, &v[n].id, v[n].demand);
+		named = ask_policy(d, p, &v[n].id, v[n].demand);
 		if (named && d->asks == DEMAND_REQUIRETLS)
 			named = (why = held_to(d, v[n].id.name,
 			    v[n].demand)) == NULL;
@@ -485,6 +492,7 @@ dest_have_cands(struct dest *d)
 	if (d->cands != NULL && clock_mono().ms <= d->expires.ms)
 		return true;
 	d->starting = true;
+	d->reported = report_wants(d);
 	d->by_sts = wants_policy(d);
 	if (d->by_sts || (d->asks == DEMAND_REQUIRETLS && by_domain(d)))
 		d->sts = sts_find(d->domain, have_policy, d);

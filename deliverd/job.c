@@ -12,6 +12,8 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/lookup/srv.h"
+#include "deliverd/post.h"
+#include "deliverd/sts.h"
 
 struct result {				/* sent, not yet recorded */
 	uint64_t	 id;
@@ -50,6 +52,8 @@ static const struct chan_row rows[] = {
 	{ IPC_T_d_recorded, on_recorded },
 	{ IPC_T_d_sync, on_sync },
 	{ IPC_T_d_server_state, srvs_heard },
+	{ IPC_T_d_policy_is, sts_heard },
+	{ IPC_T_d_post, post_asked },
 	{ 0, NULL }
 };
 
@@ -135,6 +139,7 @@ lost(struct chan *c, const char *why)
 		queued = NULL;
 		srvs_peer(NULL);
 		orphan_all();
+		sts_unheard();
 	}
 	chan_free(c);
 }
@@ -144,7 +149,9 @@ job_peer(uint16_t worker, int fd)
 {
 	if (queued != NULL) {
 		chan_free(queued);
+		queued = NULL;
 		orphan_all();
+		sts_unheard();
 	}
 	queued_worker = worker;
 	queued = chan_new(proc_base(proc), fd, IPC_DELIVERD, IPC_QUEUED, rows,
@@ -428,6 +435,15 @@ job_done(struct job *j)
 		CHAN_SEND(queued, d_done, .tid = j->tid, .id = j->id,
 		    .dest = (uint8_t)j->dest, .ms = j->ms);
 	job_free(j);
+}
+
+bool
+job_tell(uint16_t type, const void *msg)
+{
+	if (queued == NULL)
+		return false;
+	chan_send(queued, type, msg, -1);
+	return true;
 }
 
 void

@@ -98,6 +98,8 @@ struct span job_content(const struct job *, uint64_t pos, size_t n);
 uint64_t job_content_size(const struct job *);
 /* Tells queued that a destination has a server that answers again. */
 void	 job_back_up(const char *action, const char *domain);
+/* Sends a message to queued. False: there is none at the moment. */
+bool	 job_tell(uint16_t type, const void *msg);
 size_t	 job_count(void);
 size_t	 job_unrecorded(void);
 uint64_t job_count_results(enum d_status);

@@ -34,6 +34,7 @@ struct dest {
 	struct sts_find	*sts;		/* its policy is being asked for, then */
 	struct find	*find;		/* its servers are */
 	bool		 by_sts;	/* what sts_holds() tells is followed */
+	bool		 reported;	/* TLS with them is (report.h) */
 	bool		 starting;	/* inside find_start() */
 	struct cand	*cands;		/* NULL: not known */
 	size_t		 ncands;

@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/io/tls.h"
 #include "deliverd/pool.h"
+#include "deliverd/report.h"
 
 static const struct conf	*conf;
 
@@ -72,11 +73,37 @@ plain(struct conn *c, const char *why)
 	pool_plain(c);
 }
 
+/* No session came about. */
+static void
+failed(struct conn *c, const char *what)
+{
+	char	why[900];
+
+	switch (tls_client_failed(&c->tls, c->phase == CONN_TLS)) {
+	case TLS_FAILED_PLAIN:
+		plain(c, what);
+		break;
+	case TLS_FAILED_DOWN:
+		snprintf(why, sizeof(why), "451 4.7.5 %s: no TLS session: %s",
+		    c->server, what);
+		srv_tls(c->srv, "%s: refused, %s", tls_mode_name(&c->tls),
+		    what);
+		pool_unreachable(c, why);
+		break;
+	case TLS_FAILED_REFUSED:
+		snprintf(why, sizeof(why), "no TLS session: %s", what);
+		refuse(c, "451 4.7.5", why);
+		break;
+	}
+}
+
 bool
 secure_helloed(struct conn *c)
 {
 	bool	offered = remote_has(c, CAP_STARTTLS);
 
+	if (!offered && c->tls.mode != TLS_OFF)
+		report_session(c, RPT_STARTTLS_NOT_SUPPORTED, TLS_NOT_OFFERED);
 	switch (tls_client_way(&c->tls, offered, &c->srv->addr)) {
 	case TLS_WAY_PLAIN:
 		/* Else the reason of before is still the one. */
@@ -125,11 +152,12 @@ secure_begin(struct conn *c)
 
 	if (ssl != NULL && !demand_begin(c->demand, ssl, c->host)) {
 		SSL_free(ssl);
-		secure_failed(c, "its TLSA records can't be used");
+		report_session(c, RPT_TLSA_INVALID, "");
+		failed(c, "its TLSA records can't be used");
 		return;
 	}
 	if (ssl == NULL || !stream_tls(c->s, ssl, false)) {
-		secure_failed(c, "no memory for TLS");
+		failed(c, "no memory for TLS");
 		return;
 	}
 	remote_phase(c, CONN_TLS);
@@ -139,24 +167,27 @@ secure_begin(struct conn *c)
 void
 secure_failed(struct conn *c, const char *what)
 {
-	char	why[900];
+	report_session(c, c->phase == CONN_TLS ? RPT_VALIDATION :
+	    RPT_STARTTLS_NOT_SUPPORTED, what);
+	failed(c, what);
+}
 
-	switch (tls_client_failed(&c->tls, c->phase == CONN_TLS)) {
-	case TLS_FAILED_PLAIN:
-		plain(c, what);
-		break;
-	case TLS_FAILED_DOWN:
-		snprintf(why, sizeof(why), "451 4.7.5 %s: no TLS session: %s",
-		    c->server, what);
-		srv_tls(c->srv, "%s: refused, %s", tls_mode_name(&c->tls),
-		    what);
-		pool_unreachable(c, why);
-		break;
-	case TLS_FAILED_REFUSED:
-		snprintf(why, sizeof(why), "no TLS session: %s", what);
-		refuse(c, "451 4.7.5", why);
-		break;
-	}
+/* Of a session that is good enough for us: would it be for the domain, whose
+ * policy is in testing (RFC 8461, 5)? */
+static void
+report_good(const struct conn *c)
+{
+	const struct conf_tls	 verify = { .mode = TLS_VERIFY };
+	struct tls_facts	 facts;
+	char			 why[VERIFY_WHY_MAX] = "";
+
+	if (!report_tests(c))
+		report_session(c, RPT_OK, why);
+	else if (tls_client_check(stream_ssl(c->s), conf, &verify, c->host,
+	    &facts, why))
+		report_session(c, RPT_OK, why);
+	else
+		report_session(c, report_fault(facts.fault), why);
 }
 
 bool
@@ -166,9 +197,11 @@ secure_done(struct conn *c)
 
 	if (!tls_client_check(stream_ssl(c->s), conf, &c->tls, c->host,
 	    &c->secured, why)) {
+		report_session(c, report_fault(c->secured.fault), why);
 		refuse(c, "451 4.7.5", why);
 		return false;
 	}
+	report_good(c);
 	tls_facts_text(&c->secured, text);
 	log_debug("event=tls server=%s result=ok mode=%s tls=%s",
 	    log_quote(span_str(c->server)), tls_mode_name(&c->tls),

@@ -12,12 +12,15 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
+#include "deliverd/job.h"
 
 struct kept {
 	char		 id[STS_ID_MAX + 1];
 	int64_t		 expires_ms, again_ms;	/* clock_mono() */
 	int64_t		 unheard_ms;	/* DNS did not answer: until then */
 	struct buf	 text;			/* empty: none */
+	enum rpt_result	 fault;			/* of the last fetch */
+	char		 why[160];
 };
 /* One for all that ask for the domain meanwhile. */
 struct fetching {
@@ -27,6 +30,8 @@ struct fetching {
 };
 struct sts_find {
 	char		 domain[DNS_NAME_MAX + 1];
+	char		 id[STS_ID_MAX + 1];	/* of its record; "": none */
+	bool		 recalling;		/* queued is asked */
 	uint32_t	 tid;			/* the question for the record */
 	struct fetching	*fetching;		/* it waits for that */
 	TAILQ_ENTRY(sts_find) entry;
@@ -37,15 +42,15 @@ struct sts_find {
 static struct ask	*ask;
 static struct map	*policies;
 static struct map	*fetches;		/* that are going on */
+static TAILQ_HEAD(, sts_find) recalls = TAILQ_HEAD_INITIALIZER(recalls);
 
 void
-sts_init(struct proc *p, const struct conf *conf, struct ask *a)
+sts_init(struct ask *a)
 {
 	ask = a;
 	if ((policies = map_new(STS_DOMAINS_MAX)) == NULL ||
 	    (fetches = map_new(STS_FETCHES_MAX)) == NULL)
 		fatal("map_new");
-	sts_fetch_init(p, conf, a);
 }
 
 /* What is kept of a domain without a policy is when its fetch failed. */
@@ -72,6 +77,17 @@ sts_holds(const char *domain)
 	    sts_policy_parse(buf_content(&k->text), &policy, &why) != PARSE_OK)
 		return NULL;
 	return &policy;
+}
+
+enum rpt_result
+sts_fault(const char *domain, const char **why)
+{
+	const struct kept	*k = map_get(policies, span_str(domain));
+
+	if (k == NULL || sts_holds(domain) != NULL)
+		return RPT_OK;
+	*why = k->why;
+	return k->fault;
 }
 
 static void
@@ -171,28 +187,37 @@ take(const struct fetching *g, struct kept *k, const struct sts_policy *p)
 	}
 	strlcpy(k->id, g->id, sizeof(k->id));
 	k->expires_ms = clock_mono().ms + (int64_t)p->max_age * 1000;
+	job_tell(IPC_T_d_policy, &(struct ipc_d_policy){
+	    .domain = span_str(g->domain), .id = span_str(k->id),
+	    .expires_ms = (uint64_t)(clock_wall().ms +
+	    (int64_t)p->max_age * 1000), .text = buf_content(&k->text) });
 	log_info("event=sts domain=%s result=ok mode=%s policy=%s max_age=%u",
 	    log_quote(span_str(g->domain)), sts_mode_name(p->mode), k->id,
 	    p->max_age);
 }
 
 static void
-fetched(void *arg, struct span text, const char *why)
+fetched(void *arg, const struct sts_fetched *what)
 {
 	struct fetching		*g = arg;
 	struct sts_find		*f;
 	struct sts_policy	 p;
 	struct kept		*k;
-	const char		*bad;
+	const char		*why = what->why, *bad;
+	enum rpt_result		 fault = why != NULL ? what->fault : RPT_OK;
 
 	map_del(fetches, span_str(g->domain));
-	if (why == NULL && sts_policy_parse(text, &p, &bad) != PARSE_OK)
+	if (why == NULL && sts_policy_parse(what->text, &p, &bad) != PARSE_OK) {
 		why = bad;
+		fault = RPT_STS_INVALID;
+	}
 	if (why != NULL)
 		log_info("event=sts domain=%s result=failed why=%s",
 		    log_quote(span_str(g->domain)), log_quote(span_str(why)));
 	if ((k = keep(g->domain, why == NULL)) != NULL) {
 		k->again_ms = clock_mono().ms + STS_AGAIN_MS;
+		k->fault = fault;
+		strlcpy(k->why, why != NULL ? why : "", sizeof(k->why));
 		if (why == NULL)
 			take(g, k, &p);
 	}
@@ -252,32 +277,143 @@ fetch(const char *domain, const char *id)
 	return g;
 }
 
+/* All is known that can be. */
+static void
+decide(struct sts_find *f)
+{
+	struct fetching	*g = map_get(fetches, span_str(f->domain));
+	struct kept	*k = map_get(policies, span_str(f->domain));
+
+	if (f->id[0] == '\0') {
+		if (k != NULL)
+			k->fault = RPT_OK;
+		finish(f);
+		return;
+	}
+	if (g == NULL && wants_fetch(f->domain, f->id))
+		g = fetch(f->domain, f->id);
+	/* Nobody waits for what only makes sure of the policy that holds. */
+	if (g == NULL || is_same(f->domain, f->id)) {
+		finish(f);
+		return;
+	}
+	f->fetching = g;
+	TAILQ_INSERT_TAIL(&g->waiting, f, entry);
+}
+
+/* ---- what queued remembers ---- */
+
+/* domain NULL: all. */
+static struct sts_find *
+first_recall(const char *domain)
+{
+	struct sts_find	*f;
+
+	TAILQ_FOREACH(f, &recalls, entry) {
+		if (domain == NULL || strcmp(f->domain, domain) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+static bool
+recall(struct sts_find *f)
+{
+	if (sts_holds(f->domain) != NULL && (f->id[0] == '\0' ||
+	    !wants_fetch(f->domain, f->id)))
+		return false;
+	if (first_recall(f->domain) == NULL && !job_tell(IPC_T_d_policy_ask,
+	    &(struct ipc_d_policy_ask){ .domain = span_str(f->domain) }))
+		return false;
+	f->recalling = true;
+	TAILQ_INSERT_TAIL(&recalls, f, entry);
+	return true;
+}
+
+/* Who is called back may cancel others. */
+static void
+recalled(const char *domain)
+{
+	struct sts_find	*f;
+
+	while ((f = first_recall(domain)) != NULL) {
+		TAILQ_REMOVE(&recalls, f, entry);
+		f->recalling = false;
+		decide(f);
+	}
+}
+
+void
+sts_unheard(void)
+{
+	recalled(NULL);
+}
+
+/* No policy holds longer than it says, whatever the clock was set to. */
+static void
+take_kept(const char *domain, const struct ipc_d_policy_is *m)
+{
+	struct sts_policy	 p;
+	struct kept		*k;
+	const char		*why;
+	int64_t			 left, max;
+	char			 id[STS_ID_MAX + 1];
+
+	if (sts_policy_parse(m->text, &p, &why) != PARSE_OK ||
+	    !span_cstr(m->id, id, sizeof(id)) || m->expires_ms > INT64_MAX)
+		return;
+	max = (int64_t)p.max_age * 1000;
+	left = (int64_t)m->expires_ms - clock_wall().ms;
+	left = left > max ? max : left;
+	k = map_get(policies, span_str(domain));
+	if (left <= 0 || (k != NULL && buf_len(&k->text) > 0 &&
+	    k->expires_ms >= clock_mono().ms + left) ||
+	    (k = keep(domain, true)) == NULL)
+		return;
+	buf_reset(&k->text);
+	if (!sts_policy_write(&k->text, &p)) {
+		buf_clear(&k->text);
+		return;
+	}
+	strlcpy(k->id, id, sizeof(k->id));
+	k->expires_ms = clock_mono().ms + left;
+	log_debug("event=sts domain=%s result=kept mode=%s policy=%s",
+	    log_quote(span_str(domain)), sts_mode_name(p.mode),
+	    log_quote(span_str(id)));
+}
+
+void
+sts_heard(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_policy_is	*m = msg;
+	char				 domain[DNS_NAME_MAX + 1];
+
+	(void)c;
+	(void)fd;
+	if (!span_cstr(m->domain, domain, sizeof(domain)))
+		return;
+	if (m->text.len > 0)
+		take_kept(domain, m);
+	recalled(domain);
+}
+
+/* ---- questions ---- */
+
 static void
 answered(void *arg, const struct ask_answer *ans)
 {
 	struct sts_find	*f = arg;
-	struct fetching	*g = map_get(fetches, span_str(f->domain));
 	struct span	 txt[ASK_RRS_MAX];
-	char		 id[STS_ID_MAX + 1];
 
 	f->tid = 0;
 	if (ans->status == DNS_TEMPFAIL)
 		unheard(f->domain);
 	for (size_t i = 0; i < ans->n; i++)
 		txt[i] = ans->rr[i].text;
-	if (ans->status != DNS_OK || !sts_record(txt, ans->n, id)) {
-		finish(f);
-		return;
-	}
-	if (g == NULL && wants_fetch(f->domain, id))
-		g = fetch(f->domain, id);
-	/* Nobody waits for what only makes sure of the policy that holds. */
-	if (g == NULL || is_same(f->domain, id)) {
-		finish(f);
-		return;
-	}
-	f->fetching = g;
-	TAILQ_INSERT_TAIL(&g->waiting, f, entry);
+	if (ans->status != DNS_OK || !sts_record(txt, ans->n, f->id))
+		f->id[0] = '\0';
+	if (!recall(f))
+		decide(f);
 }
 
 struct sts_find *
@@ -305,6 +441,8 @@ sts_cancel(struct sts_find *f)
 		return;
 	ask_cancel(ask, f->tid);
 	/* The fetch goes on: its policy is for the next mail. */
+	if (f->recalling)
+		TAILQ_REMOVE(&recalls, f, entry);
 	if (f->fetching != NULL)
 		TAILQ_REMOVE(&f->fetching->waiting, f, entry);
 	free(f);

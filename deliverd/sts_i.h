@@ -7,11 +7,14 @@
 
 #include "deliverd/sts.h"
 
-void	 sts_fetch_init(struct proc *, const struct conf *, struct ask *);
-/* Calls done once, later: with the document as it came, or why there is none.
- * False: could not begin. */
+/* What came of it: the document as it came, or (why not NULL) none. */
+struct sts_fetched {
+	struct span	 text;
+	const char	*why;
+	enum rpt_result	 fault;		/* with why: in the words of reports */
+};
+/* Calls done once, later. False: could not begin. */
 bool	 sts_fetch(const char *domain,
-	    void (*done)(void *arg, struct span text, const char *why),
-	    void *arg);
+	    void (*done)(void *arg, const struct sts_fetched *), void *arg);
 
 #endif

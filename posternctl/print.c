@@ -8,6 +8,7 @@
 #include "posternctl/print.h"
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/base/utf8.h"
 #include "common/ipc/ctl.h"
 
@@ -29,22 +30,13 @@ print_safe(struct span s)
 void
 print_json_string(struct span s)
 {
-	bool	 text = utf8_valid(s);
+	struct buf	b;
 
-	putchar('"');
-	for (size_t i = 0; i < s.len; i++) {
-		uint8_t c = s.p[i];
-
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (c == '\n')
-			printf("\\n");
-		else if (c < 0x20 || c == 0x7f || (c > 0x7f && !text))
-			printf("\\u%04x", c);
-		else
-			putchar(c);
-	}
-	putchar('"');
+	/* No byte becomes more than six. */
+	buf_init(&b, 6 * s.len + 2);
+	if (json_string(&b, s))
+		fwrite(buf_content(&b).p, 1, buf_len(&b), stdout);
+	buf_clear(&b);
 }
 
 void

@@ -47,11 +47,30 @@ static const struct column host_columns[] = {
 	{ NULL, NULL, 0, 0 }
 };
 
+/* Behind the hosts: what their domains ask for. */
+static const struct column policy_columns[] = {
+	{ "domain", "DOMAIN", CELL_TEXT, 36 },
+	{ "mode", "MTA-STS", CELL_TEXT, 8 },
+	{ "policy", "ID", CELL_TEXT, 20 },
+	{ "until_ms", "EXPIRES", CELL_IN, 0 },
+	{ NULL, NULL, 0, 0 }
+};
+
+static const struct column report_columns[] = {
+	{ "domain", "DOMAIN", CELL_TEXT, 36 },
+	{ "begin_ms", "FROM", CELL_AGO, 18 },
+	{ "sessions", "SESSIONS", CELL_NUM, 8 },
+	{ "failed", "FAILED", CELL_NUM, 8 },
+	{ "due_ms", "REPORT", CELL_IN, 18 },
+	{ "to", "TO", CELL_TEXT, 0 },
+	{ NULL, NULL, 0, 0 }
+};
+
 struct table {
 	const struct call	*call;
 	const struct column	*columns;
 	const char		*kind;		/* its rows in columns */
-	bool			 headed;
+	const struct column	*headed;	/* of the last row */
 	const char		*verb;
 	int			 status;
 };
@@ -59,15 +78,20 @@ struct table {
 static void
 table_row(const struct row *row, void *arg)
 {
-	struct table	*t = arg;
+	struct table		*t = arg;
+	const struct column	*columns = NULL;
 
+	if (t->columns != NULL && strcmp(row->kind, t->kind) == 0)
+		columns = t->columns;
+	else if (strcmp(row->kind, "policy") == 0)
+		columns = policy_columns;
 	if (t->call->json) {
 		print_json(row);
-	} else if (t->columns != NULL && strcmp(row->kind, t->kind) == 0) {
-		if (!t->headed)
-			print_head(t->columns);
-		t->headed = true;
-		print_row(t->columns, row);
+	} else if (columns != NULL) {
+		if (t->headed != columns)
+			print_head(columns);
+		t->headed = columns;
+		print_row(columns, row);
 	} else
 		print_fields(row);
 }
@@ -108,9 +132,9 @@ table_each(struct table *t, const char *name, bool needed)
 static int
 run_status(const struct call *call)
 {
-	struct table	 t = { call, process_columns, "process", false,
+	struct table	 t = { call, process_columns, "process", NULL,
 			    "status", 0 };
-	struct table	 q = { call, NULL, "", false, "queue stats", 0 };
+	struct table	 q = { call, NULL, "", NULL, "queue stats", 0 };
 	struct answer	 a = { table_row, NULL, &t };
 	int		 st;
 
@@ -126,7 +150,7 @@ run_status(const struct call *call)
 static int
 run_sessions(const struct call *call)
 {
-	struct table	 t = { call, session_columns, "session", false,
+	struct table	 t = { call, session_columns, "session", NULL,
 			    "sessions", 0 };
 
 	return table_each(&t, "smtpd", true);
@@ -135,10 +159,32 @@ run_sessions(const struct call *call)
 static int
 run_hosts(const struct call *call)
 {
-	struct table	 t = { call, host_columns, "host", false, "hosts", 0 };
+	struct table	 t = { call, host_columns, "host", NULL, "hosts", 0 };
 	struct answer	 a = { table_row, NULL, &t };
 
 	return ask(call->dir, "queued", t.verb, 0, NULL, &a, call->quiet);
+}
+
+static int
+tlsrpt(const struct call *call, const char *verb)
+{
+	struct table	 t = { call, report_columns, "domain", NULL, verb,
+			    0 };
+	struct answer	 a = { table_row, NULL, &t };
+
+	return ask(call->dir, "queued", verb, 0, NULL, &a, call->quiet);
+}
+
+static int
+run_tlsrpt(const struct call *call)
+{
+	return tlsrpt(call, "tlsrpt");
+}
+
+static int
+run_tlsrpt_send(const struct call *call)
+{
+	return tlsrpt(call, "tlsrpt send");
 }
 
 static int
@@ -146,7 +192,7 @@ run_stats(const struct call *call)
 {
 	static const char *const names[] = { "smtpd", "proxyd", "deliverd",
 	    "lookupd", "keyd", "passwd", NULL };
-	struct table	 t = { call, NULL, "", false, "stats", 0 };
+	struct table	 t = { call, NULL, "", NULL, "stats", 0 };
 	int		 st;
 
 	for (size_t i = 0; names[i] != NULL; i++)
@@ -158,7 +204,7 @@ run_stats(const struct call *call)
 static int
 run_listeners(const struct call *call)
 {
-	struct table	 t = { call, NULL, "", false, "listeners", 0 };
+	struct table	 t = { call, NULL, "", NULL, "listeners", 0 };
 	struct answer	 a = { table_row, NULL, &t };
 
 	return ask(call->dir, "postern", t.verb, 0, NULL, &a, call->quiet);
@@ -167,7 +213,7 @@ run_listeners(const struct call *call)
 static int
 dns(const struct call *call, const char *verb)
 {
-	struct table	 t = { call, NULL, "", false, verb, 0 };
+	struct table	 t = { call, NULL, "", NULL, verb, 0 };
 	struct answer	 a = { table_row, NULL, &t };
 
 	return ask(call->dir, "lookupd", verb, call->argc, call->argv, &a,
@@ -189,7 +235,7 @@ run_dns_flush(const struct call *call)
 static int
 run_keys(const struct call *call)
 {
-	struct table	 t = { call, NULL, "", false, "check", 0 };
+	struct table	 t = { call, NULL, "", NULL, "check", 0 };
 	struct answer	 a = { table_row, NULL, &t };
 
 	return ask(call->dir, "keyd", "check", 0, NULL, &a, call->quiet);
@@ -211,6 +257,10 @@ const struct command commands_show[] = {
 	{ "listeners", "", "where the gateway listens", 0, 0, run_listeners },
 	{ "hosts", "", "servers that mail goes to, and whether they answer", 0,
 	    0, run_hosts },
+	{ "tlsrpt", "", "what is collected for reports of TLS to domains", 0,
+	    0, run_tlsrpt },
+	{ "tlsrpt send", "", "make these reports now", 0, 0,
+	    run_tlsrpt_send },
 	{ "stats", "", "counters of each daemon", 0, 0, run_stats },
 	{ "dns query", "NAME TYPE", "what the gateway's resolver answers", 2, 2,
 	    run_dns_query },

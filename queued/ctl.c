@@ -74,6 +74,7 @@ run_stats(struct ctl *c, int argc, char **argv)
 	ctl_num(c, "failed", (int64_t)q->stats.failed);
 	ctl_num(c, "expired", (int64_t)q->stats.expired);
 	ctl_num(c, "bounced", (int64_t)q->stats.bounced);
+	ctl_num(c, "tls_reports", (int64_t)q->stats.tls_reports);
 	ctl_num(c, "batches", (int64_t)q->stats.batches);
 	ctl_num(c, "syncs", (int64_t)dio_syncs());
 	if (!q->down) {
@@ -170,6 +171,8 @@ static const struct ctl_verb verbs[] = {
 	{ "resume mta", CTL_CHANGE, run_resume_mta },
 	{ "pause destination", CTL_CHANGE, run_pause_dest },
 	{ "resume destination", CTL_CHANGE, run_resume_dest },
+	{ "tlsrpt", CTL_READ, verb_tlsrpt },
+	{ "tlsrpt send", CTL_CHANGE, verb_tlsrpt_send },
 	{ "recipient show", CTL_READ, verify_run_show },
 	{ "recipient forget", CTL_CHANGE, verify_run_forget },
 	{ NULL, 0, NULL }

@@ -1,6 +1,6 @@
 /*
- * "hosts": the servers that deliverds and proxyds have told of, and what is
- * paused.
+ * "hosts": the servers that deliverds and proxyds have told of, what is paused,
+ * and domains' MTA-STS policies.
  */
 #include <stdio.h>
 
@@ -8,6 +8,7 @@
 #include "common/lookup/paused.h"
 #include "queued/ctl_i.h"
 #include "queued/hosts.h"
+#include "queued/policies.h"
 
 static const struct proxies	*proxies;
 static struct queue		**queue_at;
@@ -97,6 +98,25 @@ done:
 	return true;
 }
 
+static void
+policy_row(const struct policy *p, void *arg)
+{
+	struct sts_policy	 sts;
+	const char		*why;
+	char			 domain[256], id[STS_ID_MAX + 1];
+
+	if (sts_policy_parse(p->text, &sts, &why) != PARSE_OK ||
+	    !span_cstr(p->domain, domain, sizeof(domain)) ||
+	    !span_cstr(p->id, id, sizeof(id)))
+		return;
+	ctl_row(arg, "policy");
+	ctl_str(arg, "domain", domain);
+	ctl_str(arg, "mode", sts_mode_name(sts.mode));
+	ctl_str(arg, "policy", id);
+	ctl_num(arg, "until_ms", p->expires_ms);
+	ctl_row_end(arg);
+}
+
 void
 verb_hosts(struct ctl *c, int argc, char **argv)
 {
@@ -105,5 +125,6 @@ verb_hosts(struct ctl *c, int argc, char **argv)
 	hosts_each(host_row, c);
 	if (!(*queue_at)->down)
 		map_each((*queue_at)->paused, paused_row, c);
+	policies_each(*queue_at, policy_row, c);
 	ctl_end(c, 0, NULL);
 }

@@ -29,6 +29,8 @@ verb_run verb_resend;
 verb_run verb_backup;
 /* ---- ctl_hosts.c ---- */
 verb_run verb_hosts;
+/* ---- ctl_rpt.c ---- */
+verb_run verb_tlsrpt, verb_tlsrpt_send;
 /* ---- ctl_verify.c ---- */
 verb_run verb_verify;
 

@@ -139,7 +139,7 @@ verify_run_show(struct ctl *c, int argc, char **argv)
 	struct span	 none = { NULL, 0 };
 	char		 domain[256];
 	struct verify_key k;
-	struct store_verify *rows;
+	struct side *rows;
 
 	if (argc != 1 || !known_key(span_str(argv[0]), none, none, domain,
 	    &k)) {
@@ -189,7 +189,7 @@ page_row(const struct verify_key *k, const struct verify_row *r, void *arg)
 static void
 page_forget(struct page *p)
 {
-	struct store_verify *rows = store_verify((*queue_at)->store);
+	struct side *rows = store_verify((*queue_at)->store);
 	struct verify_key k;
 
 	for (size_t i = 0; i < p->n; i++) {

@@ -12,6 +12,8 @@
 #include "common/base/rand.h"
 #include "queued/dest.h"
 #include "queued/hosts.h"
+#include "queued/policies.h"
+#include "queued/rpt.h"
 
 #define SETTLE_MS	5000	/* for what agents have, not longer */
 
@@ -256,6 +258,52 @@ d_back_up(struct chan *c, const void *msg, int fd)
 		due_back_up(a->agents->q, dest_key(m->action, m->domain));
 }
 
+/* ---- what domains ask of TLS ---- */
+
+static void
+d_policy_ask(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_policy_ask *m = msg;
+	struct agent	*a = chan_arg(c);
+	struct policy	 p;
+
+	(void)fd;
+	if (!policies_get(a->agents->q, m->domain, &p))
+		p = (struct policy){ .domain = m->domain };
+	CHAN_SEND(c, d_policy_is, .domain = m->domain, .id = p.id,
+	    .expires_ms = (uint64_t)p.expires_ms, .text = p.text);
+}
+
+static void
+d_policy(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_policy *m = msg;
+	struct agent	*a = chan_arg(c);
+
+	(void)fd;
+	policies_put(a->agents->q, m);
+}
+
+static void
+d_tls(struct chan *c, const void *msg, int fd)
+{
+	struct agent	*a = chan_arg(c);
+
+	(void)fd;
+	if (!rpt_add(a->agents->q, msg))
+		chan_reject(c, "what came of TLS");
+}
+
+static void
+d_posted(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_posted *m = msg;
+	struct agent	*a = chan_arg(c);
+
+	(void)fd;
+	rpt_posted(a->agents->q, m->key, m->why);
+}
+
 static const struct chan_row table[] = {
 	{ IPC_T_d_result, d_result },
 	{ IPC_T_d_done, d_done },
@@ -265,6 +313,10 @@ static const struct chan_row table[] = {
 	{ IPC_T_d_server, d_server },
 	{ IPC_T_d_login, d_login },
 	{ IPC_T_d_back_up, d_back_up },
+	{ IPC_T_d_policy_ask, d_policy_ask },
+	{ IPC_T_d_policy, d_policy },
+	{ IPC_T_d_tls, d_tls },
+	{ IPC_T_d_posted, d_posted },
 	{ 0, NULL }
 };
 
@@ -372,6 +424,22 @@ agents_recorded(void *agent, uint32_t tid, uint64_t id, uint32_t n,
 	CHAN_SEND(a->chan, d_recorded, .tid = tid, .id = id, .n = n,
 	    .attempt = attempt);
 	a->dirty = true;
+}
+
+bool
+agents_post(struct agents *as, struct span key, struct span url,
+    struct span body)
+{
+	for (size_t i = 0; i < AGENTS_MAX; i++) {
+		struct agent	*a = as->v[i];
+
+		if (a == NULL || a->old || a->leaving || !a->synced)
+			continue;
+		CHAN_SEND(a->chan, d_post, .key = key, .url = url,
+		    .body = body);
+		return true;
+	}
+	return false;
 }
 
 void

@@ -22,6 +22,9 @@ void	 agents_recorded(void *agent, uint32_t tid, uint64_t id, uint32_t n,
 	    uint32_t attempt);
 /* Sends now what was recorded. */
 void	 agents_flush(struct agents *);
+/* Has one of them POST a report (rpt.h). False: there is none. */
+bool	 agents_post(struct agents *, struct span key, struct span url,
+	    struct span body);
 unsigned agents_count(const struct agents *);
 
 #endif

@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/conf/known.h"
 #include "queued/queue.h"
+#include "queued/side.h"
 
 #define SWEEP_STEP	32	/* rows at a time */
 #define CLOCK_SLACK_MS	60000	/* a row from later than that is none */
@@ -22,7 +23,7 @@ known_limit(uint64_t n)
 	rows_max = n;
 }
 
-static struct store_verify *
+static struct side *
 rows_of(const struct queue *q)
 {
 	return q->down || q->closed || q->store == NULL ? NULL :
@@ -69,7 +70,7 @@ copy(char *dst, size_t size, struct span s)
 }
 
 static uint8_t
-any_of(struct store_verify *v, const struct verify_key *k, int64_t now)
+any_of(struct side *v, const struct verify_key *k, int64_t now)
 {
 	struct verify_key s = server_key(k);
 	struct verify_row r;
@@ -82,7 +83,7 @@ void
 known_look(struct queue *q, const struct verify_key *k,
     const struct known_params *p, struct known *out)
 {
-	struct store_verify *v = rows_of(q);
+	struct side *v = rows_of(q);
 	int64_t		 now = clock_wall().ms;
 	struct verify_row r;
 
@@ -118,7 +119,7 @@ log_any(const struct verify_key *k, struct span server)
 }
 
 static void
-tell_any(struct store_verify *v, const struct verify_key *k, int64_t now,
+tell_any(struct side *v, const struct verify_key *k, int64_t now,
     enum v_any any, struct span server)
 {
 	struct verify_key s = server_key(k);
@@ -135,7 +136,7 @@ tell_any(struct store_verify *v, const struct verify_key *k, int64_t now,
 }
 
 static void
-tell(struct store_verify *v, const struct verify_key *k,
+tell(struct side *v, const struct verify_key *k,
     const struct known_params *p, enum v_state state, bool by_delivery,
     struct span reply, struct span server)
 {
@@ -155,8 +156,8 @@ tell(struct store_verify *v, const struct verify_key *k,
 	} else
 		r.until_ms = r.drop_ms = now + KNOWN_BAD_MS;
 	store_verify_put(v, k, &r);
-	if (store_verify_count(v) > rows_max)
-		store_verify_sweep(v, now, rows_max, 2);
+	if (side_count(v) > rows_max)
+		side_sweep(v, now, rows_max, 2);
 }
 
 void
@@ -164,7 +165,7 @@ known_tell(struct queue *q, const struct verify_key *k,
     const struct known_params *p, enum v_state state, enum v_any any,
     struct span reply, struct span server)
 {
-	struct store_verify *v = rows_of(q);
+	struct side *v = rows_of(q);
 	int64_t		 now = clock_wall().ms;
 
 	if (v == NULL)
@@ -197,7 +198,7 @@ is_unknown(struct span reply)
 
 /* Who gets much mail is not written down at each. */
 static bool
-is_fresh(struct store_verify *v, const struct verify_key *k,
+is_fresh(struct side *v, const struct verify_key *k,
     const struct known_params *p)
 {
 	int64_t		 now = clock_wall().ms;
@@ -212,7 +213,7 @@ known_learn(struct queue *q, const struct verify_key *k,
     const struct known_params *p, enum v_state state, struct span reply,
     struct span server)
 {
-	struct store_verify *v = rows_of(q);
+	struct side *v = rows_of(q);
 
 	if (v != NULL && (state != V_GOOD || !is_fresh(v, k, p)))
 		tell(v, k, p, state, false, reply, server);
@@ -221,7 +222,7 @@ known_learn(struct queue *q, const struct verify_key *k,
 void
 known_delivery(struct queue *q, const struct dest *d, const struct job_rcpt *j)
 {
-	struct store_verify *v = rows_of(q);
+	struct side *v = rows_of(q);
 	const struct conf_action *a = conf_action_find(q->conf,
 	    span_str(d->action));
 	bool		 good = j->status == D_OK;
@@ -246,8 +247,8 @@ known_delivery(struct queue *q, const struct dest *d, const struct job_rcpt *j)
 bool
 known_sweep(struct queue *q)
 {
-	struct store_verify *v = rows_of(q);
+	struct side *v = rows_of(q);
 
-	return v != NULL && store_verify_sweep(v, clock_wall().ms, rows_max,
+	return v != NULL && side_sweep(v, clock_wall().ms, rows_max,
 	    SWEEP_STEP) == SWEEP_STEP;
 }

@@ -18,6 +18,7 @@
 #include "queued/guesses.h"
 #include "queued/main.h"
 #include "queued/offline.h"
+#include "queued/policies.h"
 #include "queued/proxies.h"
 #include "queued/verify.h"
 #include "queued/ctl_recipient.h"
@@ -92,11 +93,17 @@ op_state(struct queue *q, bool is_open, const char *why)
 			    .why = span_str(why));
 }
 
+static bool
+op_post(struct queue *q, struct span key, struct span url, struct span body)
+{
+	return agents_post(((struct main *)q->arg)->agents, key, url, body);
+}
+
 static const struct queue_ops queue_ops = { .committed = front_committed,
     .recorded = agents_recorded, .answered = op_answered,
     .want_flush = op_want_flush, .want_run = op_want_run,
-    .can_hand = op_can_hand, .hand = op_hand, .finished = front_finished,
-    .state = op_state };
+    .can_hand = op_can_hand, .hand = op_hand, .post = op_post,
+    .finished = front_finished, .state = op_state };
 
 /* ---- timers ---- */
 
@@ -163,6 +170,7 @@ on_house(int fd, short ev, void *arg)
 		proxies_pauses(m->proxies);
 	}
 	again = queue_housekeep(m->q);
+	again |= policies_sweep(m->q);
 	if (verify_house(m->verify, m->q) || again)
 		tv = (struct timeval){ 0, 2000 };
 later:

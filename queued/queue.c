@@ -14,6 +14,7 @@
 #include "queued/dest.h"
 #include "queued/due.h"
 #include "queued/prepared.h"
+#include "queued/rpt.h"
 
 #define MIB		(UINT64_C(1) << 20)
 #define BIG_DISK	(8192 * MIB)
@@ -199,6 +200,8 @@ queue_housekeep(struct queue *q)
 	if (prepared_step(q))
 		return true;
 	if (keep_step(q))
+		return true;
+	if (rpt_step(q))
 		return true;
 	if (!segs_spare_ready(q->segs) && !q->low)
 		return segs_spare_step(q->segs) || segs_spare_ready(q->segs);

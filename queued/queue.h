@@ -15,6 +15,7 @@
  *	dsn.c		notifications of them (dsn.h)
  *	compact.c	removal of the oldest segment
  *	keep.c		mail that is over but can still be read
+ *	rpt.c		sums of TLS for reports (rpt.h)
  *	pin.c		what must stay while somebody reads all of it
  */
 #ifndef QUEUED_QUEUE_H
@@ -79,6 +80,10 @@ struct queue_ops {
 	void	(*hand)(struct queue *, struct job *);
 	/* Taking mail or not, and why. */
 	void	(*state)(struct queue *, bool open, const char *why);
+	/* Has a deliverd POST a report; rpt_posted() follows. False: there is
+	 * none. */
+	bool	(*post)(struct queue *, struct span key, struct span url,
+		    struct span body);
 	/* A prepared message is ours, durably (Q_OK); or not known. Without an
 	 * owner: nobody has said how it ended, and it has become ours (Q_OK)
 	 * or void. */
@@ -210,6 +215,7 @@ struct queue_stats {
 	uint64_t	 accepted, delivered, deferred, failed, bounced,
 			 expired, batches;
 	uint64_t	 again;		/* taken for one that was there */
+	uint64_t	 tls_reports;	/* messages made of them */
 };
 
 struct queue {
@@ -286,6 +292,9 @@ struct queue {
 	int64_t		 keep_next_ms;	/* queue time: none ends before */
 	uint64_t	 keep_owed;	/* bytes still to be let go early */
 	int64_t		 keep_rest_ms;	/* monotonic: then more of it */
+
+	/* rpt_send.c */
+	int64_t		 rpt_again_ms;	/* monotonic: no report before */
 
 	struct buf	 scratch;
 

@@ -12,6 +12,9 @@
 
 #include "common/base/log.h"
 #include "queued/diskio.h"
+#include "queued/policies.h"
+#include "queued/rpt.h"
+#include "queued/side.h"
 #include "queued/store_verify.h"
 
 #define ROW_VERSION_MIN	1
@@ -102,7 +105,10 @@ store_open(const struct store_params *p, const char **why)
 	s->lg_max = p->lg_max;
 	dio_use_for_db();
 	if ((ret = open_env(s, p)) == 0 && (ret = open_dbs(s)) == 0 &&
-	    (ret = store_verify_open(s->env, &s->verify)) == 0)
+	    (ret = side_open(s->env, &store_verify_kind,
+	    &s->verify)) == 0 && (ret = side_open(s->env, &policies_kind,
+	    &s->policies)) == 0 && (ret = side_open(s->env, &rpt_side_kind,
+	    &s->rpt)) == 0)
 		return s;
 	*why = db_strerror(ret);
 	store_close(s);
@@ -143,17 +149,31 @@ store_close(struct store *s)
 	for (int i = 0; i < T_COUNT; i++)
 		if (s->db[i] != NULL)
 			s->db[i]->close(s->db[i], 0);
-	store_verify_close(s->verify);
+	side_close(s->verify);
+	side_close(s->policies);
+	side_close(s->rpt);
 	if (s->env != NULL)
 		s->env->close(s->env, 0);
 	buf_clear(&s->out);
 	free(s);
 }
 
-struct store_verify *
+struct side *
 store_verify(struct store *s)
 {
 	return s->verify;
+}
+
+struct side *
+store_policies(struct store *s)
+{
+	return s->policies;
+}
+
+struct side *
+store_rpt(struct store *s)
+{
+	return s->rpt;
 }
 
 static void

@@ -16,11 +16,11 @@
 
 enum { T_MSG, T_RCPT, T_SCHED, T_DEST, T_META, T_KEEP, T_COUNT };
 
-struct store_verify;
+struct side;
 struct store {
 	DB_ENV		*env;
 	DB		*db[T_COUNT];
-	struct store_verify *verify;
+	struct side	*verify, *policies, *rpt;
 	DB_TXN		*txn;
 	uint32_t	 lg_max;
 	struct buf	 out;		/* a row being written */

@@ -1,14 +1,8 @@
 /*
- * What is known of recipients, on disk: verify.db in the environment of the
- * index. It is a cache: it follows from nothing, a rebuild of the index begins
- * it anew, and a crash may take the last seconds of it. Each change is a
- * transaction of its own, so it goes with none of the queue's.
+ * What is known of recipients, on disk: verify.db beside the index (side.h).
  *
- * Rows, by their first byte:
- *	k DOMAIN 0 LOCAL 0 WHERE 0 TARGET	one recipient at one server; with
- *			an empty LOCAL the server itself, for the domain
- *	t DROP_MS, then the same		when that is of no use any more
- *	n					how many there are
+ * Keys: DOMAIN 0 LOCAL 0 WHERE 0 TARGET, one recipient at one server; with an
+ * empty LOCAL the server itself, for the domain.
  */
 #ifndef QUEUED_STORE_VERIFY_H
 #define QUEUED_STORE_VERIFY_H
@@ -22,7 +16,8 @@
 #define STORE_VERIFY_SERVER_MAX	300
 
 struct store;
-struct store_verify;
+struct side;
+struct side_kind;
 
 struct verify_key {		/* all without NUL */
 	struct span	 domain;	/* lower case */
@@ -43,30 +38,21 @@ struct verify_row {
 	struct span	 reply, server;
 };
 
-/* For store.c: over its environment (a DB_ENV). 0 or an error of db.h. */
-int	 store_verify_open(void *env, struct store_verify **);
-void	 store_verify_close(struct store_verify *);	/* takes NULL */
+extern const struct side_kind store_verify_kind;
 /* The one of a store. */
-struct store_verify *store_verify(struct store *);
+struct side *store_verify(struct store *);
 
-bool	 store_verify_get(struct store_verify *, const struct verify_key *,
+bool	 store_verify_get(struct side *, const struct verify_key *,
 	    struct verify_row *);
 /* A row that is longer than it may be, or a key, is not kept. */
-void	 store_verify_put(struct store_verify *, const struct verify_key *,
+void	 store_verify_put(struct side *, const struct verify_key *,
 	    const struct verify_row *);
-bool	 store_verify_del(struct store_verify *, const struct verify_key *);
-/*
- * Drops rows whose time is over, and those that have least of it left while
- * there are more than max: at most n. How many it were.
- */
-unsigned store_verify_sweep(struct store_verify *, int64_t now_ms,
-	    uint64_t max, unsigned n);
-uint64_t store_verify_count(struct store_verify *);
+bool	 store_verify_del(struct side *, const struct verify_key *);
 /*
  * Rows of a domain, or of one recipient with local, in order until f returns
  * false; f must not call the store. after (or NULL): from behind this one on.
  */
-void	 store_verify_each(struct store_verify *, struct span domain,
+void	 store_verify_each(struct side *, struct span domain,
 	    const struct span *local, const struct verify_key *after,
 	    bool (*f)(const struct verify_key *, const struct verify_row *,
 	    void *), void *arg);

@@ -8,15 +8,6 @@
 
 #define ROW_VERSION	1
 
-void
-verify_put_time(struct buf *b, int64_t ms)
-{
-	uint64_t	 be = htobe64((uint64_t)ms);
-
-	buf_byte(b, 't');
-	buf_add(b, &be, sizeof(be));
-}
-
 bool
 verify_put_key(struct buf *b, const struct verify_key *k)
 {

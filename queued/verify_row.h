@@ -11,9 +11,7 @@
 #define VERIFY_KEY_MAX	1024	/* bytes */
 #define VERIFY_ROW_MAX	1024
 
-/* 't' and the time: what orders the rows by their end. */
-void	 verify_put_time(struct buf *, int64_t ms);
-/* A key behind its first byte or time. False: it is too long. */
+/* False: it is too long. */
 bool	 verify_put_key(struct buf *, const struct verify_key *);
 /* Its parts, borrowed. False: these bytes are none. */
 bool	 verify_get_key(struct span, struct verify_key *);

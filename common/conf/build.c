@@ -329,6 +329,30 @@ build_postmaster(struct build *b, const struct conf_pos *pos, const char *s,
 }
 
 void
+build_report(struct build *b, const struct conf_pos *pos, const char *s)
+{
+	b->conf->report_from = build_mail(b, pos, s, false);
+	for (const char *p = b->conf->report_from; *p != '\0'; p++)
+		if ((uint8_t)*p > 127) {
+			lex_error(&b->lex, pos, "ASCII alone: not every "
+			    "domain takes another address");
+			break;
+		}
+}
+
+void
+build_report_word(struct build *b, const struct conf_pos *pos, char **at,
+    const char *s)
+{
+	if (*at != NULL)
+		lex_error(&b->lex, pos, "given twice");
+	else if (s[0] == '\0' || strlen(s) > REPORT_WORD_MAX)
+		lex_error(&b->lex, pos, "1 to %u bytes", REPORT_WORD_MAX);
+	else
+		*at = build_str(b, span_str(s));
+}
+
+void
 build_srs(struct build *b, const struct conf_pos *pos, const char *path,
     const char *domain)
 {

@@ -11,6 +11,7 @@
 #define NAME_MAX_LEN		64	/* of a name: fits msg.def */
 #define SOCKET_PATH_MAX		107	/* sun_path without its NUL */
 #define CONTROL_PATH_MAX	80	/* sockets' names lie below it */
+#define REPORT_WORD_MAX		200	/* bytes in a report of TLS */
 #define QUEUE_PATH_MAX		1000
 #define CA_PATH_MAX		1000
 #define USERS_PATH_MAX		1000
@@ -134,6 +135,10 @@ char	*build_mail(struct build *, const struct conf_pos *, const char *,
 	    bool domain_alone);
 void	 build_postmaster(struct build *, const struct conf_pos *,
 	    const char *, bool double_bounces);
+void	 build_report(struct build *, const struct conf_pos *, const char *);
+/* What reports of TLS say of us besides, to *at; once each. */
+void	 build_report_word(struct build *, const struct conf_pos *, char **at,
+	    const char *);
 void	 build_srs(struct build *, const struct conf_pos *, const char *path,
 	    const char *domain);
 void	 build_limit(struct build *, const struct conf_pos *, enum build_limit,

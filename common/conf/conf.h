@@ -276,6 +276,9 @@ struct conf {
 	size_t		 narchives;
 	char		*postmaster;	/* NULL: none */
 	bool		 double_bounces;	/* go to it */
+	/* Reports of TLS to domains (RFC 8460) come from there; NULL: none are
+	 * made. The others: what they say besides, or NULL. */
+	char		*report_from, *report_contact, *report_organization;
 	char		*srs_key;	/* a path; NULL: no `srs` */
 	char		*srs_domain;	/* of the addresses made; never NULL */
 	struct conf_limits limits;

@@ -64,7 +64,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_BARE_NEWLINE "bare-newline" K_BODY "body" K_BOUNCES "bounces" K_BY "by"
    K_CA "ca" K_CACHE "cache" K_CDB "cdb" K_CERT "cert" K_CHAIN "chain"
    K_CLAMAV "clamav" K_COMPLETE_HEADERS "complete-headers" K_CONNECT "connect"
-   K_CONTENT "content" K_CONTROL "control" K_COPY "copy"
+   K_CONTACT "contact" K_CONTENT "content" K_CONTROL "control" K_COPY "copy"
    K_CREDENTIALS "credentials" K_DANE "dane" K_DATA "data" K_DEBUG "debug"
    K_DEFER "defer" K_DELAY "delay" K_DELIVER "deliver"
    K_DELIVERIES "deliveries" K_DESTINATION "destination"
@@ -91,6 +91,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_NAME "name" K_NONE "none" K_NORMALIZE "normalize" K_NOT "not"
    K_OCSP "ocsp" K_OFF "off" K_ON "on" K_ON_CONFLICT "on-conflict" K_ON_FAILURE "on-failure"
    K_ON_SLOW "on-slow" K_OPEN "open" K_OPPORTUNISTIC "opportunistic"
+   K_ORGANIZATION "organization"
    K_PASS "pass" K_PASSWD "passwd" K_PATH "path" K_PATIENCE "patience"
    K_PER "per"
    K_PHASE "phase" K_PIN "pin" K_PKI "pki" K_PLAIN "plain" K_POLICY "policy"
@@ -103,7 +104,7 @@ static void	gram_error(struct conf_pos *, struct build *, const char *);
    K_RECEIVED "received" K_RECIPIENTS "recipients"
    K_RECOGNISE_RETRY "recognise-retry" K_REDIRECT "redirect" K_REGEX "regex"
    K_REJECT "reject" K_RELAY "relay" K_REMOVE "remove" K_REPLIES "replies"
-   K_REQUIRE "require" K_RESERVE "reserve" K_RESOLVER "resolver"
+   K_REPORT "report" K_REQUIRE "require" K_RESERVE "reserve" K_RESOLVER "resolver"
    K_RETRY "retry" K_ROOT "root" K_RSA "rsa" K_RSPAMD "rspamd"
    K_SAMPLE "sample" K_SCORE "score" K_SELECTOR "selector" K_SELF "self"
    K_SENDERS "senders" K_SENT "sent" K_SERVER "server" K_SESSIONS "sessions"
@@ -193,6 +194,10 @@ global:	  K_HOSTNAME word	{
 		build_once_all(b, &@1, K_POSTMASTER, "postmaster");
 		build_postmaster(b, &@2, $2, $3);
 	}
+	| K_REPORT K_TLS K_FROM word {
+		build_once_all(b, &@1, K_REPORT, "report tls");
+		build_report(b, &@4, $4);
+	} report_words
 	| K_SRS K_KEY word	{
 		build_once_all(b, &@1, K_SRS, "srs key");
 		build_srs(b, &@3, $3, NULL);
@@ -200,6 +205,14 @@ global:	  K_HOSTNAME word	{
 	| K_SRS K_KEY word K_DOMAIN word {
 		build_once_all(b, &@1, K_SRS, "srs key");
 		build_srs(b, &@5, $3, $5);
+	}
+	;
+report_words: %empty
+	| report_words K_CONTACT word {
+		build_report_word(b, &@2, &b->conf->report_contact, $3);
+	}
+	| report_words K_ORGANIZATION word {
+		build_report_word(b, &@2, &b->conf->report_organization, $3);
 	}
 	;
 double_bounces: %empty		{ $$ = 0; }

@@ -61,6 +61,19 @@ print_global(struct buf *b, const struct conf *c)
 		put_quoted(b, c->postmaster);
 		buf_str(b, c->double_bounces ? " double-bounces\n" : "\n");
 	}
+	if (c->report_from != NULL) {
+		buf_str(b, "report tls from ");
+		put_quoted(b, c->report_from);
+		if (c->report_contact != NULL) {
+			buf_str(b, " contact ");
+			put_quoted(b, c->report_contact);
+		}
+		if (c->report_organization != NULL) {
+			buf_str(b, " organization ");
+			put_quoted(b, c->report_organization);
+		}
+		buf_str(b, "\n");
+	}
 	if (c->srs_key != NULL) {
 		buf_str(b, "srs key ");
 		put_quoted(b, c->srs_key);

@@ -399,14 +399,19 @@ hosts_result(struct hosts *h, struct hosts_list *l)
 	l->ttl = h->ttl;
 	l->code = 0;
 	l->text = "";
+	l->left_out = NULL;
+	l->dane_missing = false;
 	cut_loops(h);
 	for (size_t i = 0; i < h->nhosts; i++) {
 		struct host	*host = &h->hosts[i];
 
 		mx_interleave(host->addrs, host->naddrs);
 		if ((why = hosts_dane_refuses(h, host)) != NULL) {
-			if (!host->cut && host->naddrs > 0)
-				refused = why;
+			if (host->cut || host->naddrs == 0)
+				continue;
+			refused = why;
+			l->left_out = host->id.name;
+			l->dane_missing = host->verdict != DANE_DEFER;
 			continue;
 		}
 		fill_tls(h, host, &l->tls[i]);

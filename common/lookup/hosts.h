@@ -52,6 +52,11 @@ struct hosts_list {
 	/* With n == 0: a reply of ours, 4xx or 5xx with its enhanced code. */
 	uint16_t	 code;
 	const char	*text;
+	/* A host that DANE leaves out, though others may be there; NULL: none.
+	 * It has no records of use, which `tls dane` asks for; else there was
+	 * no answer to the question for them. */
+	const char	*left_out;
+	bool		 dane_missing;
 	struct hosts_cand cand[HOSTS_CANDS_MAX];
 	struct hosts_tls tls[HOSTS_MAX];
 };

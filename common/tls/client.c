@@ -101,15 +101,16 @@ tls_client_new(const struct conf_tls *t, const char *host)
 
 static bool
 is_verified(SSL *ssl, const struct conf *conf, const struct conf_tls *t,
-    const char *host, char why[VERIFY_WHY_MAX])
+    const char *host, enum verify_fault *fault, char why[VERIFY_WHY_MAX])
 {
 	struct verify_want	 w = { .name = t->name != NULL ? t->name :
 				    host, .pins = t->pins,
-				    .npins = t->npins };
+				    .npins = t->npins, .fault = fault };
 	X509			*leaf = SSL_get1_peer_certificate(ssl);
 	const char		*lack;
 	bool			 ok = false;
 
+	*fault = VERIFY_OTHER;
 	if (w.npins == 0 && (w.store = trust_store(conf_ca(conf, t),
 	    &lack)) == NULL)
 		snprintf(why, VERIFY_WHY_MAX, "%s", lack);
@@ -127,10 +128,11 @@ tls_client_check(SSL *ssl, const struct conf *conf, const struct conf_tls *t,
 	*f = (struct tls_facts){ .verified = false };
 	strlcpy(f->protocol, SSL_get_version(ssl), sizeof(f->protocol));
 	strlcpy(f->cipher, SSL_get_cipher_name(ssl), sizeof(f->cipher));
-	if (t->mode == TLS_DANE)
+	if (t->mode == TLS_DANE) {
 		f->verified = dane_ssl_proved(ssl, why);
-	else if (t->mode == TLS_VERIFY)
-		f->verified = is_verified(ssl, conf, t, host, why);
+		f->fault = f->verified ? VERIFY_GOOD : VERIFY_OTHER;
+	} else if (t->mode == TLS_VERIFY)
+		f->verified = is_verified(ssl, conf, t, host, &f->fault, why);
 	return f->verified || t->mode < TLS_VERIFY;
 }
 

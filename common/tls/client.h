@@ -17,6 +17,7 @@ struct tls_facts {
 	char		 protocol[16];	/* "TLSv1.3"; "": no TLS */
 	char		 cipher[48];
 	bool		 verified;
+	enum verify_fault fault;	/* if a certificate was looked at */
 };
 #define TLS_TEXT_MAX	96
 

@@ -168,3 +168,23 @@ http_text(struct span in, bool eof, struct buf *body, const char **why)
 	}
 	return res;
 }
+
+enum parse
+http_accepted(struct span in, bool eof, struct buf *body, const char **why)
+{
+	struct span	l;
+
+	buf_reset(body);
+	*why = "no HTTP";
+	if (!line(&in, &l)) {
+		if (in.len < HTTP_HEAD_MAX && !eof)
+			return PARSE_MORE;
+		return PARSE_BAD;
+	}
+	if (!span_starts(l, span_str("HTTP/1.")) || l.len < 12 ||
+	    l.p[8] != ' ')
+		return PARSE_BAD;
+	*why = "its status is not 2xx";
+	return l.p[9] == '2' && (l.len == 12 || l.p[12] == ' ') ? PARSE_OK :
+	    PARSE_BAD;
+}

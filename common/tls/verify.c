@@ -172,6 +172,27 @@ explain(X509_STORE_CTX *ctx, X509 *leaf, const char *name,
 	}
 }
 
+static enum verify_fault
+fault_of(int error)
+{
+	switch (error) {
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return VERIFY_NAME;
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return VERIFY_EXPIRED;
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_CERT_UNTRUSTED:
+		return VERIFY_UNTRUSTED;
+	default:
+		return VERIFY_OTHER;
+	}
+}
+
 /* ---- the chain ----------------------------------------------------------- */
 
 static bool
@@ -198,25 +219,35 @@ verify_cert(X509 *leaf, STACK_OF(X509) *chain, const struct verify_want *w,
     char why[VERIFY_WHY_MAX])
 {
 	X509_STORE_CTX	*ctx;
+	enum verify_fault fault = VERIFY_OTHER;
 	bool		 ok = false;
 
 	why[0] = '\0';
+	if (w->fault != NULL)
+		*w->fault = fault;
 	if (leaf == NULL) {
 		append_str(why, "it has no certificate");
 		return false;
 	}
-	if (w->npins > 0)
-		return pinned(leaf, w, why);
+	if (w->npins > 0) {
+		ok = pinned(leaf, w, why);
+		goto out;
+	}
 	append_str(why, "the certificate could not be looked at");
 	if ((ctx = X509_STORE_CTX_new()) != NULL && X509_STORE_CTX_init(ctx,
 	    w->store, leaf, chain) == 1 && prepare(ctx, w->name)) {
 		ok = X509_verify_cert(ctx) == 1;
-		if (!ok)
+		if (!ok) {
+			fault = fault_of(X509_STORE_CTX_get_error(ctx));
 			explain(ctx, leaf, w->name, why);
+		}
 	}
 	if (ok)
 		why[0] = '\0';
 	X509_STORE_CTX_free(ctx);
 	ERR_clear_error();
+out:
+	if (w->fault != NULL)
+		*w->fault = ok ? VERIFY_GOOD : fault;
 	return ok;
 }

@@ -13,12 +13,22 @@
 
 #define VERIFY_WHY_MAX	400
 
+/* What it lacks, in the words of reports (RFC 8460, 4.3.1). */
+enum verify_fault {
+	VERIFY_GOOD,
+	VERIFY_NAME,		/* it is another host's */
+	VERIFY_EXPIRED,
+	VERIFY_UNTRUSTED,	/* no chain to a CA that is trusted */
+	VERIFY_OTHER
+};
+
 struct stack_st_X509;	/* STACK_OF(X509), of <openssl/x509.h> */
 struct verify_want {
 	X509_STORE	*store;		/* not looked at with pins */
 	const char	*name;		/* a host name or an address */
 	const uint8_t	(*pins)[CONF_PIN_LEN];
 	size_t		 npins;		/* 0: the chain and the name decide */
+	enum verify_fault *fault;	/* is set to what it lacks; or NULL */
 };
 
 /* leaf may be NULL (the server has none), chain too. True: it is; else why says

@@ -28,5 +28,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (http_text(span(data, size), true, &a, &why) == PARSE_MORE ||
 	    buf_len(&a) > LIMIT)
 		abort();
+	if (http_accepted(span(data, size), true, &a, &why) == PARSE_MORE ||
+	    buf_len(&a) != 0)
+		abort();
 	return 0;
 }

@@ -140,6 +140,24 @@ on_server(struct chan *ch, const void *msg, int fd)
 	span_cstr(m->tls, t->tls, sizeof(t->tls));
 }
 
+/* This queued remembers no policy. */
+static void
+on_policy_ask(struct chan *ch, const void *msg, int fd)
+{
+	const struct ipc_d_policy_ask	*m = msg;
+
+	(void)fd;
+	CHAN_SEND(ch, d_policy_is, .domain = m->domain);
+}
+
+static void
+on_policy(struct chan *ch, const void *msg, int fd)
+{
+	(void)ch;
+	(void)msg;
+	(void)fd;
+}
+
 static void
 on_login(struct chan *ch, const void *msg, int fd)
 {
@@ -170,6 +188,8 @@ static const struct chan_row queued_rows[] = {
 	{ IPC_T_d_back, on_back },
 	{ IPC_T_d_server, on_server },
 	{ IPC_T_d_login, on_login },
+	{ IPC_T_d_policy_ask, on_policy_ask },
+	{ IPC_T_d_policy, on_policy },
 	{ IPC_T_d_back_up, on_back_up },
 	{ 0, NULL }
 };

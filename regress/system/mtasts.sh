@@ -99,6 +99,33 @@ mail good.test
 check "the host is away: the policy still holds" wait_until 20 sh -c \
     "[ \$(grep -c 'event=deliver to=<u@good.test> result=delivered.*verified' \
     '$T/gw/log') -eq 2 ]"
+
+# And so it does after a restart of everything, though its record is gone too,
+# for each of the processes that deliver.
+check "posternctl shows the policy" sh -c \
+    "'$BUILD/posternctl' -s '$T/gw/run' hosts | grep -q \
+    '^good.test  *enforce  *1  *'"
+gateway_stop
+: >"$T/gw/log"
+grep -v '_mta-sts\.' "$T/zone" >"$T/zone2"
+kill $UNBOUND; wait $UNBOUND 2>/dev/null
+unbound_start "$T/dns" $A 5353 <"$T/zone2" ||
+    { no "unbound does not start again"; exit 1; }
+gateway_again
+mail cert.test
+mail good.test
+check "after a restart, record and host being away: verified as before" \
+    story good.test 'result=delivered .*tls="TLSv1.3 .*verified'
+check "and deferred as before" \
+    story cert.test 'result=deferred .*4\.7\.5.*not for mx\.cert\.test'
+check "nothing was fetched for that" sh -c \
+    "! grep -q 'event=sts .*result=ok' '$T/gw/log'"
+gateway_stop
+kill $UNBOUND; wait $UNBOUND 2>/dev/null
+unbound_start "$T/dns" $A 5353 <"$T/zone" ||
+    { no "unbound does not start again"; exit 1; }
+gateway_again
+
 echo '<html>' >"$T/www/.well-known/mta-sts.txt"
 web
 mail broken.test

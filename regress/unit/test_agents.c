@@ -14,11 +14,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/rand.h"
 #include "common/ipc/chan.h"
 #include "queued/diskio.h"
 #include "queued/hosts.h"
 #include "queued/job.h"
+#include "queued/rpt.h"
+#include "queued/side.h"
 #include "regress/lib/queuehelp.h"
 
 #define JOBS	64
@@ -55,6 +58,8 @@ struct fake {
 	unsigned	 states;	/* d_server_state, and the last one */
 	uint32_t	 failures;
 	uint64_t	 probe_ms;
+	unsigned	 policies;	/* d_policy_is, and the last one */
+	char		 policy[200];
 };
 static struct fake	 one, two;
 
@@ -165,11 +170,24 @@ on_state(struct chan *c, const void *msg, int fd)
 	f->probe_ms = m->probe_ms;
 }
 
+static void
+on_policy(struct chan *c, const void *msg, int fd)
+{
+	const struct ipc_d_policy_is *m = msg;
+	struct fake	*f = chan_arg(c);
+
+	(void)fd;
+	f->policies++;
+	assert_true(span_is(m->domain, "x.example"));
+	assert_true(span_cstr(m->text, f->policy, sizeof(f->policy)));
+}
+
 static const struct chan_row rows[] = {
 	{ IPC_T_d_job, on_job }, { IPC_T_d_rcpt, on_rcpt },
 	{ IPC_T_d_data, on_data }, { IPC_T_d_go, on_go },
 	{ IPC_T_d_recorded, on_recorded }, { IPC_T_d_sync, on_sync },
 	{ IPC_T_d_server_state, on_state },
+	{ IPC_T_d_policy_is, on_policy },
 	{ 0, NULL }
 };
 
@@ -643,6 +661,48 @@ test_back_up(void **state)
 	assert_int_equal(q->messages, 0);
 }
 
+/* What one deliverd has fetched the other one is told. */
+static void
+test_policies(void **state)
+{
+	static const char	text[] = "version: STSv1\nmode: testing\n"
+				    "max_age: 60\nmx: a.test\n";
+
+	(void)state;
+	connect_fake(&one, 1);
+	connect_fake(&two, 2);
+	CHAN_SEND(two.chan, d_policy_ask, .domain = span_str("x.example"));
+	turn();
+	assert_int_equal(two.policies, 1);
+	assert_string_equal(two.policy, "");
+	CHAN_SEND(one.chan, d_policy, .domain = span_str("x.example"),
+	    .id = span_str("1"), .expires_ms = (uint64_t)clock_wall().ms +
+	    60000, .text = span_str(text));
+	turn();
+	CHAN_SEND(two.chan, d_policy_ask, .domain = span_str("x.example"));
+	turn();
+	assert_int_equal(two.policies, 2);
+	assert_string_equal(two.policy, text);
+	assert_int_equal(one.policies, 0);
+}
+
+/* Of what came of TLS: sums, as long as it makes sense. */
+static void
+test_tls(void **state)
+{
+	(void)state;
+	conf->report_from = (char *)(uintptr_t)"tls@gw.example.org";
+	connect_fake(&one, 1);
+	connect_fake(&two, 2);
+	CHAN_SEND(one.chan, d_tls, .domain = span_str("x.example"),
+	    .rua = span_str("mailto:r@x.example"), .policy_domain =
+	    span_str("x.example"), .result = RPT_OK);
+	turn();
+	conf->report_from = NULL;
+	assert_int_equal(side_count(store_rpt(q->store)), 3);
+	assert_int_equal(agents_count(agents), 2);
+}
+
 int
 main(void)
 {
@@ -651,6 +711,7 @@ main(void)
 		T(test_deliver), T(test_long), T(test_done_too_soon),
 		T(test_agent_dies), T(test_two_agents), T(test_restart),
 		T(test_servers), T(test_servers_many), T(test_back_up),
+		T(test_policies), T(test_tls),
 	};
 
 	conf = help_conf();

@@ -169,6 +169,15 @@ expect(struct conf_action *a, const char *domain, const char *want)
 		fail_msg("%s: %s", domain, buf_cstr(&b));
 	assert_true(list.n == 0 || (t->set != NULL) ==
 	    (t->dane == DANE_REQUIRED));
+	/* Whom the list leaves out for DANE, and why. */
+	assert_true((list.left_out != NULL) ==
+	    (strcmp(want, "451 4.7.5") == 0));
+	if (strcmp(domain, "bogus.test") == 0 && list.left_out != NULL) {
+		assert_string_equal(list.left_out, "mx.bogus.test");
+		assert_false(list.dane_missing);
+	}
+	if (strcmp(domain, "plain.test") == 0)
+		assert_true(list.dane_missing == (list.left_out != NULL));
 	buf_clear(&b);
 	hosts_free(h);
 }

@@ -115,12 +115,46 @@ not_taken(void **state)
 	buf_clear(&body);
 }
 
+/* The answer to a POST is its status line. */
+static void
+accepted(void **state)
+{
+	static const struct {
+		const char	*in;
+		bool		 eof;
+		enum parse	 res;
+	} cases[] = {
+		{ "HTTP/1.1 200 OK\r\n", false, PARSE_OK },
+		{ "HTTP/1.1 201 Created\r\nX: y\r\n\r\nbody", false, PARSE_OK },
+		{ "HTTP/1.0 204\r\n", false, PARSE_OK },
+		{ "HTTP/1.1 200 OK", false, PARSE_MORE },
+		{ "", false, PARSE_MORE },
+		{ "HTTP/1.1 200 OK", true, PARSE_BAD },
+		{ "HTTP/1.1 301 Moved\r\n", false, PARSE_BAD },
+		{ "HTTP/1.1 404 Not Found\r\n", false, PARSE_BAD },
+		{ "HTTP/1.1 2000 OK\r\n", false, PARSE_BAD },
+		{ "HTTP/2 200 OK\r\n", false, PARSE_BAD },
+		{ "220 mx ESMTP\r\n", false, PARSE_BAD },
+	};
+	struct buf	 body;
+	const char	*why;
+
+	(void)state;
+	buf_init(&body, 1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (http_accepted(span_str(cases[i].in), cases[i].eof, &body,
+		    &why) != cases[i].res)
+			fail_msg("answer %zu", i);
+	buf_clear(&body);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(taken),
 		cmocka_unit_test(not_taken),
+		cmocka_unit_test(accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #include "common/base/clock.h"
 #include "queued/diskio.h"
 #include "queued/known.h"
+#include "queued/side.h"
 #include "regress/lib/queuehelp.h"
 
 #define MIN	INT64_C(60000)
@@ -106,7 +107,7 @@ again(void)
 static uint64_t
 count(void)
 {
-	return store_verify_count(store_verify(h.q->store));
+	return side_count(store_verify(h.q->store));
 }
 
 #define is(to, st, again_, good_) do {					\
@@ -383,7 +384,7 @@ see(const struct verify_key *k, const struct verify_row *r, void *arg)
 static void
 walks(void **state)
 {
-	struct store_verify	*v = store_verify(h.q->store);
+	struct side	*v = store_verify(h.q->store);
 	struct verify_key	 k, after;
 	struct span		 u = span_str("u");
 	struct seen		 s = { "", 0 };

@@ -12,6 +12,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "deliverd/job.h"
 #include "deliverd/sts_i.h"
 
 #define DAY	86400000LL
@@ -46,22 +47,14 @@ ask_cancel(struct ask *a, uint32_t tid)
 
 static struct fetch {
 	char	 domain[DNS_NAME_MAX + 1];
-	void	(*done)(void *, struct span, const char *);
+	void	(*done)(void *, const struct sts_fetched *);
 	void	*arg;
 } fetches[STS_FETCHES_MAX];
 static size_t	nfetches;	/* that go on */
 
-void
-sts_fetch_init(struct proc *p, const struct conf *c, struct ask *a)
-{
-	(void)p;
-	(void)c;
-	(void)a;
-}
-
 bool
-sts_fetch(const char *domain, void (*done)(void *, struct span, const char *),
-    void *arg)
+sts_fetch(const char *domain,
+    void (*done)(void *, const struct sts_fetched *), void *arg)
 {
 	struct fetch	*f = &fetches[nfetches++];
 
@@ -72,15 +65,54 @@ sts_fetch(const char *domain, void (*done)(void *, struct span, const char *),
 	return true;
 }
 
+/* ---- queued ---- */
+
+static bool	 queued;		/* is there */
+static unsigned	 nrecalls;
+static char	 recalled[DNS_NAME_MAX + 1];	/* asked for last */
+static char	 told[DNS_NAME_MAX + 1], told_text[200];
+static uint64_t	 told_ms;
+
+bool
+job_tell(uint16_t type, const void *msg)
+{
+	const struct ipc_d_policy_ask	*q = msg;
+	const struct ipc_d_policy	*m = msg;
+
+	if (!queued)
+		return false;
+	if (type == IPC_T_d_policy_ask) {
+		nrecalls++;
+		assert_true(span_cstr(q->domain, recalled, sizeof(recalled)));
+		return true;
+	}
+	assert_int_equal(type, IPC_T_d_policy);
+	assert_true(span_cstr(m->domain, told, sizeof(told)));
+	assert_true(span_cstr(m->text, told_text, sizeof(told_text)));
+	told_ms = m->expires_ms;
+	return true;
+}
+
+/* What it has of the domain that was asked for; NULL: nothing. */
+static void
+remember(const char *id, uint64_t expires_ms, const char *text)
+{
+	sts_heard(NULL, &(struct ipc_d_policy_is){ .domain = span_str(recalled),
+	    .id = span_str(id), .expires_ms = expires_ms,
+	    .text = span_str(text) }, -1);
+}
+
 /* ---- what a case says ------------------------------------------------------ */
 
 static int64_t	now;
+
+#define WALL	1000000		/* of the one clock at 0 of the other */
 
 static void
 pass(int64_t ms)
 {
 	now += ms;
-	clock_fake(&(struct mono){ now }, NULL);
+	clock_fake(&(struct mono){ now }, &(struct wall){ WALL + now });
 }
 
 static unsigned	nfound;
@@ -119,7 +151,8 @@ document(const char *text)
 
 	assert_true(nfetches > 0);
 	memmove(fetches, fetches + 1, --nfetches * sizeof(fetches[0]));
-	f.done(f.arg, span_str(text), text == NULL ? "no host" : NULL);
+	f.done(f.arg, &(struct sts_fetched){ span_str(text),
+	    text == NULL ? "no host" : NULL, RPT_STS_FETCH });
 }
 
 #define POLICY(mx, age)	"version: STSv1\nmode: enforce\nmx: " mx "\n" \
@@ -242,6 +275,106 @@ changed(void **state)
 	assert_true(names("new.test", "new.new.test"));
 }
 
+static uint64_t
+wall(int64_t ms)
+{
+	return (uint64_t)(WALL + now + ms);
+}
+
+/* What another worker, or this one before, has fetched. */
+static void
+kept(void **state)
+{
+	uint64_t	t = wall(0);
+
+	(void)state;
+	queued = true;
+	nrecalls = 0;
+	/* None; so one is fetched, and told. */
+	assert_int_equal(find("kept.test", "v=STSv1; id=1;"), 0);
+	assert_int_equal(nrecalls, 1);
+	assert_string_equal(recalled, "kept.test");
+	assert_int_equal(nfetches, 0);
+	remember("", 0, NULL);
+	assert_int_equal(nfound, 0);
+	assert_int_equal(nfetches, 1);
+	document(POLICY("mx.kept.test", 604800));
+	assert_int_equal(nfound, 1);
+	assert_string_equal(told, "kept.test");
+	assert_string_equal(told_text, "version: STSv1\nmode: enforce\n"
+	    "max_age: 604800\nmx: mx.kept.test\n");
+	assert_int_equal(told_ms, t + 604800000);
+	/* What holds is not asked for. */
+	assert_int_equal(find("kept.test", "v=STSv1; id=1;"), 1);
+	assert_int_equal(find("kept.test", NULL), 1);
+	assert_int_equal(nrecalls, 1);
+	/* There is one, though its record is gone and the host away. */
+	assert_int_equal(find("old.test", NULL), 0);
+	remember("7", t + 60000, POLICY("mx.old.test", 604800));
+	assert_int_equal(nfound, 1);
+	assert_true(names("old.test", "mx.old.test"));
+	pass(60000);
+	assert_null(sts_holds("old.test"));
+	/* Another worker was first with the new one. */
+	t = wall(0);
+	pass(STS_AGAIN_MS);
+	assert_int_equal(find("kept.test", "v=STSv1; id=2;"), 0);
+	remember("2", t + 604800000, POLICY("new.kept.test", 604800));
+	assert_int_equal(nfound, 1);
+	assert_int_equal(nfetches, 0);
+	assert_true(names("kept.test", "new.kept.test"));
+}
+
+/* Its word is a stranger's. */
+static void
+lies(void **state)
+{
+	uint64_t	t = wall(0);
+
+	(void)state;
+	queued = true;
+	assert_int_equal(find("lie.test", NULL), 0);
+	remember("1", t + 60000, "version: STSv1\nmode: enforce\n");
+	assert_int_equal(nfound, 1);
+	assert_null(sts_holds("lie.test"));
+	assert_int_equal(find("lie.test", NULL), 0);
+	remember("1", UINT64_MAX, POLICY("mx.lie.test", 60));
+	assert_null(sts_holds("lie.test"));
+	/* For no longer than it says itself. */
+	assert_int_equal(find("lie.test", NULL), 0);
+	remember("1", t + 86400000, POLICY("mx.lie.test", 60));
+	assert_true(names("lie.test", "mx.lie.test"));
+	pass(60000);
+	assert_null(sts_holds("lie.test"));
+	/* An answer to what nobody asked is kept, and calls nobody back. */
+	strlcpy(recalled, "other.test", sizeof(recalled));
+	nfound = 0;
+	remember("1", wall(60000), POLICY("mx.other.test", 60));
+	assert_int_equal(nfound, 0);
+	assert_true(names("other.test", "mx.other.test"));
+}
+
+/* queued goes away: nobody waits for it. */
+static void
+away(void **state)
+{
+	struct sts_find	*f;
+
+	(void)state;
+	queued = true;
+	assert_int_equal(find("away.test", NULL), 0);
+	nrecalls = 0;
+	nfound = 0;
+	assert_non_null(f = sts_find("away.test", found, NULL));
+	record(NULL);
+	assert_int_equal(nrecalls, 0);	/* it waits for the same answer */
+	sts_cancel(f);
+	sts_unheard();
+	assert_int_equal(nfound, 1);
+	queued = false;
+	assert_int_equal(find("away.test", NULL), 1);
+}
+
 /* Is there none, or is it only not to be had? */
 static void
 unsure(void **state)
@@ -312,7 +445,7 @@ start(void **state)
 	(void)state;
 	log_init("deliverd", LOG_FORM_TEXT, LOG_LV_WARN);
 	pass(1000);
-	sts_init(NULL, NULL, NULL);
+	sts_init(NULL);
 	return 0;
 }
 
@@ -324,6 +457,9 @@ main(void)
 		cmocka_unit_test(together),
 		cmocka_unit_test(half),
 		cmocka_unit_test(changed),
+		cmocka_unit_test(kept),
+		cmocka_unit_test(lies),
+		cmocka_unit_test(away),
 		cmocka_unit_test(unsure),
 		cmocka_unit_test(full)
 	};

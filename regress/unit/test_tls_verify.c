@@ -46,13 +46,15 @@ end(void **state)
 	return 0;
 }
 
+static enum verify_fault	fault;	/* of the last one */
+
 /* What is said of this certificate when it has to be for that name; "": it is
  * taken. */
 static const char *
 verdict(struct ident leaf, X509 *above, const char *file, const char *name)
 {
 	static char		 why[VERIFY_WHY_MAX];
-	struct verify_want	 w = { .name = name,
+	struct verify_want	 w = { .name = name, .fault = &fault,
 				    .store = trust_store(file, &missing) };
 	STACK_OF(X509)		*chain = sk_X509_new_null();
 	bool			 ok;
@@ -62,6 +64,7 @@ verdict(struct ident leaf, X509 *above, const char *file, const char *name)
 		sk_X509_push(chain, above);
 	ok = verify_cert(leaf.cert, chain, &w, why);
 	assert_int_equal(ok, why[0] == '\0');
+	assert_int_equal(ok, fault == VERIFY_GOOD);
 	sk_X509_free(chain);
 	ident_free(&leaf);
 	return why;
@@ -123,6 +126,7 @@ names(void **state)
 	assert_string_equal(verdict(IDENT(.issuer = &ca), NULL, "/ca",
 	    "mx.example"),
 	    "the certificate is for no host by name, not for mx.example");
+	assert_int_equal(fault, VERIFY_NAME);
 	assert_string_equal(verdict(IDENT(.issuer = &ca, .san = "DNS:a,DNS:b,"
 	    "DNS:c,DNS:d,DNS:e"), NULL, "/ca", "mx.example"),
 	    "the certificate is for a, b, c, d ..., not for mx.example");
@@ -141,6 +145,7 @@ chains(void **state)
 	assert_string_equal(verdict(IDENT(.issuer = &other, .san = "DNS:a"),
 	    NULL, "/ca", "a"),
 	    "the CA is not one of those that are trusted: Other CA");
+	assert_int_equal(fault, VERIFY_UNTRUSTED);
 	/* What the server sends beside it is no anchor. */
 	has(verdict(IDENT(.issuer = &other, .san = "DNS:a"), other.cert,
 	    "/ca", "a"), "the CA is not one of those that are trusted");
@@ -148,12 +153,15 @@ chains(void **state)
 	    "a"), "Middle CA");
 	assert_string_equal(verdict(IDENT(.san = "DNS:a"), NULL, "/ca", "a"),
 	    "the certificate is self-signed");
+	assert_int_equal(fault, VERIFY_UNTRUSTED);
 	has(verdict(IDENT(.issuer = &ca, .san = "DNS:a", .from_days = -9,
 	    .to_days = -2), NULL, "/ca", "a"),
 	    "the certificate has expired on 20");
+	assert_int_equal(fault, VERIFY_EXPIRED);
 	has(verdict(IDENT(.issuer = &ca, .san = "DNS:a", .from_days = 2,
 	    .to_days = 9), NULL, "/ca", "a"),
 	    "the certificate is not valid before 20");
+	assert_int_equal(fault, VERIFY_OTHER);
 	/* One that may not sign others. */
 	stolen = IDENT(.issuer = &ca, .san = "DNS:stolen", .cn = "stolen");
 	assert_string_not_equal(verdict(IDENT(.issuer = &stolen,
