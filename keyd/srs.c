@@ -133,7 +133,9 @@ srs_make(struct span key, int64_t day, struct span from, const char *domain,
 	bool		 quoted = unquote(&local), ok;
 	struct buf	 b;
 
-	if (at == from.len || local.len == 0 || host.len == 0)
+	/* The separator is in no domain. */
+	if (at == from.len || local.len == 0 || host.len == 0 ||
+	    span_find(host, '=') != host.len)
 		return false;
 	buf_init(&b, HASHED_MAX);
 	if (is_srs(local, '1', &rest)) {

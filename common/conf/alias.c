@@ -58,17 +58,21 @@ take_element(struct span *in, struct span *e)
 static bool
 is_local_part(struct span s)
 {
-	if (s.len == 0 || s.len > ALIAS_LOCAL_MAX)
+	if (s.len == 0 || s.len > ALIAS_LOCAL_MAX || !utf8_valid(s))
 		return false;
+	/* No control is in a quoted string either (RFC 5321, 4.1.2). */
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] < ' ' || s.p[i] == 0x7f)
+			return false;
 	if (s.p[0] == '"')
 		return s.len > 2 && quoted_len(s) == s.len;
 	for (size_t i = 0; i < s.len; i++)
-		if (s.p[i] <= ' ' || s.p[i] == 0x7f ||
+		if (s.p[i] == ' ' ||
 		    strchr("()<>[]:;@\\,\"", s.p[i]) != NULL ||
 		    (s.p[i] == '.' && (i == 0 || i + 1 == s.len ||
 		    s.p[i - 1] == '.')))
 			return false;
-	return utf8_valid(s);
+	return true;
 }
 
 static bool

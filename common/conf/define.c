@@ -100,6 +100,7 @@ build_table_begin(struct build *b, const struct conf_pos *pos,
 		lex_error(&b->lex, pos, "table \"%s\" is defined twice, first "
 		    "at %s:%u", name, t->pos.file, t->pos.line);
 		t = build_inline(b, pos);
+		t->name = build_str(b, span_str(name));
 	}
 	t->defined = true;
 	t->pos = *pos;

@@ -71,14 +71,22 @@ lists(void **state)
 		{ "a@b c", addr }, { "<a@b.example>", addr },
 		{ "\"\"@a.example", addr }, { "a@-.example", addr },
 		{ "a@[", addr }, { "a:b", addr }, { "\"a\"b@c.example", addr },
-		{ "a\x80", addr }, { "a\x7f", addr }
+		{ "a\x80", addr }, { "a\x7f", addr },
+		{ "\"a\x80\"@b.example", addr },
+		{ "\"a\x01\"@b.example", addr },
+		{ "\"a\x7f\"@b.example", addr }
 	};
+	static const char	nul[] = "\"a\0b\"@c.example";
+	struct span		in = span(nul, sizeof(nul) - 1);
+	struct alias		a;
+	const char		*why;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		if (strcmp(read_list(t[i].list), t[i].want) != 0)
 			fail_msg("\"%s\": \"%s\"", t[i].list,
 			    read_list(t[i].list));
+	assert_int_equal(alias_next(&in, &a, &why), PARSE_BAD);
 }
 
 /* Local parts are as long as RCPT takes them, with the extension too. */

@@ -172,6 +172,9 @@ not_such(void **st)
 	assert_null(make_with(secret, TODAY, "nodomain", "srs.example"));
 	assert_null(make_with(secret, TODAY, "@x.example", "srs.example"));
 	assert_null(make_with(secret, TODAY, "", "srs.example"));
+	assert_null(make_with(secret, TODAY, "a@x=b.example", "srs.example"));
+	assert_null(make_with(secret, TODAY, "SRS0=a@x=b.example",
+	    "srs.example"));
 }
 
 int
