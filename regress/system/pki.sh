@@ -71,18 +71,6 @@ for v in -tls1_2 -tls1_3; do
 done
 shakes "rsa.example.org | RSA" -tls1_2 -sigalgs RSA+SHA512
 
-# The secret of a key in pieces as OpenSSL may have it in memory: either end, in
-# either order of bytes.
-secret() {
-	openssl pkey -in "$T/$1.key" -noout -text | awk '
-	/^(priv|privateExponent):/ { on = 1; next }
-	/^[a-zA-Z]/ { on = 0 }
-	on { gsub(/[ :]/, ""); printf "%s", $0 }' | sed 's/^00//' | python3 -c '
-import sys
-b = bytes.fromhex(sys.stdin.read())
-for x in (b[:24], b[-24:], b[:24][::-1], b[-24:][::-1]):
-    print("hex:" + x.hex())' >"$T/$1.secret"
-}
 # in_memory KEYS DAEMON: does one of them stand there?
 in_memory() {
 	python3 "$TOP/regress/lib/memory.py" "$1" "$(pid_of "$2")" >"$T/found"
@@ -96,7 +84,7 @@ case $BUILD in
 *asan*) skip "memory is searched in the build that is shipped" ;;
 *)
 	for k in ec rsa ed; do
-		secret $k
+		key_secret "$T/$k.key" >"$T/$k.secret"
 		check "the key is found in keyd: $k" in_memory "$T/$k.secret" keyd
 	done
 	cat "$T/ec.secret" "$T/rsa.secret" "$T/ed.secret" >"$T/secrets"
