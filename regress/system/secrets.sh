@@ -153,6 +153,15 @@ for w in (b"nie-auf-der-leitung", b"einmal-token-eins.zwei"):
         print(b[(0, 2, 3)[n]:len(w) * 4 // 3 - 1 + n])
 E2
 } >"$T/never"
+# Of what keyd has mapped, the part that is locked, and none of that in a core.
+locked() {
+	awk -v l="$(sed -n 's/^VmLck:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status")" '
+	/^Size:/ { size = $2 }
+	/^VmFlags:.* lo / { n += size; if (!/ dd /) bad = 1 }
+	END { exit !(n >= 64 && n <= l && !bad) }' "/proc/$1/smaps"
+}
+check "keyd's secrets are locked in memory and in no core" \
+    locked "$(pid_of keyd)"
 loads=
 for i in 0 1 2; do
 	python3 "$T/load.py" "$TOP/regress/lib" "$A" $i 3 $LOGINS "$T/done.$i" \
