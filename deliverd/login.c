@@ -267,7 +267,8 @@ login_begin(struct conn *c)
 {
 	struct login	*l;
 
-	if (!remote_is_verified(c) && !c->plaintext) {
+	/* A secret goes only to a server whose certificate was verified. */
+	if (!c->secured.verified && !c->plaintext) {
 		refuse(c, "451 4.7.11 No login at %s as %s: the connection "
 		    "has no verified TLS", c->server, label(c));
 		return;

@@ -32,7 +32,7 @@ void	 logins_probe(struct logins *);
 void	 logins_failed(struct logins *, struct srv *, bool probe,
 	    const char *why);
 void	 logins_work(struct logins *, struct srv *);
-/* Forgets what was known. */
+/* Forgets what was known: for tests, which begin anew. */
 void	 logins_clear(void);
 
 #endif

@@ -49,8 +49,8 @@ open_conn(struct dest *d, const struct cand *cand, bool probe)
 		srv_probe(cand->srv);
 	else if (probe)
 		logins_probe(cand->login);
-	c = remote_connect(d, cand->srv, &cand->id, d->action, cand->demand,
-	    helo);
+	c = remote_connect(d, cand->srv, &cand->id, &d->action->source,
+	    cand->demand, helo);
 	if (c == NULL) {
 		snprintf(why, sizeof(why), "451 4.4.1 %s[%s]:%u: %s",
 		    cand->id.name, addr_str(&cand->id.addr, ip),

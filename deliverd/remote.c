@@ -104,12 +104,6 @@ remote_refused(struct conn *c, const struct smtp_client_event *ev)
 	gone(c, why, true);
 }
 
-bool
-remote_is_verified(const struct conn *c)
-{
-	return c->secured.verified;
-}
-
 void
 remote_ready(struct conn *c)
 {
@@ -388,7 +382,6 @@ static void
 on_closed(struct stream *s, void *arg, int error)
 {
 	struct conn	*c = arg;
-
 	const char	*why = stream_tls_why(s);
 
 	lost_at(c, why != NULL ? why : error != 0 ? strerror(error) :
@@ -420,10 +413,9 @@ static const struct stream_ops ops = {
 
 struct conn *
 remote_connect(struct dest *d, struct srv *srv, const struct hosts_cand *id,
-    const struct conf_action *a, const struct hosts_tls *demand,
+    const struct addr *source, const struct hosts_tls *demand,
     const char *helo)
 {
-	const struct addr	*source = &a->source;
 	char		 ip[ADDR_STRLEN];
 	struct conn	*c;
 

@@ -85,12 +85,10 @@ struct conn {
 };
 
 void	 remote_init(struct event_base *, const struct conf *);
-/* NULL with errno: could not begin. */
+/* source: any if it has no family. NULL with errno: could not begin. */
 struct conn *remote_connect(struct dest *, struct srv *,
-	    const struct hosts_cand *, const struct conf_action *,
+	    const struct hosts_cand *, const struct addr *source,
 	    const struct hosts_tls *, const char *helo);
-/* May a secret go over it? Only TLS to a server whose certificate was verified. */
-bool	 remote_is_verified(const struct conn *);
 /* The job is this connection's until job_done(), pool_retry(), pool_elsewhere()
  * or pool_more(). Only on an idle one. May end the connection. */
 void	 remote_begin(struct conn *, struct job *);

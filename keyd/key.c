@@ -56,6 +56,10 @@ key_setup(void)
 	if (!OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG |
 	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL))
 		return false;
+	/* Locked, between guard pages and in no core. MADV_DONTFORK would be
+	 * for nothing, and OpenSSL does not tell where it is: once there is a
+	 * secret this process can't fork (its seccomp profile has no clone;
+	 * `passwd` makes its workers before). */
 	if ((r = CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_MIN)) == 0)
 		return false;
 	/* The heap is there, but the kernel locks less than it asked. */

@@ -115,6 +115,22 @@ expiring(const struct set *s)
 	return n;
 }
 
+/* Until the first of them ends; 0 if one has ended. Only with a pki. */
+static int64_t
+expires_s(const struct set *s)
+{
+	struct key_info	 info;
+	const char	*name;
+	int64_t		 ms, least = INT64_MAX;
+
+	for (size_t i = 0; i < set_pkis(s); i++) {
+		pki_info(set_at(s, i, &name), &info);
+		ms = info.not_after.ms - clock_wall().ms;
+		least = ms < least ? ms : least;
+	}
+	return least > 0 ? least / 1000 : 0;
+}
+
 /* Handshakes that were begun with the keys of before are over. */
 static void
 drop_before(evutil_socket_t fd, short what, void *arg)
@@ -208,21 +224,25 @@ credential_row(struct ctl *c, struct span label, struct span user,
 	ctl_row_end(c);
 }
 
+/* All of them, or those that there is something to be done about. */
 static void
-run_check(struct ctl *c, int argc, char **argv)
+pki_rows(struct ctl *c, bool all)
 {
 	struct key_info	 info;
-	struct span	 label, user, secret;
 	char		 date[32];
 
-	(void)argc;
-	(void)argv;
 	for (size_t i = 0; i < set_pkis(current); i++) {
-		const char		*name;
+		const char		*name, *state, *is = "";
 		const struct pki	*p = set_at(current, i, &name);
 		const struct ocsp_info	*ocsp = pki_ocsp(p);
 
 		pki_info(p, &info);
+		state = validity(&info);
+		if (ocsp != NULL)
+			is = ocsp_state(ocsp, clock_wall());
+		if (!all && strcmp(state, "valid") == 0 &&
+		    (ocsp == NULL || strcmp(is, "valid") == 0))
+			continue;
 		ctl_row(c, "pki");
 		ctl_str(c, "name", name);
 		ctl_str(c, "subject", info.subject);
@@ -230,11 +250,29 @@ run_check(struct ctl *c, int argc, char **argv)
 		ctl_num(c, "chain", info.chain);
 		ctl_str(c, "not_after", utc(info.not_after, date,
 		    sizeof(date)));
-		ctl_str(c, "state", validity(&info));
-		ctl_str(c, "ocsp", ocsp == NULL ? "" : ocsp_state(ocsp,
-		    clock_wall()));
+		ctl_str(c, "state", state);
+		ctl_str(c, "ocsp", is);
 		ctl_row_end(c);
 	}
+}
+
+static void
+run_expiring(struct ctl *c, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	pki_rows(c, false);
+	ctl_end(c, EX_OK, NULL);
+}
+
+static void
+run_check(struct ctl *c, int argc, char **argv)
+{
+	struct span	 label, user, secret;
+
+	(void)argc;
+	(void)argv;
+	pki_rows(c, true);
 	for (size_t i = 0; i < creds_count(set_creds(current)); i++) {
 		creds_at(set_creds(current), i, &label, &user, &secret);
 		credential_row(c, label, user, "password");
@@ -256,6 +294,8 @@ run_stats(struct ctl *c, int argc, char **argv)
 	ctl_row(c, "stats");
 	ctl_num(c, "pkis", (int64_t)set_pkis(current));
 	ctl_num(c, "expiring", expiring(current));
+	if (set_pkis(current) > 0)
+		ctl_num(c, "expires_s", expires_s(current));
 	ctl_num(c, "credentials", (int64_t)creds_count(set_creds(current)));
 	ctl_num(c, "loads", reloads);
 	ctl_num(c, "senders", (int64_t)counts->senders);
@@ -270,6 +310,7 @@ run_stats(struct ctl *c, int argc, char **argv)
 
 static const struct ctl_verb verbs[] = {
 	{ "check", CTL_READ, run_check },
+	{ "expiring", CTL_READ, run_expiring },
 	{ "stats", CTL_READ, run_stats },
 	{ NULL }
 };

@@ -2,6 +2,7 @@
  * The caller's side of the control socket: see ask.h.
  */
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <dirent.h>
 #include <errno.h>
@@ -59,6 +60,14 @@ ask_refused(const char *dir, const char *title)
 		    strerror(errno));
 		return EX_UNAVAILABLE;
 	}
+}
+
+static void
+ask_patience(int fd, unsigned wait_s)
+{
+	const struct timeval	tv = { wait_s, 0 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 }
 
 static bool
@@ -148,6 +157,7 @@ ask(const char *dir, const char *title, const char *verb, int n,
 
 	if ((fd = ask_connect(dir, title)) == -1)
 		return ask_refused(dir, title);
+	ask_patience(fd, a->wait_s);
 	if (!ask_send(fd, verb, n, words)) {
 		fprintf(stderr, "posternctl: %s: %s\n", title, strerror(errno));
 		close(fd);
@@ -165,8 +175,11 @@ ask(const char *dir, const char *title, const char *verb, int n,
 				goto out;
 		}
 	}
-	fprintf(stderr, "posternctl: %s ended the connection; permission is "
-	    "needed, or it was restarted\n", title);
+	if (got == -1 && errno == EAGAIN)
+		fprintf(stderr, "posternctl: %s does not answer\n", title);
+	else
+		fprintf(stderr, "posternctl: %s ended the connection; "
+		    "permission is needed, or it was restarted\n", title);
 	status = EX_UNAVAILABLE;
 out:
 	close(fd);

@@ -17,6 +17,7 @@ struct answer {
 	void	(*row)(const struct row *, void *arg);
 	void	(*data)(struct span bytes, void *arg);
 	void	*arg;
+	unsigned wait_s;	/* for each message; 0: for ever */
 };
 
 /*

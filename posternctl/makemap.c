@@ -1,19 +1,16 @@
 /*
  * makemap: a table's file as a constant database, for tables of the kind cdb.
- * It is made beside its place and renamed, so that whoever reads it has one or
- * the other.
  */
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "common/conf/table_i.h"
+#include "posternctl/replace.h"
 #include "posternctl/words.h"
 
 #define SOURCE_MAX	(2UL << 30)	/* bytes of a text */
@@ -53,46 +50,22 @@ put(struct span key, struct span value, void *arg)
 	    (const uint8_t *)"" : value.p, (unsigned)value.len) == 0;
 }
 
-/* Its name is there again once the folder knows it. */
-static bool
-sync_folder(const char *path)
-{
-	char	 copy[PATH_MAX];
-	int	 fd;
-	bool	 ok;
-
-	if (strlcpy(copy, path, sizeof(copy)) >= sizeof(copy))
-		return false;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ok = fd != -1 && fsync(fd) == 0;
-	if (fd != -1)
-		close(fd);
-	return ok;
-}
-
 static int
 make(const struct conf_table *t, const char *target)
 {
 	struct cdb_make	 m;
-	char		 tmp[PATH_MAX];
-	int		 fd;
+	struct replace	 r;
 	bool		 ok;
 
-	if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX", target) >=
-	    (int)sizeof(tmp))
-		return complain(target, strerror(ENAMETOOLONG), EX_CANTCREAT);
-	if ((fd = mkostemp(tmp, O_CLOEXEC)) == -1)
-		return complain(tmp, strerror(errno), EX_CANTCREAT);
-	ok = cdb_make_start(&m, fd) == 0 && table_cdb_records(t, put, &m);
-	ok = cdb_make_finish(&m) == 0 && ok && fchmod(fd, 0644) == 0 &&
-	    fsync(fd) == 0;
-	ok = close(fd) == 0 && ok && rename(tmp, target) == 0 &&
-	    sync_folder(target);
-	if (ok)
-		return EX_OK;
-	(void)complain(target, strerror(errno), 0);
-	unlink(tmp);
-	return EX_IOERR;
+	if (!replace_begin(&r, target))
+		return complain(target, strerror(errno), EX_CANTCREAT);
+	ok = cdb_make_start(&m, r.fd) == 0 && table_cdb_records(t, put, &m);
+	if (cdb_make_finish(&m) == 0 && ok && fchmod(r.fd, 0644) == 0) {
+		if (replace_commit(&r))
+			return EX_OK;
+	} else
+		replace_drop(&r);
+	return complain(target, strerror(errno), EX_IOERR);
 }
 
 static int

@@ -11,6 +11,8 @@
 #include "posternctl/relays.h"
 #include "posternctl/words.h"
 
+#define STATUS_KEYD_S	2	/* that status waits for keyd */
+
 static const struct column process_columns[] = {
 	{ "title", "PROCESS", CELL_TEXT, 12 },
 	{ "pid", "PID", CELL_NUM, 7 },
@@ -66,6 +68,15 @@ static const struct column report_columns[] = {
 	{ NULL, NULL, 0, 0 }
 };
 
+static const struct column pki_columns[] = {
+	{ "name", "PKI", CELL_TEXT, 24 },
+	{ "key", "KEY", CELL_TEXT, 12 },
+	{ "not_after", "CERTIFICATE ENDS", CELL_TEXT, 20 },
+	{ "state", "STATE", CELL_TEXT, 13 },
+	{ "ocsp", "OCSP", CELL_TEXT, 0 },
+	{ NULL, NULL, 0, 0 }
+};
+
 struct table {
 	const struct call	*call;
 	const struct column	*columns;
@@ -73,6 +84,7 @@ struct table {
 	const struct column	*headed;	/* of the last row */
 	const char		*verb;
 	int			 status;
+	unsigned		 wait_s;
 };
 
 static void
@@ -100,7 +112,7 @@ static void
 table_ask(const char *title, void *arg)
 {
 	struct table	*t = arg;
-	struct answer	 a = { table_row, NULL, t };
+	struct answer	 a = { table_row, NULL, t, t->wait_s };
 	int		 st;
 
 	if (!t->call->json && t->columns == NULL)
@@ -135,6 +147,9 @@ run_status(const struct call *call)
 	struct table	 t = { call, process_columns, "process", NULL,
 			    "status", 0 };
 	struct table	 q = { call, NULL, "", NULL, "queue stats", 0 };
+	/* It may be what is wrong: the rest is seen all the same. */
+	struct table	 k = { call, pki_columns, "pki", NULL, "expiring", 0,
+			    STATUS_KEYD_S };
 	struct answer	 a = { table_row, NULL, &t };
 	int		 st;
 
@@ -144,7 +159,9 @@ run_status(const struct call *call)
 	a.arg = &q;
 	st = ask(call->dir, "queued", "queue stats", 0, NULL, &a,
 	    call->quiet);
-	return st != 0 ? st : relays_show(call);
+	if (st != 0 || (st = relays_show(call)) != 0)
+		return st;
+	return table_each(&k, "keyd", false);
 }
 
 static int

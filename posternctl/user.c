@@ -1,14 +1,12 @@
 /*
  * user: the file of a users' table (postern-tables(5)), which no daemon is
- * asked about. A change is written beside the file and renamed, under a lock of
- * the file itself; what else a line has, and every other line, stays as it is.
+ * asked about. A change puts a new file in its place, under a lock of the file
+ * itself; what else a line has, and every other line, stays as it is.
  */
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <readpassphrase.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +15,7 @@
 
 #include "common/sasl/users.h"
 #include "posternctl/places.h"
+#include "posternctl/replace.h"
 #include "posternctl/words.h"
 
 #define FILE_MAX	(128UL << 20)
@@ -130,46 +129,23 @@ write_all(int fd, struct span s)
 	return true;
 }
 
-static bool
-sync_folder(const char *path)
-{
-	char	 copy[PATH_MAX];
-	int	 fd;
-	bool	 ok;
-
-	if (strlcpy(copy, path, sizeof(copy)) >= sizeof(copy))
-		return false;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ok = fd != -1 && fsync(fd) == 0;
-	if (fd != -1)
-		close(fd);
-	return ok;
-}
-
 /* In its place, with its mode and owner. */
 static int
 file_store(const struct file *f, struct span text)
 {
-	char	tmp[PATH_MAX];
-	int	fd;
-	bool	ok;
+	struct replace	r;
 
-	if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX", f->path) >=
-	    (int)sizeof(tmp))
-		return complain(f->path, strerror(ENAMETOOLONG), EX_CANTCREAT);
-	if ((fd = mkostemp(tmp, O_CLOEXEC)) == -1)
-		return complain(tmp, strerror(errno), EX_CANTCREAT);
-	ok = (f->st.st_uid == geteuid() && f->st.st_gid == getegid()) ||
-	    fchown(fd, f->st.st_uid, f->st.st_gid) == 0;
-	ok = ok && fchmod(fd, f->st.st_mode & 07777) == 0 &&
-	    write_all(fd, text) && fsync(fd) == 0;
-	ok = close(fd) == 0 && ok && rename(tmp, f->path) == 0 &&
-	    sync_folder(f->path);
-	if (ok)
-		return EX_OK;
-	(void)complain(f->path, strerror(errno), 0);
-	unlink(tmp);
-	return EX_IOERR;
+	if (!replace_begin(&r, f->path))
+		return complain(f->path, strerror(errno), EX_CANTCREAT);
+	if (((f->st.st_uid == geteuid() && f->st.st_gid == getegid()) ||
+	    fchown(r.fd, f->st.st_uid, f->st.st_gid) == 0) &&
+	    fchmod(r.fd, f->st.st_mode & 07777) == 0 &&
+	    write_all(r.fd, text)) {
+		if (replace_commit(&r))
+			return EX_OK;
+	} else
+		replace_drop(&r);
+	return complain(f->path, strerror(errno), EX_IOERR);
 }
 
 /* ---- a new password -------------------------------------------------------- */

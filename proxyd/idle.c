@@ -24,6 +24,7 @@ struct idle {
 	struct smtp_client *c;
 	struct srv	*srv;
 	struct addr	 at;
+	struct conf_tls	 tls;
 	struct tls_facts secured;
 	unsigned	 uses, errors;
 };
@@ -199,9 +200,8 @@ idle_keep(struct link *l)
 		fatal("idle");
 	*i = (struct idle){ .action = l->action, .since = clock_mono(),
 	    .server = l->server, .greeting = l->greeting, .s = l->s, .c = l->c,
-	    .srv = l->srv, .at = l->at, .secured = l->secured,
-	    .uses = l->uses,
-	    .errors = l->errors };
+	    .srv = l->srv, .at = l->at, .tls = l->tls, .secured = l->secured,
+	    .uses = l->uses, .errors = l->errors };
 	if ((l->server = strdup(i->server)) == NULL)
 		fatal("idle");		/* p_closed names it */
 	l->greeting = NULL;
@@ -238,6 +238,7 @@ idle_take(struct link *l, const struct addr *a)
 	l->c = i->c;
 	l->srv = i->srv;
 	l->at = i->at;
+	l->tls = i->tls;
 	l->secured = i->secured;
 	l->uses = i->uses;
 	l->errors = i->errors;

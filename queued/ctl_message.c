@@ -75,8 +75,6 @@ show_rcpt(struct ctl *c, struct showing *s, const struct store_rcpt *r,
 {
 	static const char *const states[] = { "waiting", "delivered",
 	    "failed", "prepared" };
-	static const char *const settled[] = { "", "taken", "queue",
-	    "refused", "relayed", "told" };
 
 	ctl_row(c, "recipient");
 	ctl_num(c, "n", s->n);
@@ -97,7 +95,7 @@ show_rcpt(struct ctl *c, struct showing *s, const struct store_rcpt *r,
 	if (r->state == RCPT_PREPARED) {
 		ctl_num(c, "way", r->way);
 		if (r->settled > 0 && r->settled <= SETTLED_LAST + 1)
-			ctl_str(c, "settled", settled[r->settled]);
+			ctl_str(c, "settled", settled_name(r->settled - 1));
 	}
 	if (r->group != s->n)
 		ctl_num(c, "group", r->group);

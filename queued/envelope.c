@@ -249,6 +249,16 @@ rec_change_decode(struct span env, uint8_t version, struct rec_change *ch,
 	return s.len == 0 && n == ch->nrcpts ? PARSE_OK : PARSE_BAD;
 }
 
+const char *
+settled_name(unsigned outcome)
+{
+	static const char *const names[] = { [SETTLED_TAKEN] = "taken",
+	    [SETTLED_QUEUE] = "queue", [SETTLED_REFUSED] = "refused",
+	    [SETTLED_RELAYED] = "relayed", [SETTLED_TOLD] = "told" };
+
+	return outcome <= SETTLED_LAST ? names[outcome] : "?";
+}
+
 bool
 rec_settled_encode(struct buf *b, const struct rec_settled *s)
 {

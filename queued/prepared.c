@@ -27,10 +27,6 @@ struct prep {
 	struct way	 way[WAY_MAX + 1];
 };
 
-static const char *const outcomes[] = { [SETTLED_TAKEN] = "taken",
-    [SETTLED_QUEUE] = "queue", [SETTLED_REFUSED] = "refused",
-    [SETTLED_RELAYED] = "relayed", [SETTLED_TOLD] = "told" };
-
 static struct prep *
 add(struct queue *q, uint64_t id)
 {
@@ -236,7 +232,7 @@ prepared_settle(struct queue *q, void *owner, uint64_t id,
 	if (!(p->ways & 1u << s->way))
 		return false;
 	log_info("id=%s event=settle way=%u result=%s server=%s reply=%s",
-	    id_str(id, ids), s->way, outcomes[s->outcome],
+	    id_str(id, ids), s->way, settled_name(s->outcome),
 	    log_quote(s->server), log_quote(s->reply));
 	settled(p, s->way, s->outcome, s->reply, s->server);
 	x.reply = span_sub(s->reply, 0, REC_REASON_MAX);

@@ -211,6 +211,8 @@ struct rec_settled {
 	uint8_t		 outcome;	/* enum q_settled */
 	struct span	 reply, server;
 };
+/* "taken", "queue", …, for people; static. */
+const char *settled_name(unsigned outcome);
 bool	 rec_settled_encode(struct buf *, const struct rec_settled *);
 enum parse rec_settled_decode(struct span env, struct rec_settled *,
 	    const char **why);

@@ -26,7 +26,10 @@ static struct proc		*proc;
 static const struct conf	*conf;
 static struct chan		*chan;	/* NULL: away */
 static uint16_t			 peer_worker;
-static struct map		*questions;	/* by tid */
+/* By tid. A struct wait would not do: it gives each question a number of its
+ * own, and keyd knows an exchange of several questions by their one number,
+ * which takes no place here while its client thinks. */
+static struct map		*questions;
 static uint32_t			 last;
 static struct table		*tables;
 static size_t			 ntables;

@@ -4,6 +4,7 @@
 #include "smtpd/senders.h"
 
 #include "common/conf/table.h"
+#include "common/smtp/path.h"
 
 /* "anna@example.org", "@example.net" or "example.net" for all of a domain. */
 static bool
@@ -38,4 +39,27 @@ senders_may(const struct session *s, struct span from)
 		if (is_it(word, from))
 			return true;
 	return false;
+}
+
+bool
+senders_may_write(const struct session *s, struct span addr)
+{
+	struct smtp_path	 path;
+	const char		*why;
+	struct buf		 from;
+	bool			 may;
+
+	buf_init(&from, SMTP_PATH_MAX + 64);
+	may = smtp_mailbox_parse(addr, true, &path, &why) == PARSE_OK &&
+	    path.domain.len > 0 && smtp_path_write(&from, &path) &&
+	    senders_may(s, buf_content(&from));
+	buf_clear(&from);
+	return may;
+}
+
+bool
+senders_strict(const struct session *s)
+{
+	return s->listen->senders != NULL && s->listen->senders_strict &&
+	    s->authed;
 }

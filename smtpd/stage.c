@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/mime/date.h"
 #include "smtpd/handoff.h"
+#include "smtpd/senders.h"
 
 _Static_assert(EDIT_ADDR_MAX >= CONF_PATH_MAX, "a rewritten address fits");
 
@@ -30,6 +31,21 @@ completes(const struct txn *t)
 	    session_local(t->s) || t->s->authed);
 }
 
+/* As the client gives it, before it is rewritten. */
+static bool
+is_his(struct span addr, void *arg)
+{
+	const struct txn	*t = arg;
+
+	if (senders_may_write(t->s, addr))
+		return true;
+	log_info("session=%s id=%s event=author result=refused user=%s "
+	    "from=<%s>", t->s->id, t->ids,
+	    log_quote(span_str(t->s->user != NULL ? t->s->user : "")),
+	    txn_quote(addr));
+	return false;
+}
+
 void
 stage_begin(struct txn *t)
 {
@@ -39,6 +55,8 @@ stage_begin(struct txn *t)
 
 	t->content.in.normalize = l->bare_normalize;
 	g->completes = completes(t);
+	if ((g->strict = senders_strict(t->s)))
+		author_begin(&g->author, &g->seen, is_his, t);
 	if (l->recognise_retry)
 		g->digest = digest_new();
 	if (!fold && l->masquerade == NULL)
@@ -55,6 +73,9 @@ stage_clear(struct stage *g)
 {
 	digest_free(g->digest);
 	g->digest = NULL;
+	if (g->strict)
+		author_clear(&g->author);
+	g->strict = false;
 	if (!g->edits)
 		return;
 	edit_clear(&g->edit);
@@ -72,7 +93,7 @@ stage_in(struct stage *g)
 void
 stage_watch(struct stage *g, struct span s)
 {
-	if (g->completes && !g->seen.over)
+	if ((g->completes || g->strict) && !g->seen.over)
 		header_seen_feed(&g->seen, s);
 	if (g->digest != NULL)
 		digest_add(g->digest, s);
@@ -108,8 +129,31 @@ stage_drain(struct stage *g, struct buf *out, size_t max)
 	return buf_len(&g->done) == 0;
 }
 
+/* Of a header that has ended, or of one whose fields can't be his any more. */
+static bool
+author_ok(struct txn *t, const char **text)
+{
+	struct stage	*g = &t->content.stage;
+	struct author	*a = &g->author;
+
+	if (g->seen.over || g->ended)
+		author_end(a, &g->seen);
+	if (a->stopped) {
+		*text = "5.7.1 From or Sender has an address that is not yours";
+		return false;
+	}
+	if (a->why == NULL)
+		return true;
+	log_info("session=%s id=%s event=author result=refused user=%s "
+	    "why=\"%s\"", t->s->id, t->ids,
+	    log_quote(span_str(t->s->user != NULL ? t->s->user : "")), a->why);
+	*text = "5.7.1 The header does not say clearly whom it is from "
+	    "(RFC 5322, 3.6.2)";
+	return false;
+}
+
 uint16_t
-stage_judge(const struct txn *t, const char **text)
+stage_judge(struct txn *t, const char **text)
 {
 	const struct smtp_content_in	*in = &t->content.in;
 
@@ -118,6 +162,8 @@ stage_judge(const struct txn *t, const char **text)
 		*text = "5.6.0 The message has a line of more than 998 bytes";
 		return 554;
 	}
+	if (t->content.stage.strict && !author_ok(t, text))
+		return 550;
 	if (t->content.stage.edits && t->content.stage.edit.failed) {
 		*text = "5.6.0 The header can't be rewritten";
 		return 554;

@@ -1,13 +1,14 @@
 /*
  * What a listener's options do to content on its way from the client: bare
- * newlines made whole, long lines folded or refused, senders rewritten, fields
- * that are missing put in, and the digest by which a message that comes again
- * is known. content.h asks for it at each step; with none of them, or none left
- * to do, bytes pass untouched.
+ * newlines made whole, long lines folded or refused, senders rewritten or looked
+ * at, fields that are missing put in, and the digest by which a message that
+ * comes again is known. content.h asks for it at each step; with none of them,
+ * or none left to do, bytes pass untouched.
  */
 #ifndef SMTPD_STAGE_H
 #define SMTPD_STAGE_H
 
+#include "common/mime/author.h"
 #include "common/mime/edit.h"
 #include "common/mime/seen.h"
 #include "common/smtp/content.h"
@@ -19,11 +20,14 @@ struct txn;
 
 struct stage {
 	bool		 edits;		/* bytes go through edit */
-	bool		 completes;	/* the header is watched */
+	bool		 completes;	/* the header is watched: for what it
+					 * lacks, */
+	bool		 strict;	/* for whom it says it is from */
 	bool		 ended;
 	struct edit	 edit;
 	struct buf	 raw, done;	/* before, and behind it */
 	struct header_seen seen;
+	struct author	 author;
 	uint64_t	 size;		/* of what came out of it */
 	struct digest	*digest;	/* NULL: not asked for */
 };
@@ -44,7 +48,7 @@ void	 stage_end(struct stage *);
  * are left. */
 bool	 stage_drain(struct stage *, struct buf *out, size_t max);
 /* The reply to content that can't be, text static; 0: it is fine so far. */
-uint16_t stage_judge(const struct txn *, const char **text);
+uint16_t stage_judge(struct txn *, const char **text);
 /* What the message is known by if it comes again: its envelope, client and
  * content. False: that is not asked for. Once. */
 bool	 stage_digest(struct txn *, uint8_t out[DIGEST_LEN]);

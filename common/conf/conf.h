@@ -158,6 +158,7 @@ struct conf_listen {
 	const struct conf_action *auth_via;	/* whose server is asked */
 	const struct conf_table *auth_users;	/* `auth <T>`; or NULL */
 	const struct conf_table *senders;	/* by who logged in; or NULL */
+	bool		 senders_strict;	/* those of the header too */
 	bool		 auth_plaintext;
 	/* Whose certificates; the first is for clients that name no other. Names
 	 * as in conf_pki, borrowed. */

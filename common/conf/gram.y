@@ -407,7 +407,7 @@ auth_by:  %empty
 	}
 	;
 strict:	  %empty
-	| K_STRICT		{ LATER(@1, "senders … strict"); }
+	| K_STRICT		{ b->listen->senders_strict = true; }
 	;
 
 action:	  K_ACTION word K_RELAY {

@@ -193,6 +193,8 @@ print_ways(struct buf *b, const struct conf_listen *l)
 	if (l->senders != NULL) {
 		buf_str(b, " senders");
 		put_tspec(b, l->senders);
+		if (l->senders_strict)
+			buf_str(b, " strict");
 	}
 	if (l->proxy_protocol != NULL) {
 		buf_str(b, " proxy-protocol from");

@@ -149,6 +149,7 @@ take_atom(struct mailbox_list *l)
 struct element {
 	size_t	 words;		/* runs that blanks part */
 	bool	 at;		/* "@" outside of quotes */
+	bool	 doubtful;	/* see struct mailbox */
 	bool	 joins;		/* the last was "@" or ended in a point */
 	size_t	 start, end;	/* in the input: the first token, and behind
 				 * the last one */
@@ -200,11 +201,12 @@ take_words(struct mailbox_list *l, struct element *e)
 
 /* obs-route = "@" domain *("," "@" domain) ":", which means nothing. */
 static bool
-skip_route(struct mailbox_list *l)
+skip_route(struct mailbox_list *l, bool *is)
 {
 	size_t	n = span_find(l->in, ':');
 
-	if (first(&l->in) != '@')
+	*is = first(&l->in) == '@';
+	if (!*is)
 		return true;
 	if (n == l->in.len || span_find(l->in, '>') < n) {
 		l->why = "a route without an address";
@@ -218,11 +220,13 @@ skip_route(struct mailbox_list *l)
 static bool
 take_angle(struct mailbox_list *l, struct element *e)
 {
-	bool	blank;
+	bool	blank, doubtful = e->at, route;
 
 	buf_reset(&l->addr);
-	if (!skip_cfws(l, &blank) || !skip_route(l) || !take_words(l, e))
+	if (!skip_cfws(l, &blank) || !skip_route(l, &route) ||
+	    !take_words(l, e))
 		return false;
+	e->doubtful = doubtful || route;
 	if (first(&l->in) != '>') {
 		l->why = "an address in < > has no end";
 		return false;
@@ -323,6 +327,7 @@ mailbox_next(struct mailbox_list *l, struct mailbox *m)
 			continue;
 		m->addr = buf_content(&l->addr);
 		m->domain = e.at;
+		m->doubtful = e.doubtful;
 		m->start = e.start;
 		m->end = e.end;
 		return true;

@@ -15,6 +15,9 @@ struct mailbox {
 					 * and folds, in the list's own buffer
 					 * until the next call */
 	bool		 domain;	/* it has one; "root" has none */
+	bool		 doubtful;	/* a route before it (4.4), or "@" in
+					 * its display name: readers may see
+					 * another address there */
 	size_t		 start, end;	/* in the input: the addr-spec, and
 					 * behind it */
 };

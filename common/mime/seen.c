@@ -13,6 +13,8 @@ named(struct header_seen *h)
 	h->date = h->date || span_caseis(name, "Date");
 	h->from = h->from || span_caseis(name, "From");
 	h->message_id = h->message_id || span_caseis(name, "Message-ID");
+	if (h->begins != NULL)
+		h->begins(name, h->arg);
 }
 
 /* A byte up to a line's colon. */
@@ -25,6 +27,8 @@ name_byte(struct header_seen *h, uint8_t c)
 		h->blank = false;
 		if ((c == ' ' || c == '\t') && h->any) {
 			h->value = true;	/* the field goes on */
+			if (h->body != NULL)
+				h->body(span(&c, 1), h->arg);
 			return;
 		}
 	}
@@ -34,7 +38,8 @@ name_byte(struct header_seen *h, uint8_t c)
 		h->blank = true;
 	else if (c <= ' ' || c >= 127 || c == ':' || h->blank) {
 		h->over = true;
-		h->bare = !h->any && !(h->len == 0 && c == '\r');
+		h->broken = h->len > 0 || c != '\r';
+		h->bare = !h->any && h->broken;
 	} else if (h->len < sizeof(h->name))
 		h->name[h->len++] = (char)c;
 	else
@@ -55,6 +60,8 @@ header_seen_feed(struct header_seen *h, struct span in)
 		n = span_find(in, '\n');
 		if (n < in.len)
 			h->value = h->mid = false;
+		if (h->body != NULL)
+			h->body(span_sub(in, 0, n + 1), h->arg);
 		span_skip(&in, n + 1);
 	}
 }

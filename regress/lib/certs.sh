@@ -5,6 +5,7 @@
 #				FILE.key and FILE.crt, signed by itself, for the
 #				host of that name in example.org; KEY ... is as
 #				behind -newkey, none is P-256
+#	key_secret FILE		its secret, for memory.py
 #	ca_make CN		ca.key and ca.crt, here
 #	ca_sign NAME SAN	NAME.key and NAME.crt, signed by that CA
 
@@ -19,6 +20,19 @@ cert_self() {
 	openssl req -x509 -nodes -days "$_days" -subj "/CN=$_host" \
 	    -addext "subjectAltName=DNS:$_host" -newkey "$@" \
 	    -keyout "$_f.key" -out "$_f.crt" && chmod 600 "$_f.key"
+}
+
+# In pieces as OpenSSL may have it in memory: either end, in either order of
+# bytes.
+key_secret() {
+	openssl pkey -in "$1" -noout -text | awk '
+	/^(priv|privateExponent):/ { on = 1; next }
+	/^[a-zA-Z]/ { on = 0 }
+	on { gsub(/[ :]/, ""); printf "%s", $0 }' | sed 's/^00//' | python3 -c '
+import sys
+b = bytes.fromhex(sys.stdin.read())
+for x in (b[:24], b[-24:], b[:24][::-1], b[-24:][::-1]):
+    print("hex:" + x.hex())'
 }
 
 ca_make() {

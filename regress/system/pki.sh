@@ -71,18 +71,6 @@ for v in -tls1_2 -tls1_3; do
 done
 shakes "rsa.example.org | RSA" -tls1_2 -sigalgs RSA+SHA512
 
-# The secret of a key in pieces as OpenSSL may have it in memory: either end, in
-# either order of bytes.
-secret() {
-	openssl pkey -in "$T/$1.key" -noout -text | awk '
-	/^(priv|privateExponent):/ { on = 1; next }
-	/^[a-zA-Z]/ { on = 0 }
-	on { gsub(/[ :]/, ""); printf "%s", $0 }' | sed 's/^00//' | python3 -c '
-import sys
-b = bytes.fromhex(sys.stdin.read())
-for x in (b[:24], b[-24:], b[:24][::-1], b[-24:][::-1]):
-    print("hex:" + x.hex())' >"$T/$1.secret"
-}
 # in_memory KEYS DAEMON: does one of them stand there?
 in_memory() {
 	python3 "$TOP/regress/lib/memory.py" "$1" "$(pid_of "$2")" >"$T/found"
@@ -96,7 +84,7 @@ case $BUILD in
 *asan*) skip "memory is searched in the build that is shipped" ;;
 *)
 	for k in ec rsa ed; do
-		secret $k
+		key_secret "$T/$k.key" >"$T/$k.secret"
 		check "the key is found in keyd: $k" in_memory "$T/$k.secret" keyd
 	done
 	cat "$T/ec.secret" "$T/rsa.secret" "$T/ed.secret" >"$T/secrets"
@@ -136,6 +124,14 @@ logged 'event=certificate pki=two.example.org key="EC P-384" state="expires soon
 # Workers of the generation before are just ending.
 counted() { ctl -j stats 2>/dev/null | grep -q '"expiring":1[,}]'; }
 check "and counted" wait_until 20 counted
+left() { ctl -j stats 2>/dev/null | grep -Eq '"expires_s":4[0-9]{5}[,}]'; }
+check "with the time left" wait_until 20 left
+ctl status >"$T/status"
+grep -Eq '^two.example.org +EC P-384 +20[0-9T:-]+Z +expires soon' "$T/status" &&
+    ok "and the status shows it" || { no "and the status shows it"; cat "$T/status"; }
+ctl -j status | grep '"kind":"pki"' >"$T/status"
+[ "$(wc -l <"$T/status")" -eq 1 ] && ok "and no other" ||
+    { no "and no other"; cat "$T/status"; }
 check "mail is taken afterwards" send $A:2525 a@example.org b@example.org
 shakes "soon.example.org | ECDSA" -servername soon.example.org
 # keyd killed: its successor has all of it, and nobody else has noticed.
@@ -145,14 +141,18 @@ check "keyd comes back" wait_until 20 sh -c \
 check "mail is taken after that" send $A:2525 a@example.org b@example.org
 shakes "soon.example.org | ECDSA" -servername soon.example.org
 # While keyd stands still others go on, and its handshake waits.
-kill -STOP "$(pid_of keyd)"
+keyd=$(pid_of keyd)
+kill -STOP "$keyd"
 echo QUIT | timeout 30 openssl s_client -connect $A:2525 -starttls smtp \
     >"$T/waits" 2>&1 &
 waits=$!
 PIDS="$PIDS $waits"
 check "mail is taken beside a handshake that waits" send $A:2525 \
     a@example.org b@example.org
-kill -CONT "$(pid_of keyd)"
+ctl status >"$T/status" 2>&1
+check "the status is seen, and that keyd does not answer" \
+    grep -q "^posternctl: keyd does not answer" "$T/status"
+kill -CONT "$keyd"
 check "which ends well" wait "$waits"
 logged 'event=malformed|seccomp|event=pki ' && no "nothing was out of order" ||
     ok "nothing was out of order"

@@ -1,9 +1,10 @@
 #!/bin/sh
-# TLS towards clients, with real ones: openssl's, swaks, Postfix; what is no TLS,
+# TLS towards clients, with real ones: openssl's, swaks, Postfix, OpenSMTPD; no TLS,
 # and commands that somebody adds behind STARTTLS. A proxied listener offers it
 # whatever its server can.
 . "$(dirname "$0")/lib.sh"
 . "$TOP/regress/lib/certs.sh"
+. "$TOP/regress/lib/opensmtpd.sh"
 
 need_root "keys that only root may read" || exit 0
 mkdir -p "$T/pki" && chmod 700 "$T/pki"
@@ -196,5 +197,26 @@ smtp_tls_CAfile = $CA"
 	check "Postfix speaks TLS with the gateway" wait_until 20 \
 	    grep -q 'TLS connection established to .*TLSv1.3' "$T/pf/log"
 	postfix_stop "$T/pf"
+fi
+# The other direction is Exim's (tlsclient.sh): as a server OpenSMTPD 6.8.0 fails
+# in each handshake with OpenSSL 3, wherever it runs. What it sets in a key, so
+# that its process of keys is asked, is set in a copy there (its issue 1239).
+if need_peers "a real OpenSMTPD as a client" opensmtpd && jail_able; then
+	opensmtpd_start "$T/os" "$A" 2602 <<-E2
+	action "on" relay host smtp+tls://$A:2587 tls no-verify
+	action "at-once" relay host smtps://$A:2465 tls no-verify
+	match from any for domain "example.org" action "on"
+	match from any for domain "elsewhere.example" action "at-once"
+	E2
+	wait_until 20 listening "$A:2602" || no "OpenSMTPD starts"
+	for to in example.org elsewhere.example; do
+		send $A:2602 os@example.org "b@$to" --header \
+		    "Subject: by opensmtpd to $to" >"$T/swaks" 2>&1
+		check "OpenSMTPD's message has come: $to" wait_until 20 \
+		    got live "by opensmtpd to $to"
+	done
+	check "OpenSMTPD speaks TLS with the gateway" [ "$(grep -c \
+	    'event=accepted from=<os@example.org> .* tls=TLSv1' "$T/gw/log")" -eq 2 ]
+	opensmtpd_stop "$T/os"
 fi
 [ "$FAILED" -eq 0 ]

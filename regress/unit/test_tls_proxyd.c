@@ -91,6 +91,7 @@ is_secured(const struct link *l, void *arg)
 {
 	assert_string_equal(l->secured.protocol, *(bool *)arg ? "TLSv1.3" :
 	    "");
+	assert_true(!*(bool *)arg || l->tls.mode > TLS_OFF);
 }
 
 static void
