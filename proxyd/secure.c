@@ -159,7 +159,9 @@ secure_helloed(struct link *l, const struct smtp_client_event *ev)
 			forget_welcome(l);
 			return false;
 		}
-		go_on(l);
+		/* The client's own EHLO is to be the session's first: some
+		 * servers take no second one. */
+		plain(l, TLS_NOT_OFFERED);
 		break;
 	case TLS_WAY_START:
 		if (!smtp_client_starttls(l->c)) {

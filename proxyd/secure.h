@@ -4,6 +4,10 @@
  *
  *	GREETING ─▶ HELLO ─▶ STARTTLS ─▶ TLS ─▶ as if the greeting had just come
  *
+ * A server that has no STARTTLS, where plain will do, gets another connection,
+ * on which the client's EHLO is the first; and is not asked again for ten minutes
+ * (TLS_PLAIN_MS).
+ *
  * Each of these but the first three may free the link.
  */
 #ifndef PROXYD_SECURE_H

@@ -249,13 +249,21 @@ static void
 not_offered(void **state)
 {
 	(void)state;
-	SERVE(sa, "S 220 hi", OURS, "S 250 x", CLIENTS, "S 250 x");
+	/* The client's EHLO is the first of its session. */
+	SERVE(sa, "S 220 hi", OURS, "S 250 x", "E");
+	SERVE(sa, "S 220 hi", CLIENTS, "S 250 x");
 	listener("opp", "caps E0 ");
 	secured(false);
 	SERVED(sa);
+	/* And it is not asked again for a while. */
+	SERVE(sa, "S 220 hi", CLIENTS, "S 250 x");
+	smtpd_start();
+	listener("opp", "caps E0 ");
+	SERVED(sa);
 	proxydhelp_teardown(state);
 	setup(state);
-	SERVE(sa, "S 220 hi", OURS, "S 502 no", CLIENTS, "S 250 x");
+	SERVE(sa, "S 220 hi", OURS, "S 502 no", "E");
+	SERVE(sa, "S 220 hi", CLIENTS, "S 250 x");
 	listener("opp", "caps E0 ");
 	SERVED(sa);
 }
@@ -392,8 +400,8 @@ requiretls(void **state)
 	proxydhelp_teardown(state);
 
 	setup(state);
-	SERVE(sa, "S 220 hi", OURS, "S 250 x", CLIENTS,
-	    "R 250-x\r\n250 REQUIRETLS\r\n");
+	SERVE(sa, "S 220 hi", OURS, "S 250 x", "E");
+	SERVE(sa, "S 220 hi", CLIENTS, "R 250-x\r\n250 REQUIRETLS\r\n");
 	listener("opp", "caps E0 ");
 	SERVED(sa);
 }
