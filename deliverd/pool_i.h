@@ -1,6 +1,6 @@
 /*
- * What dests.c (destinations and their servers), pool.c (jobs, connections) and
- * choose.c (which server is next) share; for them alone.
+ * What dests.c (destinations), cands.c (their servers), pool.c (jobs,
+ * connections) and choose.c (which server is next) share; for them alone.
  */
 #ifndef DELIVERD_POOL_I_H
 #define DELIVERD_POOL_I_H
@@ -54,14 +54,19 @@ struct job *dest_take(struct dest *, const struct conn *);
 /* The same for all that waits. */
 void	 dest_fail(struct dest *, enum d_status, const char *reply,
 	    enum d_dest);
+/* Servers that the configuration names are probed without mail for them too. */
+bool	 dest_wants_probe(const struct dest *);
+void	 dests_each(bool (*)(struct span key, void *dest, void *arg), void *arg);
+
+/* ---- cands.c ---- */
+void	 cands_init(const struct conf *, struct ask *);
 /* True when a list of servers is there that may be used; else it is asked for,
  * and pool_run() follows. */
 bool	 dest_have_cands(struct dest *);
 /* Is it passed over for its TLS? */
 bool	 dest_refuses(const struct cand *);
-/* Servers that the configuration names are probed without mail for them too. */
-bool	 dest_wants_probe(const struct dest *);
-void	 dests_each(bool (*)(struct span key, void *dest, void *arg), void *arg);
+/* There is no list any more. */
+void	 cands_forget(struct dest *);
 
 /* ---- pool.c ---- */
 /* Jobs to idle connections, then as many new connections as are of use. */
