@@ -22,7 +22,8 @@ static const char *
 phase_name(const struct link *l)
 {
 	static const char *const	names[] = { "find", "place", "connect",
-	    "greeting", "starttls", "tls", "hello", "xclient", "up" };
+	    "greeting", "starttls", "tls", "hello", "leaving", "xclient",
+	    "up" };
 
 	return l->flow.mode != FLOW_NONE ? "data" : names[l->phase];
 }

@@ -352,7 +352,9 @@ link_set_timer(struct link *l)
 
 	if (l->s == NULL || l->phase == LINK_CONNECT)
 		return;
-	if (smtp_client_pending(l->c) > 0)
+	if (l->phase == LINK_LEAVING)
+		ms = LINK_CLOSE_MS;
+	else if (smtp_client_pending(l->c) > 0)
 		ms = smtp_step_timeout_ms(smtp_client_waits_for(l->c));
 	else if (l->phase == LINK_TLS)
 		ms = LINK_TLS_MS;
@@ -432,6 +434,10 @@ not_smtp(struct link *l, const char *why)
 	if (l->phase == LINK_UP && smtp_client_pending(l->c) == 0 &&
 	    leaving(l, stream_in(l->s)))
 		return;
+	if (l->phase == LINK_LEAVING) {
+		secure_left(l);
+		return;
+	}
 	snprintf(text, sizeof(text), "4.5.0 The server does not speak SMTP: "
 	    "%s", why);
 	if (l->phase == LINK_UP)
@@ -504,6 +510,10 @@ failed(struct link *l, const char *what)
 	}
 	if (l->phase == LINK_STARTTLS || l->phase == LINK_TLS) {
 		secure_failed(l, what);
+		return;
+	}
+	if (l->phase == LINK_LEAVING) {
+		secure_left(l);
 		return;
 	}
 	if (l->phase == LINK_UP) {

@@ -31,14 +31,15 @@
 #define LINK_TLS_MS	30000	/* for a handshake */
 #define LINK_OPEN_MS	30000		/* for all of them */
 #define LINK_DATA_MS	180000		/* RFC 5321, 4.5.3.2.5 */
-#define LINK_CLOSE_MS	2000		/* to get QUIT out */
+#define LINK_CLOSE_MS	2000		/* for QUIT, and what comes of it */
 #define LINK_LATE_MAX	(512 << 10)	/* commands that came behind content */
 
 /* A channel to one smtpd worker and its links. */
 struct smtpd;
 
 enum link_phase { LINK_FIND, LINK_PLACE, LINK_CONNECT, LINK_GREETING,
-    LINK_STARTTLS, LINK_TLS, LINK_HELLO, LINK_XCLIENT, LINK_UP };
+    LINK_STARTTLS, LINK_TLS, LINK_HELLO, LINK_LEAVING, LINK_XCLIENT,
+    LINK_UP };
 struct link {
 	LIST_ENTRY(link) entry;		/* of its smtpd */
 	struct smtpd	*smtpd;

@@ -367,6 +367,8 @@ reply_hello(struct link *l, const struct smtp_client_event *ev)
 void
 open_reply(struct link *l, const struct smtp_client_event *ev)
 {
+	if (l->phase == LINK_LEAVING)
+		return;			/* secure_left() follows */
 	if (l->phase == LINK_GREETING)
 		reply_greeting(l, ev);
 	else if (l->phase == LINK_STARTTLS)

@@ -58,16 +58,43 @@ refuse(struct link *l, const char *code, const char *why)
 	open_next(l, 421, text);
 }
 
-/* The same server once more, without TLS. */
 static void
-plain(struct link *l, const char *why)
+note_plain(struct link *l, const char *why)
 {
 	tell(l, "plain", why);
 	tls_plain_note(&l->cands[l->next - 1].addr);
 	if (l->srv != NULL)
 		srv_works(l->srv);
+}
+
+/* The same server once more, without TLS. */
+void
+secure_left(struct link *l)
+{
 	l->next--;
-	open_next(l, 421, why);
+	open_next(l, 421, "4.4.1 No server in time");
+}
+
+static void
+plain(struct link *l, const char *why)
+{
+	note_plain(l, why);
+	secure_left(l);
+}
+
+/* The same when this connection is over, for a server that counts them. */
+static void
+leave(struct link *l, const char *why)
+{
+	note_plain(l, why);
+	forget_welcome(l);
+	if (!smtp_client_simple(l->c, STEP_QUIT)) {
+		secure_left(l);
+		return;
+	}
+	l->phase = LINK_LEAVING;
+	stream_kick(l->s);
+	link_set_timer(l);
 }
 
 void
@@ -161,7 +188,7 @@ secure_helloed(struct link *l, const struct smtp_client_event *ev)
 		}
 		/* The client's own EHLO is to be the session's first: some
 		 * servers take no second one. */
-		plain(l, TLS_NOT_OFFERED);
+		leave(l, TLS_NOT_OFFERED);
 		break;
 	case TLS_WAY_START:
 		if (!smtp_client_starttls(l->c)) {

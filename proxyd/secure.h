@@ -29,6 +29,8 @@ void	 secure_replied(struct link *, const struct smtp_client_event *);
 void	 secure_begin(struct link *);
 /* It is done. */
 void	 secure_done(struct link *);
+/* The connection on which it was not offered is over. */
+void	 secure_left(struct link *);
 /* The session was lost on the way there. */
 void	 secure_failed(struct link *, const char *what);
 

@@ -148,7 +148,8 @@ dec_base64_into(struct span in, uint8_t *dst, size_t min, size_t max,
 	ok = dec_base64(&b, in) && buf_len(&b) >= min;
 	if (ok) {
 		*len = buf_len(&b);
-		memcpy(dst, buf_content(&b).p, *len);
+		if (*len > 0)
+			memcpy(dst, buf_content(&b).p, *len);
 	}
 	buf_clear(&b);
 	return ok;

@@ -20,13 +20,14 @@ pf one 2501
 pf spare 2502
 peer few $A:2503
 peer full $A:2504 --on connect@3 "reply-drop:421 4.3.2 too many sessions"
+# Connections are counted: none is to be there for TLS alone.
 gateway_start <<E2 || exit 1
 hostname gw.example.org
-pool "inside" { "$A:2501", "$A:2502" standby } probe 1s..4s
+pool "inside" { "$A:2501", "$A:2502" standby } probe 1s..4s tls off
 action "inside" proxy to pool "inside" open
-action "few" proxy to "$A:2503" max-connections 2 open
-action "full" proxy to { "$A:2504", "$A:2503" } open
-action "kept" proxy to "$A:2502" idle-connections 4 open
+action "few" proxy to "$A:2503" max-connections 2 open tls off
+action "full" proxy to { "$A:2504", "$A:2503" } open tls off
+action "kept" proxy to "$A:2502" idle-connections 4 open tls off
 listen on $A port 2525 proxy "inside"
 listen on $A port 2526 proxy "few"
 listen on $A port 2527 proxy "full"

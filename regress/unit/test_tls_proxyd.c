@@ -250,7 +250,8 @@ not_offered(void **state)
 {
 	(void)state;
 	/* The client's EHLO is the first of its session. */
-	SERVE(sa, "S 220 hi", OURS, "S 250 x", "E");
+	SERVE(sa, "S 220 hi", OURS, "S 250 x", "C QUIT", "S 221 x",
+	    "X");
 	SERVE(sa, "S 220 hi", CLIENTS, "S 250 x");
 	listener("opp", "caps E0 ");
 	secured(false);
@@ -262,7 +263,8 @@ not_offered(void **state)
 	SERVED(sa);
 	proxydhelp_teardown(state);
 	setup(state);
-	SERVE(sa, "S 220 hi", OURS, "S 502 no", "E");
+	/* Some just hang up. */
+	SERVE(sa, "S 220 hi", OURS, "S 502 no", "C QUIT", "X");
 	SERVE(sa, "S 220 hi", CLIENTS, "S 250 x");
 	listener("opp", "caps E0 ");
 	SERVED(sa);
@@ -400,7 +402,8 @@ requiretls(void **state)
 	proxydhelp_teardown(state);
 
 	setup(state);
-	SERVE(sa, "S 220 hi", OURS, "S 250 x", "E");
+	SERVE(sa, "S 220 hi", OURS, "S 250 x", "C QUIT", "S 221 x",
+	    "X");
 	SERVE(sa, "S 220 hi", CLIENTS, "R 250-x\r\n250 REQUIRETLS\r\n");
 	listener("opp", "caps E0 ");
 	SERVED(sa);
