@@ -58,8 +58,8 @@ begins(struct span name, void *arg)
 	whole(a);
 	a->in_from = span_caseis(name, "From");
 	a->in_sender = span_caseis(name, "Sender");
-	a->froms += a->in_from;
-	a->senders += a->in_sender;
+	a->from_fields += a->in_from;
+	a->sender_fields += a->in_sender;
 }
 
 static void
@@ -91,9 +91,10 @@ author_end(struct author *a, const struct header_seen *h)
 	whole(a);
 	if (h->broken)
 		unknown(a, "a line in the header that is no field");
-	else if (a->froms != 1)
-		unknown(a, a->froms == 0 ? "no From" : "more than one From");
-	else if (a->senders > 1)
+	else if (a->from_fields != 1)
+		unknown(a, a->from_fields == 0 ? "no From" :
+		    "more than one From");
+	else if (a->sender_fields > 1)
 		unknown(a, "more than one Sender");
 }
 

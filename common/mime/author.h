@@ -21,7 +21,7 @@ struct author {
 	const char	*why;		/* it can't be told; static, or NULL */
 	bool		 stopped;	/* each() has said so */
 	/* private */
-	unsigned	 froms, senders;	/* fields */
+	unsigned	 from_fields, sender_fields;
 	bool		 in_from, in_sender, over;
 	struct buf	 field;
 };
