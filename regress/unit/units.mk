@@ -131,9 +131,12 @@ UNITLIBS_test_cost = -ldb-5.3
 UNIT_test_pools = $(DELIVERD)
 UNIT_test_login = keyd/login.o $(DELIVERD)
 UNITLIBS_test_login = -lcrypto
-UNIT_test_agents = regress/lib/queuehelp.o \
+AGENTS = regress/lib/agenthelp.o regress/lib/queuehelp.o \
     $(addprefix queued/,job.o job_send.o) $(QUEUED)
+UNIT_test_agents = $(AGENTS)
 UNITLIBS_test_agents = -ldb-5.3
+UNIT_test_agents_told = $(AGENTS)
+UNITLIBS_test_agents_told = -ldb-5.3
 UNIT_test_stskeep = deliverd/sts.o
 UNIT_test_report = deliverd/report.o
 UNIT_test_proxies = queued/proxies.o queued/hosts.o
