@@ -1,7 +1,7 @@
 /*
  * queued's delivery agents over real channels in one event loop: queued with a
- * queue of its own, and deliverds of a few lines. For tests of what the two tell
- * each other.
+ * queue of its own, and deliverds of a few lines. For tests of what the two
+ * tell each other.
  */
 #ifndef REGRESS_AGENTHELP_H
 #define REGRESS_AGENTHELP_H

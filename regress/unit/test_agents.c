@@ -1,7 +1,7 @@
 /*
- * queued's delivery agents: jobs as they arrive, results and their confirmation,
- * an agent that dies, and a queued that is started again while its deliverd goes
- * on.
+ * queued's delivery agents: jobs as they arrive, results and their
+ * confirmation, an agent that dies, and a queued that is started again while its
+ * deliverd goes on.
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /*
- * What deliverds tell queued of servers and domains, and hear of what the others
- * told: servers that are down or back, policies of MTA-STS, what came of TLS.
+ * What deliverds tell queued of servers and domains, and hear of what the
+ * others told: servers that are down or back, policies of MTA-STS, what came of TLS.
  */
 #include <stdarg.h>
 #include <stddef.h>
