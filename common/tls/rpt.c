@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/enc.h"
+#include "common/tls/txt.h"
 
 bool
 rpt_record_name(const char *domain, char *dst, size_t size)
@@ -16,41 +17,20 @@ rpt_record_name(const char *domain, char *dst, size_t size)
 	return n > 0 && (size_t)n < size && dns_name_ok(span_str(dst));
 }
 
-/* tlsrpt-version = %s"v=TLSRPTv1", then field-delim = *WSP ";" *WSP; eats up to
- * the delimiter. */
-static bool
-is_record(struct span *s)
-{
-	const struct span	version = span_str("v=TLSRPTv1");
-
-	if (!span_starts(*s, version))
-		return false;
-	span_skip(s, version.len);
-	*s = span_trim(*s);
-	return s->len > 0 && s->p[0] == ';';
-}
-
 /* 1*(field-delim tlsrpt-field) [field-delim]: the first "rua=" counts, fields
  * with other names are for others. */
 static bool
 fields(struct span s, struct span *rua)
 {
-	struct span	f;
-	size_t		eq;
+	struct span	name, value;
+	enum parse	got;
 
 	*rua = span(NULL, 0);
-	while (s.len > 0) {
-		span_skip(&s, 1);
-		f = span_sub(s, 0, span_find(s, ';'));
-		span_skip(&s, f.len);
-		f = span_trim(f);
-		if (f.len == 0 && s.len == 0)
-			break;
-		if ((eq = span_find(f, '=')) == 0 || eq >= f.len)
-			return false;
-		if (rua->len == 0 && span_is(span_sub(f, 0, eq), "rua"))
-			*rua = span_trim(span_sub(f, eq + 1, f.len));
-	}
+	while ((got = txt_field(&s, &name, &value)) == PARSE_OK)
+		if (rua->len == 0 && span_is(name, "rua"))
+			*rua = span_trim(value);
+	if (got == PARSE_BAD)
+		return false;
 	return rua->len > 0 && rua->len <= RPT_RUA_MAX;
 }
 
@@ -67,18 +47,11 @@ is_clean(struct span s)
 bool
 rpt_record(const struct span *txt, size_t n, struct span *rua)
 {
-	struct span	s, found = { NULL, 0 };
-	size_t		count = 0;
+	struct span	s;
 
-	for (size_t i = 0; i < n; i++) {
-		s = txt[i];
-		if (is_record(&s)) {
-			found = s;
-			count++;
-		}
-	}
 	*rua = span(NULL, 0);
-	if (count == 1 && fields(found, rua) && is_clean(*rua))
+	if (txt_only(txt, n, "v=TLSRPTv1", &s) && fields(s, rua) &&
+	    is_clean(*rua))
 		return true;
 	*rua = span(NULL, 0);
 	return false;

@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include "common/tls/txt.h"
+
 static bool
 is_alnum(uint8_t b)
 {
@@ -53,61 +55,33 @@ is_ext_value(struct span s)
 	return s.len > 0;
 }
 
-/* Does it begin as one? Such alone are counted. */
-static bool
-is_record(struct span *s)
-{
-	if (!span_starts(*s, span_str("v=STSv1")))
-		return false;
-	span_skip(s, 7);
-	*s = span_trim(*s);
-	return s->len > 0 && s->p[0] == ';';
-}
-
 /* *(sts-field-delim sts-field) [sts-field-delim]; s begins with a delimiter. */
 static bool
 fields(struct span s, char id[STS_ID_MAX + 1])
 {
-	struct span	f, name;
-	size_t		eq;
+	struct span	name, value;
+	enum parse	got;
 
 	id[0] = '\0';
-	while (s.len > 0) {
-		span_skip(&s, 1);
-		f = span_sub(s, 0, span_find(s, ';'));
-		span_skip(&s, f.len);
-		f = span_trim(f);
-		if (f.len == 0 && s.len == 0)
-			break;
-		if ((eq = span_find(f, '=')) >= f.len)
-			return false;
-		name = span_sub(f, 0, eq);
-		span_skip(&f, eq + 1);
+	while ((got = txt_field(&s, &name, &value)) == PARSE_OK) {
 		if (span_is(name, "id")) {
-			if (id[0] != '\0' || !is_id(f))
+			if (id[0] != '\0' || !is_id(value))
 				return false;
-			span_cstr(f, id, STS_ID_MAX + 1);
-		} else if (!is_ext_name(name) || !is_ext_value(f))
+			span_cstr(value, id, STS_ID_MAX + 1);
+		} else if (!is_ext_name(name) || !is_ext_value(value))
 			return false;
 	}
+	if (got == PARSE_BAD)
+		return false;
 	return id[0] != '\0';
 }
 
 bool
 sts_record(const struct span *txt, size_t n, char id[STS_ID_MAX + 1])
 {
-	struct span	s, found = { NULL, 0 };
-	size_t		count = 0;
+	struct span	s;
 
-	id[0] = '\0';
-	for (size_t i = 0; i < n; i++) {
-		s = txt[i];
-		if (is_record(&s)) {
-			found = s;
-			count++;
-		}
-	}
-	if (count == 1 && fields(found, id))
+	if (txt_only(txt, n, "v=STSv1", &s) && fields(s, id))
 		return true;
 	id[0] = '\0';
 	return false;
